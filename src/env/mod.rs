@@ -1,0 +1,30 @@
+//! The world as the broker sees it: time, chance, files and blocking work.
+//!
+//! Nothing outside this module asks the operating system for any of these, so a whole broker can
+//! run inside a seeded simulation: give it a `SimDisk`, a [`SimClock`], a seeded [`Random`] and
+//! [`Offload::inline`].
+
+mod clock;
+mod disk;
+mod offload;
+mod random;
+
+use std::sync::Arc;
+
+pub use clock::{Clock, OsClock, SimClock};
+pub use disk::{DirLock, Disk, DiskFile, FileKind, OpenMode, read_all, write_all_at};
+pub use offload::Offload;
+pub use random::Random;
+
+/// Everything a broker takes from outside, cheap to clone.
+#[derive(Clone)]
+pub struct Env {
+    /// Wall-clock time.
+    pub clock: Arc<dyn Clock>,
+    /// Identifiers and jitter.
+    pub random: Arc<Random>,
+    /// Files.
+    pub disk: Arc<dyn Disk>,
+    /// Where blocking work runs.
+    pub offload: Offload,
+}

@@ -1,0 +1,6 @@
+//! Ottla: a broker that speaks Apache Kafka's wire protocol from one small binary.
+
+pub mod config;
+pub mod env;
+pub mod records;
+pub mod wire;

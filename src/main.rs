@@ -1,0 +1,3 @@
+//! The `ottla` command.
+
+fn main() {}
