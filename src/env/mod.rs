@@ -7,6 +7,7 @@
 mod clock;
 mod disk;
 mod offload;
+mod os_disk;
 mod random;
 
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use std::sync::Arc;
 pub use clock::{Clock, OsClock, SimClock};
 pub use disk::{DirLock, Disk, DiskFile, FileKind, OpenMode, read_all, write_all_at};
 pub use offload::Offload;
+pub use os_disk::{OsDisk, raise_open_file_limit};
 pub use random::Random;
 
 /// Everything a broker takes from outside, cheap to clone.
