@@ -27,6 +27,7 @@
 //! Kafka's default of a nullable field is null only where its schema says so, so most have
 //! `= Some(..)`. `key` is Kafka's number for the API or metadata record and may be missing.
 
+use std::io;
 use std::ops::RangeInclusive;
 
 use bytes::Bytes;
@@ -69,6 +70,13 @@ pub trait Message: Structure {
             "version {version} cannot be written"
         );
         self.write(encoder, Self::format(version));
+    }
+
+    /// The message at `version` in one piece; reads file ranges, and fails only there.
+    fn to_bytes(&self, version: i16) -> io::Result<Bytes> {
+        let mut encoder = Encoder::new();
+        self.encode(&mut encoder, version);
+        encoder.finish().into_bytes()
     }
 }
 

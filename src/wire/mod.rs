@@ -5,6 +5,7 @@ mod error_code;
 pub mod header;
 pub mod message;
 pub mod messages;
+pub mod records;
 
 pub use codec::{
     Chunk, DecodeError, DecodeErrorKind, Decoder, Encoder, Field, Format, Segments, Structure,
