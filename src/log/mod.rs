@@ -17,6 +17,8 @@
 //! now or after a restart, unless the answer was [`AppendError::Offline`], which makes no promise
 //! and after which the log accepts nothing more until it is opened again).
 
+pub mod local;
+
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;

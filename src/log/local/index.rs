@@ -67,6 +67,8 @@ pub(super) struct Index<E> {
     /// Entries before `recent`; all of them written.
     older: usize,
     recent: Vec<E>,
+    /// What the file holds is to be forgotten with the next write.
+    discarded: bool,
 }
 
 /// How to go on with a lookup: see [`Index::floor`].
@@ -90,6 +92,7 @@ impl<E: Entry> Index<E> {
             written: 0,
             older: 0,
             recent: Vec::new(),
+            discarded: false,
         }
     }
 
@@ -130,12 +133,12 @@ impl<E: Entry> Index<E> {
         self.recent.push(entry);
     }
 
-    /// Forgets all entries but those already in the file, which is left as it is: for an index
-    /// that turned out not to fit its log.
+    /// Forgets all entries: for an index that turned out not to fit its log.
     pub(super) fn clear(&mut self) {
         self.written = 0;
         self.older = 0;
         self.recent.clear();
+        self.discarded = true;
     }
 
     /// Writes what is not yet in the file. After an error nothing counts as written and the next
@@ -150,7 +153,12 @@ impl<E: Entry> Index<E> {
             entry.encode(&mut bytes);
         }
         let position = (self.written * E::SIZE) as u64;
-        write_all_at(self.file.get()?.as_ref(), &bytes, position)?;
+        let file = self.file.get()?;
+        if self.discarded {
+            file.set_len(0)?;
+            self.discarded = false;
+        }
+        write_all_at(file.as_ref(), &bytes, position)?;
         self.written = self.len();
         if self.recent.len() > RECENT_ENTRIES_MAX {
             let forgotten = self.recent.len() - RECENT_ENTRIES_MAX / 2;
@@ -165,13 +173,22 @@ impl<E: Entry> Index<E> {
         &self.file
     }
 
-    /// The last entry whose key is at most `key`. Takes no file access by itself, so that the lock
-    /// around the index is not held while a disk is slow: see [`Lookup::resolve`].
-    pub(super) fn floor(&self, key: i64) -> io::Result<Lookup<E>> {
+    /// The last entry whose key is at most `key`, or that there is none; None if only the file
+    /// knows.
+    pub(super) fn recent_floor(&self, key: i64) -> Option<Option<E>> {
         let after = self.recent.partition_point(|entry| entry.key() <= key);
-        Ok(match after.checked_sub(1) {
-            Some(found) => Lookup::Found(Some(self.recent[found])),
-            None if self.older == 0 => Lookup::Found(None),
+        match after.checked_sub(1) {
+            Some(found) => Some(Some(self.recent[found])),
+            None if self.older == 0 => Some(None),
+            None => None,
+        }
+    }
+
+    /// The last entry whose key is at most `key`. Reads nothing by itself, so that the lock around
+    /// the index is not held while a disk is slow: see [`Lookup::resolve`].
+    pub(super) fn floor(&self, key: i64) -> io::Result<Lookup<E>> {
+        Ok(match self.recent_floor(key) {
+            Some(entry) => Lookup::Found(entry),
             None => Lookup::InFile(self.file.get()?, self.older),
         })
     }
