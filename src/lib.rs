@@ -2,5 +2,6 @@
 
 pub mod config;
 pub mod env;
+pub mod log;
 pub mod records;
 pub mod wire;

@@ -110,6 +110,7 @@ impl SimDisk {
     }
 
     /// Boots after a crash. A view that is not dead stays valid.
+    #[must_use]
     pub fn restart(&self) -> Self {
         let mut state = lock(&self.state);
         state.down = false;
