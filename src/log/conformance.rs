@@ -62,7 +62,8 @@ impl Replay for Replayed {
     }
 
     fn batch(&mut self, header: &BatchHeader, control: Option<&[u8]>) {
-        self.batches.push((header.base_offset, header.last_offset() + 1));
+        self.batches
+            .push((header.base_offset, header.last_offset() + 1));
         assert_eq!(header.is_control(), control.is_some());
         self.controls.extend(control.map(<[u8]>::to_vec));
     }
@@ -76,14 +77,21 @@ fn id(topic: &str, partition: i32) -> LogId {
     }
 }
 
-async fn open_with(engine: &Arc<dyn Engine>, config: LogConfig, refuse: usize) -> (Arc<dyn Log>, Replayed) {
+async fn open_with(
+    engine: &Arc<dyn Engine>,
+    config: LogConfig,
+    refuse: usize,
+) -> (Arc<dyn Log>, Replayed) {
     let mut replayed = Replayed {
         refuse,
         ..Replayed::default()
     };
     let observer = Arc::new(Observer::default());
     let id = id("orders", 3);
-    let log = engine.open(&id, config, observer, &mut replayed).await.unwrap();
+    let log = engine
+        .open(&id, config, observer, &mut replayed)
+        .await
+        .unwrap();
     (log, replayed)
 }
 
@@ -158,7 +166,10 @@ fn bytes_of(batches: &[TestBatch]) -> Vec<u8> {
 pub(crate) async fn append_then_read(storage: &dyn Storage) {
     let engine = storage.start().await;
     let log = open(&engine).await;
-    assert_eq!((log.start_offset(), log.end_offset(), log.size_bytes()), (0, 0, 0));
+    assert_eq!(
+        (log.start_offset(), log.end_offset(), log.size_bytes()),
+        (0, 0, 0)
+    );
     assert_eq!(read(&*log, 0, 0, 1000).await, b"");
     let batches = append_pairs(&*log, 20, 150);
     assert_eq!(log.end_offset(), 40);
@@ -191,7 +202,10 @@ pub(crate) async fn read_stops_below_the_bound(storage: &dyn Storage) {
     for until in (0..=20).step_by(2) {
         for from in 0..until {
             let bytes = read(&*log, from, until, 1 << 20).await;
-            assert_eq!(bytes, whole[from as usize / 2 * 211..until as usize / 2 * 211]);
+            assert_eq!(
+                bytes,
+                whole[from as usize / 2 * 211..until as usize / 2 * 211]
+            );
         }
         for from in until..=20 {
             assert_eq!(read(&*log, from, until, 1 << 20).await, b"");
@@ -290,12 +304,24 @@ pub(crate) async fn roll_and_delete_before_free_segments(storage: &dyn Storage) 
 pub(crate) async fn offsets_may_have_gaps(storage: &dyn Storage) {
     let engine = storage.start().await;
     let log = open(&engine).await;
-    let batches = [TestBatch::new(0, 2, 10), TestBatch::new(10, 1, 10), TestBatch::new(100_000, 5, 10)];
+    let batches = [
+        TestBatch::new(0, 2, 10),
+        TestBatch::new(10, 1, 10),
+        TestBatch::new(100_000, 5, 10),
+    ];
     for batch in &batches {
         append(&*log, batch);
     }
     assert_eq!(log.end_offset(), 100_005);
-    for (from, index) in [(0, 0), (1, 0), (2, 1), (10, 1), (11, 2), (99_999, 2), (100_004, 2)] {
+    for (from, index) in [
+        (0, 0),
+        (1, 0),
+        (2, 1),
+        (10, 1),
+        (11, 2),
+        (99_999, 2),
+        (100_004, 2),
+    ] {
         assert_eq!(read(&*log, from, 100_005, 1).await, batches[index].bytes());
     }
     assert_eq!(all(&*log).await, bytes_of(&batches));
@@ -340,7 +366,10 @@ pub(crate) async fn batches_are_found_by_time(storage: &dyn Storage) {
         }
         let found = log.batch_of_max_timestamp().await.unwrap();
         let expected = rest().rev().max_by_key(|(_, timestamp_ms)| *timestamp_ms);
-        assert_eq!(found.map(|header| (header.base_offset, header.max_timestamp)), expected);
+        assert_eq!(
+            found.map(|header| (header.base_offset, header.max_timestamp)),
+            expected
+        );
     }
     log.delete_before(10).unwrap();
     assert!(log.batch_of_max_timestamp().await.unwrap().is_none());
@@ -349,7 +378,10 @@ pub(crate) async fn batches_are_found_by_time(storage: &dyn Storage) {
 pub(crate) async fn epochs_end_where_the_next_begins(storage: &dyn Storage) {
     let engine = storage.start().await;
     let log = open(&engine).await;
-    assert_eq!((log.latest_epoch(), log.epoch_end_offset(0), log.epoch_of(0)), (None, None, None));
+    assert_eq!(
+        (log.latest_epoch(), log.epoch_end_offset(0), log.epoch_of(0)),
+        (None, None, None)
+    );
     let append_in = |epoch: i32| {
         log.begin_epoch(epoch).unwrap();
         let batch = TestBatch::new(log.end_offset(), 10, 10);
@@ -369,8 +401,15 @@ pub(crate) async fn epochs_end_where_the_next_begins(storage: &dyn Storage) {
         let eight = Some((8, 40));
         // Below the first known epoch Kafka answers the epoch asked for and where the first begins.
         let (zero, one) = (Some((0, 0)), Some((1, 0)));
-        assert_eq!(ends, [None, zero, one, two, two, two, five, five, five, eight, None]);
-        let of: Vec<_> = [0, 19, 20, 29, 30, 39].map(|offset| log.epoch_of(offset)).into();
+        assert_eq!(
+            ends,
+            [
+                None, zero, one, two, two, two, five, five, five, eight, None
+            ]
+        );
+        let of: Vec<_> = [0, 19, 20, 29, 30, 39]
+            .map(|offset| log.epoch_of(offset))
+            .into();
         assert_eq!(of, [2, 2, 5, 5, 8, 8].map(Some));
     };
     check(&*log);
@@ -465,7 +504,10 @@ pub(crate) async fn replay_begins_at_the_newest_usable_snapshot(storage: &dyn St
 
     let engine = storage.start().await;
     let (log, replayed) = open_with(&engine, CONFIG, 1).await;
-    assert_eq!(replayed.offered, [(8, b"at 8".to_vec()), (4, b"at 4".to_vec())]);
+    assert_eq!(
+        replayed.offered,
+        [(8, b"at 8".to_vec()), (4, b"at 4".to_vec())]
+    );
     assert_eq!(replayed.batches, [(4, 6), (6, 8), (8, 10)]);
     drop((log, engine));
 
@@ -513,7 +555,10 @@ pub(crate) async fn a_flush_commits_what_is_pending(storage: &dyn Storage) {
     };
     let commits = Arc::clone(&observer) as Arc<dyn CommitObserver>;
     let id = id("orders", 3);
-    let log = engine.open(&id, config, commits, &mut Replayed::default()).await.unwrap();
+    let log = engine
+        .open(&id, config, commits, &mut Replayed::default())
+        .await
+        .unwrap();
     let mut done = 0;
     for offset in 0..5 {
         let commit = try_append(&*log, &TestBatch::new(offset, 1, 10), b"").unwrap();
@@ -532,7 +577,10 @@ pub(crate) async fn a_deleted_log_is_gone(storage: &dyn Storage) {
     let other = id("orders", 4);
     let observer: Arc<dyn CommitObserver> = Arc::new(Observer::default());
     let mut replay = Replayed::default();
-    engine.open(&other, CONFIG, Arc::clone(&observer), &mut replay).await.unwrap();
+    engine
+        .open(&other, CONFIG, Arc::clone(&observer), &mut replay)
+        .await
+        .unwrap();
     let batches = append_pairs(&*log, 3, 50);
     let chunk = log.read(0, 6, 1000).await.unwrap().chunk;
     let mut existing = engine.existing().unwrap();
@@ -551,14 +599,19 @@ pub(crate) async fn a_deleted_log_is_gone(storage: &dyn Storage) {
 
     let engine = storage.start().await;
     assert_eq!(engine.existing().unwrap(), ["orders-4"]);
-    let log = engine.open(&recreated, CONFIG, Arc::clone(&observer), &mut replay).await.unwrap();
+    let log = engine
+        .open(&recreated, CONFIG, Arc::clone(&observer), &mut replay)
+        .await
+        .unwrap();
     assert_eq!((log.start_offset(), log.end_offset()), (0, 0));
     assert!(replay.batches.is_empty() && replay.offered.is_empty());
     append_pairs(&*log, 1, 10);
     drop((log, engine));
 
     let engine = storage.start().await;
-    let opened = engine.open(&id("orders", 3), CONFIG, observer, &mut replay).await;
+    let opened = engine
+        .open(&id("orders", 3), CONFIG, observer, &mut replay)
+        .await;
     assert!(matches!(opened.err(), Some(OpenError::WrongTopicId { .. })));
 }
 
@@ -573,7 +626,10 @@ pub(crate) async fn a_log_is_recreated_while_the_engine_runs(storage: &dyn Stora
     };
     let observer: Arc<dyn CommitObserver> = Arc::new(Observer::default());
     let mut replay = Replayed::default();
-    let again = engine.open(&recreated, CONFIG, observer, &mut replay).await.unwrap();
+    let again = engine
+        .open(&recreated, CONFIG, observer, &mut replay)
+        .await
+        .unwrap();
     let batches = append_pairs(&*again, 2, 20);
     assert!(try_append(&*log, &TestBatch::new(6, 1, 10), b"").is_err());
     assert_eq!(all(&*again).await, bytes_of(&batches));
@@ -642,6 +698,8 @@ mod memory {
 
     mod pending {
         use super::*;
-        conformance_suite!(MemoryStorage(Mutex::new(MemoryEngine::new(Commit::Pending))));
+        conformance_suite!(MemoryStorage(Mutex::new(MemoryEngine::new(
+            Commit::Pending
+        ))));
     }
 }
