@@ -3,4 +3,5 @@
 pub mod config;
 pub mod env;
 pub mod records;
+pub mod telemetry;
 pub mod wire;
