@@ -64,7 +64,7 @@ struct State {
     root: Arc<Mutex<Directory>>,
     random: fastrand::Rng,
     generation: u64,
-    down: bool,
+    down: Option<CrashMode>,
     locks: BTreeSet<PathBuf>,
     operations: u64,
     faults: BTreeMap<u64, Fault>,
@@ -89,7 +89,7 @@ impl SimDisk {
             root: Arc::default(),
             random: fastrand::Rng::with_seed(seed),
             generation: 0,
-            down: false,
+            down: None,
             locks: BTreeSet::new(),
             operations: 0,
             faults: BTreeMap::new(),
@@ -113,15 +113,15 @@ impl SimDisk {
     #[must_use]
     pub fn restart(&self) -> Self {
         let mut state = lock(&self.state);
-        state.down = false;
+        state.down = None;
         Self {
             state: Arc::clone(&self.state),
             generation: state.generation,
         }
     }
 
-    /// True between a crash and the restart.
-    pub fn is_down(&self) -> bool {
+    /// Between a crash and the restart: which crash it was.
+    pub fn crashed(&self) -> Option<CrashMode> {
         lock(&self.state).down
     }
 
@@ -172,7 +172,7 @@ impl SimDisk {
 
     fn live(&self) -> io::Result<MutexGuard<'_, State>> {
         let state = lock(&self.state);
-        if state.down || state.generation != self.generation {
+        if state.down.is_some() || state.generation != self.generation {
             return Err(io::Error::other("the simulated machine has crashed"));
         }
         Ok(state)
@@ -181,11 +181,11 @@ impl SimDisk {
 
 impl State {
     fn crash(&mut self, mode: CrashMode) {
-        if self.down {
+        if self.down.is_some() {
             return;
         }
         self.generation += 1;
-        self.down = true;
+        self.down = Some(mode);
         self.locks.clear();
         if mode == CrashMode::PowerLoss {
             image::lose_power(&self.root, &mut self.random);
