@@ -2,6 +2,8 @@
 //!
 //! `OTTLA_SEED` is the first seed (0), `OTTLA_SEEDS` how many (50).
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod every_operation;
 mod model;
 mod property;

@@ -35,9 +35,10 @@ fn random_append(random: &mut fastrand::Rng) -> Append {
 }
 
 fn random_crash(random: &mut fastrand::Rng) -> CrashMode {
-    match random.bool() {
-        true => CrashMode::ProcessKill,
-        false => CrashMode::PowerLoss,
+    if random.bool() {
+        CrashMode::ProcessKill
+    } else {
+        CrashMode::PowerLoss
     }
 }
 

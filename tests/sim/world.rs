@@ -204,6 +204,10 @@ impl History {
     }
 }
 
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent facts of one run"
+)]
 pub(crate) struct World {
     disk: SimDisk,
     clock: Arc<SimClock>,
@@ -482,9 +486,10 @@ impl World {
 
     fn check_bounds(&mut self, start: i64, end: i64, power_loss: bool) {
         let history = &mut self.history;
-        let promised = match power_loss {
-            true => (history.durable_start, history.durable_end),
-            false => (history.start_offset, history.end_offset),
+        let promised = if power_loss {
+            (history.durable_start, history.durable_end)
+        } else {
+            (history.start_offset, history.end_offset)
         };
         let start_max = history.start_offset.max(history.start_in_doubt);
         assert!(

@@ -207,8 +207,9 @@ impl Names {
         for (directory, _) in &self.pending {
             *kept.entry(*directory).or_default() += 1;
         }
-        kept.values_mut()
-            .for_each(|kept| *kept = random.usize(0..=*kept));
+        for kept in kept.values_mut() {
+            *kept = random.usize(0..=*kept);
+        }
         for (directory, change) in self.pending.drain(..) {
             if let Some(left) = kept.get_mut(&directory).filter(|left| **left > 0) {
                 *left -= 1;
