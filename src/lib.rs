@@ -4,4 +4,5 @@ pub mod config;
 pub mod env;
 pub mod log;
 pub mod records;
+pub mod telemetry;
 pub mod wire;

@@ -9,6 +9,7 @@ mod disk;
 mod offload;
 mod os_disk;
 mod random;
+mod sim_disk;
 
 use std::sync::Arc;
 
@@ -17,6 +18,7 @@ pub use disk::{DirLock, Disk, DiskFile, FileKind, OpenMode, read_all, write_all_
 pub use offload::Offload;
 pub use os_disk::{OsDisk, raise_open_file_limit};
 pub use random::Random;
+pub use sim_disk::{CrashMode, Fault, SimDisk};
 
 /// Everything a broker takes from outside, cheap to clone.
 #[derive(Clone)]
