@@ -6,6 +6,7 @@
 
 use std::fmt::Write as _;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
@@ -240,10 +241,16 @@ fn env(disk: &SimDisk, clock: &Arc<SimClock>) -> Env {
 }
 
 /// The engine under test on the disk of `env`.
-async fn start_engine(env: Env) -> Result<Arc<dyn Engine>, String> {
-    let settings = EngineSettings::default();
-    let engine = LocalEngine::open(&env, "/logs".as_ref(), settings);
-    Ok(engine.map_err(|error| error.to_string())?)
+fn start_engine(env: &Env) -> Result<Arc<dyn Engine>, String> {
+    let settings = EngineSettings {
+        checkpoint_interval_ms: 500,
+        open_files_max: 5,
+        ..EngineSettings::default()
+    };
+    match LocalEngine::open(env, Path::new("/data"), settings) {
+        Ok(engine) => Ok(engine),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 async fn memory_log() -> Arc<dyn Log> {
@@ -413,7 +420,7 @@ impl World {
     }
 
     async fn try_start(&mut self) -> Result<(Running, Replayed), String> {
-        let engine = start_engine(env(&self.disk, &self.clock)).await?;
+        let engine = start_engine(&env(&self.disk, &self.clock))?;
         if self.deletion == Deletion::Asked {
             engine
                 .delete(&self.id())
