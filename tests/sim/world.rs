@@ -762,6 +762,9 @@ impl World {
             Ok(commit) => {
                 assert!(!was_offline, "an offline log accepts a batch");
                 append(&*self.model, &batch, &snapshot).expect("the model accepts it, too");
+                if self.history.latest_epoch() < Some(batch.epoch) {
+                    self.history.epochs.push((batch.epoch, batch.base_offset));
+                }
                 self.history.push(batch);
                 if *commit == Commit::Done {
                     self.running().done_end = self.history.end_offset;

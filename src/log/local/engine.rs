@@ -118,7 +118,9 @@ impl Shared {
                 "log directory failed and is offline until the broker is restarted"
             );
             // For as long as it matters: with the power the cache goes, too.
-            let failed = self.disk().open(&self.root.join(FAILED_FILE), OpenMode::Create);
+            let failed = self
+                .disk()
+                .open(&self.root.join(FAILED_FILE), OpenMode::Create);
             if let Err(error) = failed {
                 tracing::warn!(%error, "the failure is not noted in the directory");
             }

@@ -9,7 +9,7 @@ use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use super::files::{CachedFile, FileCache, lock};
+use super::files::{CachedFile, FileCache, lock, sync};
 use super::index::{Entry, Index, OffsetEntry};
 use super::scan::{LOOKUP_BUFFER_BYTES, Located, Scanner, WALK_BUFFER_BYTES};
 use super::time_index::{TimeEntry, maybe_append};
@@ -251,7 +251,7 @@ impl Segment {
     pub(super) fn sync_indexes(&self) -> io::Result<()> {
         for suffix in [INDEX_SUFFIX, TIME_INDEX_SUFFIX] {
             let file = self.index_file(suffix);
-            file.get()?.sync()?;
+            sync(file.get()?.as_ref())?;
             file.release();
         }
         Ok(())
@@ -401,7 +401,9 @@ impl Segment {
         let mut position = 0;
         let mut buffer = vec![0; WALK_BUFFER_BYTES];
         while position < end {
-            let wanted = buffer.len().min(usize::try_from(end - position).unwrap_or(usize::MAX));
+            let wanted = buffer
+                .len()
+                .min(usize::try_from(end - position).unwrap_or(usize::MAX));
             let read = read_all(file.as_ref(), &mut buffer[..wanted], position)?;
             write_all_at(file.as_ref(), &buffer[..read], position)?;
             position += wanted as u64;
