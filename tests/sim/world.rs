@@ -389,7 +389,8 @@ impl World {
     /// Starts the engine and opens the log, again and again if the disk crashes meanwhile.
     async fn start(&mut self, mut stop: Stop) {
         self.running = None;
-        loop {
+        for attempt in 0.. {
+            assert!(attempt < 100, "the log does not open at all");
             if let Some(mode) = self.disk.crashed() {
                 if stop.crash != Some(CrashMode::PowerLoss) {
                     stop.crash = Some(mode);

@@ -310,13 +310,18 @@ impl LocalEngine {
         let shared = Arc::clone(&self.shared);
         let delete = move || {
             let (disk, root) = (shared.disk(), &shared.root);
-            if disk.kind(&directory)?.is_none() {
-                return shared.positions.remove(disk, root, &name);
+            let exists = disk.kind(&directory)?.is_some();
+            if exists {
+                disk.rename(&directory, &aside)?;
             }
-            disk.rename(&directory, &aside)?;
+            // Even if it is gone: an earlier try may have failed right here.
             disk.sync_dir(root)?;
             shared.positions.remove(disk, root, &name)?;
-            disk.remove_dir_all(&aside)
+            if exists {
+                disk.remove_dir_all(&aside)
+            } else {
+                Ok(())
+            }
         };
         self.shared.env.offload.run(delete).await
     }
