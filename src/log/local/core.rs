@@ -50,8 +50,6 @@ pub(super) struct Writer {
     /// The active segment's file while it has unsynced bytes: the handle that wrote hears of the
     /// errors that writing back meets.
     pub(super) unsynced: Option<Arc<dyn DiskFile>>,
-    /// Sealed segments whose index files are not synced.
-    pub(super) sealed: Vec<Arc<Segment>>,
     pub(super) snapshots: Snapshots,
     /// Names in the directory are not synced.
     pub(super) has_new_names: bool,
@@ -79,7 +77,7 @@ pub(super) struct Writer {
 impl Writer {
     /// Whether a full device kept a flush from completing what stands beside the batches.
     pub(super) fn has_unsynced_sidecars(&self) -> bool {
-        !self.sealed.is_empty() || self.snapshots.has_unsynced() || self.has_new_epochs
+        self.snapshots.has_unsynced() || self.has_new_epochs
     }
 }
 
@@ -116,7 +114,6 @@ impl Core {
             writer: Mutex::new(Writer {
                 closed: None,
                 unsynced,
-                sealed: loaded.rebuilt,
                 snapshots: loaded.snapshots,
                 has_new_names: is_new || loaded.is_dirty,
                 has_new_identity: is_new || loaded.is_dirty,
@@ -348,8 +345,9 @@ impl Core {
 
     /// Seals the active segment and starts one at `base_offset`.
     ///
-    /// The sealed one is synced first: after a loss of power the new one could otherwise be there
-    /// with batches that follow on ones that are lost, and nothing in the files would tell.
+    /// The sealed one is synced first. After a loss of power the new one could otherwise be there
+    /// with batches that follow on ones that are lost, and nothing in the files would tell; and its
+    /// indexes are trusted once the recovery point is at the end of it.
     fn roll_at(
         &self,
         writer: &mut Writer,
@@ -357,10 +355,10 @@ impl Core {
         snapshot: &mut dyn FnMut() -> Vec<u8>,
     ) -> Result<(), AppendError> {
         let sealed = self.active();
-        self.sync_active(writer)
-            .map_err(|error| self.shared.poison(&self.name, &error))?;
         sealed
             .finish_indexes()
+            .and_then(|()| self.sync_active(writer))
+            .and_then(|()| sealed.sync())
             .map_err(|error| self.failure(error))?;
         let shared = &self.shared;
         if writer
@@ -380,7 +378,6 @@ impl Core {
         segments.push(Arc::new(next));
         self.segments.store(Arc::new(segments));
         sealed.release();
-        writer.sealed.push(sealed);
         writer.created_ms = shared.env.clock.now_ms();
         writer.first_timestamp_ms = None;
         Ok(())
@@ -500,7 +497,6 @@ impl Core {
         for segment in gone {
             segment.remove()?;
         }
-        writer.sealed.retain(|segment| !segment.is_retired());
         let newest = writer.snapshots.newest();
         let disk = self.shared.disk();
         writer.snapshots.retain(disk, &self.directory, |snapshot| {

@@ -53,17 +53,6 @@ pub(super) struct Loaded {
     pub(super) snapshots: Snapshots,
     /// There may be unsynced bytes.
     pub(super) is_dirty: bool,
-    /// Sealed segments with new index files.
-    pub(super) rebuilt: Vec<Arc<Segment>>,
-}
-
-/// How a segment was loaded.
-enum Outcome {
-    AsItWas,
-    /// It was checked and has new index files; there are later ones.
-    Rebuilt,
-    /// There is none after it any more.
-    IsLast,
 }
 
 /// Splits `00000000000000000042.log` into 42 and `.log`.
@@ -93,8 +82,7 @@ impl Opening<'_> {
         }
         let before = epochs.unwrap_or_default();
         let mut epochs = before.clone();
-        let mut rebuilt = Vec::new();
-        let mut segments = self.load_segments(&names, &mut epochs, &mut rebuilt)?;
+        let mut segments = self.load_segments(&names, &mut epochs)?;
         let mut removed = self.apply_start(&mut segments)?;
 
         let (first, last) = (segments[0].base_offset, segments[segments.len() - 1].tail());
@@ -128,7 +116,6 @@ impl Opening<'_> {
             epochs,
             snapshots,
             is_dirty: !self.is_clean,
-            rebuilt,
             segments,
         })
     }
@@ -203,7 +190,6 @@ impl Opening<'_> {
         &self,
         names: &[String],
         epochs: &mut Epochs,
-        rebuilt: &mut Vec<Arc<Segment>>,
     ) -> io::Result<Vec<Arc<Segment>>> {
         let present: HashSet<_> = names.iter().filter_map(|name| split_name(name)).collect();
         let is_index =
@@ -227,25 +213,23 @@ impl Opening<'_> {
                 size_bytes: 0,
             };
             let segment = Segment::existing(self.cache, &self.directory, *base, tail);
-            let segment = Arc::new(segment);
-            segments.push(Arc::clone(&segment));
-            match self.load_segment(&segment, later, has_indexes, epochs)? {
-                Outcome::AsItWas => {}
-                Outcome::Rebuilt => rebuilt.push(segment),
-                Outcome::IsLast => break,
+            let is_last = self.load_segment(&segment, later, has_indexes, epochs)?;
+            segments.push(Arc::new(segment));
+            if is_last {
+                break;
             }
         }
         Ok(segments)
     }
 
-    /// Loads one segment.
+    /// Loads one segment; true if it was cut and there are no later ones any more.
     fn load_segment(
         &self,
         segment: &Segment,
         later: &[i64],
         has_indexes: bool,
         epochs: &mut Epochs,
-    ) -> io::Result<Outcome> {
+    ) -> io::Result<bool> {
         let is_trusted = self.is_clean
             || later
                 .first()
@@ -257,12 +241,12 @@ impl Opening<'_> {
                     size_bytes: length,
                     ..segment.tail()
                 });
-                return Ok(Outcome::AsItWas);
+                return Ok(false);
             }
             match segment.find_end(length) {
                 Err(error) if is_damage(&error) => {}
                 Err(error) => return Err(error),
-                Ok(_) => return Ok(Outcome::AsItWas),
+                Ok(_) => return Ok(false),
             }
         }
         let next = later.first().copied();
@@ -288,17 +272,17 @@ impl Opening<'_> {
             segment.rewrite()?;
         }
         let Some(next) = next.filter(|_| cut_bytes == 0 || is_trusted) else {
-            return Ok(Outcome::IsLast);
+            return Ok(true);
         };
         // A sealed segment reaches to the next one, whatever cleaning or damage took from its end,
         // and is on the disk before anything is added to a later one.
-        segment.file()?.sync()?;
+        segment.sync()?;
         segment.release();
         segment.set_tail(Tail {
             end_offset: next,
             ..segment.tail()
         });
-        Ok(Outcome::Rebuilt)
+        Ok(false)
     }
 
     /// Removes segments, the last one first, durably: a gap must never show.

@@ -247,14 +247,13 @@ impl Segment {
         self.with_indexes(Indexes::finish)
     }
 
-    /// Syncs the index files.
-    pub(super) fn sync_indexes(&self) -> io::Result<()> {
-        for suffix in [INDEX_SUFFIX, TIME_INDEX_SUFFIX] {
-            let file = self.index_file(suffix);
-            sync(file.get()?.as_ref())?;
-            file.release();
-        }
-        Ok(())
+    /// Syncs log and index files.
+    pub(super) fn sync(&self) -> io::Result<()> {
+        sync(self.file()?.as_ref())?;
+        self.with_indexes(|indexes| {
+            sync(indexes.offsets.file().get()?.as_ref())?;
+            sync(indexes.times.file().get()?.as_ref())
+        })
     }
 
     /// Closes the files until they are used again.
@@ -273,10 +272,6 @@ impl Segment {
             indexes.offsets.file().retire();
             indexes.times.file().retire();
         }
-    }
-
-    pub(super) fn is_retired(&self) -> bool {
-        self.log.is_retired()
     }
 
     /// Removes the files; the log file goes first, since an index without one is swept at start.
