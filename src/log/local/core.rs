@@ -44,6 +44,7 @@ pub(super) struct Core {
 }
 
 /// What changes with appends.
+#[expect(clippy::struct_excessive_bools, reason = "independent facts")]
 pub(super) struct Writer {
     /// Why nothing is accepted any more.
     pub(super) closed: Option<&'static str>,
@@ -93,13 +94,13 @@ impl Core {
     ) -> io::Result<Self> {
         let created_ms = shared.env.clock.now_ms();
         let active = &loaded.segments[loaded.segments.len() - 1];
-        let unsynced = match loaded.is_dirty && active.tail().size_bytes > 0 {
-            true => Some(active.file()?),
-            false => None,
-        };
-        let synced_end = match loaded.is_dirty {
-            true => loaded.start_offset,
-            false => loaded.end_offset,
+        let is_dirty = loaded.is_dirty;
+        let is_unsynced = is_dirty && active.tail().size_bytes > 0;
+        let unsynced = is_unsynced.then(|| active.file()).transpose()?;
+        let synced_end = if is_dirty {
+            loaded.start_offset
+        } else {
+            loaded.end_offset
         };
         Ok(Self {
             name: id.directory_name(),
@@ -158,10 +159,10 @@ impl Core {
 
     /// A full device leaves the log as it is; any other failure takes the directory offline.
     pub(super) fn failure(&self, error: io::Error) -> AppendError {
-        match is_full(&error) {
-            true => AppendError::NoSpace(error),
-            false => self.shared.poison(&self.name, &error),
+        if is_full(&error) {
+            return AppendError::NoSpace(error);
         }
+        self.shared.poison(&self.name, &error)
     }
 
     pub(super) fn append(
@@ -289,14 +290,17 @@ impl Core {
             writer.pending_end = end_offset;
         }
         let is_due = end_offset.saturating_sub(writer.synced_end) >= config.flush_messages;
-        let urgency = match awaits_sync || is_due {
-            true => Urgency::Now,
-            false => Urgency::Later,
+        let is_urgent = awaits_sync || is_due;
+        let urgency = if is_urgent {
+            Urgency::Now
+        } else {
+            Urgency::Later
         };
         self.queue_flush(writer, config, urgency);
-        match awaits_sync {
-            true => Commit::Pending,
-            false => Commit::Done,
+        if awaits_sync {
+            Commit::Pending
+        } else {
+            Commit::Done
         }
     }
 

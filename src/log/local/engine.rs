@@ -406,11 +406,12 @@ impl Engine for LocalEngine {
 /// Makes what stands in a directory survive a crash, and its own name, which may be new.
 fn sync_names_up_to(disk: &dyn Disk, directory: &Path) -> io::Result<()> {
     for parent in directory.ancestors() {
-        let parent = match parent.as_os_str().is_empty() {
-            true => Path::new("."),
-            false => parent,
-        };
-        match disk.sync_dir(parent) {
+        let is_relative_root = parent.as_os_str().is_empty();
+        match disk.sync_dir(if is_relative_root {
+            Path::new(".")
+        } else {
+            parent
+        }) {
             // Who may not list it did not make an entry of it.
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Ok(()),
             result => result?,

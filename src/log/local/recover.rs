@@ -55,6 +55,14 @@ pub(super) struct Loaded {
     pub(super) is_dirty: bool,
 }
 
+/// Ends the names of files that a finished cleaning left to be put in place.
+const SWAP_SUFFIXES: [&str; 4] = [
+    ".log.swap",
+    ".index.swap",
+    ".timeindex.swap",
+    ".txnindex.swap",
+];
+
 /// Splits `00000000000000000042.log` into 42 and `.log`.
 fn split_name(name: &str) -> Option<(i64, &str)> {
     let (digits, suffix) = name.split_at_checked(20)?;
@@ -100,7 +108,9 @@ impl Opening<'_> {
             )?;
         }
 
-        let mut snapshots = self.snapshots(&names);
+        let found = names.iter().filter_map(|name| split_name(name));
+        let found = found.filter(|(_, suffix)| *suffix == SNAPSHOT_SUFFIX);
+        let mut snapshots = Snapshots::new(found.map(|(offset, _)| offset));
         let bases: HashSet<_> = segments.iter().map(|segment| segment.base_offset).collect();
         let newest = snapshots.newest_up_to(last.end_offset);
         removed |= snapshots.retain(self.disk(), &self.directory, |offset| {
@@ -155,7 +165,7 @@ impl Opening<'_> {
 
     /// Puts finished cleanings in the place of what they were made from.
     fn finish_swaps(&self, names: &[String], swaps: &[&String]) -> io::Result<()> {
-        let mut replaced = i64::MAX..i64::MIN;
+        let (mut first, mut end) = (i64::MAX, i64::MIN);
         for name in swaps {
             let Some((base, suffix)) = split_name(name) else {
                 continue;
@@ -166,15 +176,17 @@ impl Opening<'_> {
                     .open(&self.directory.join(name), OpenMode::Read)?;
                 let length = file.len()?;
                 let mut scanner = Scanner::new(file, 0, length, WALK_BUFFER_BYTES);
-                let mut end = base;
+                first = first.min(base);
                 while let Some(batch) = scanner.next()? {
-                    end = batch.header.last_offset() + 1;
+                    end = end.max(batch.header.last_offset() + 1);
                 }
-                replaced = replaced.start.min(base)..replaced.end.max(end);
             }
         }
-        for name in names.iter().filter(|name| !name.ends_with(".swap")) {
-            if split_name(name).is_some_and(|(base, _)| replaced.contains(&base)) {
+        for name in names {
+            let replaced = split_name(name).is_some_and(|(base, suffix)| {
+                (first..end).contains(&base) && !SWAP_SUFFIXES.contains(&suffix)
+            });
+            if replaced {
                 self.remove(name)?;
             }
         }
@@ -255,10 +267,7 @@ impl Opening<'_> {
             |header| {
                 epochs.assign(header.leader_epoch, header.base_offset);
             },
-            || match is_trusted {
-                true => Ok(()),
-                false => self.remove_segments(later),
-            },
+            || self.remove_segments(if is_trusted { &[] } else { later }),
         )?;
         if cut_bytes > 0 {
             tracing::warn!(
@@ -325,12 +334,6 @@ impl Opening<'_> {
             segment.remove()?;
         }
         Ok(below > 0)
-    }
-
-    fn snapshots(&self, names: &[String]) -> Snapshots {
-        let snapshots = names.iter().filter_map(|name| split_name(name));
-        let snapshots = snapshots.filter(|(_, suffix)| *suffix == SNAPSHOT_SUFFIX);
-        Snapshots::new(snapshots.map(|(offset, _)| offset))
     }
 
     /// Step 4; true if an unusable snapshot was removed.

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use super::files::{CachedFile, FileCache, lock, sync};
-use super::index::{Entry, Index, OffsetEntry};
+use super::index::{Entry, Index, Lookup, OffsetEntry};
 use super::scan::{LOOKUP_BUFFER_BYTES, Located, Scanner, WALK_BUFFER_BYTES};
 use super::time_index::{TimeEntry, maybe_append};
 use crate::env::{DiskFile, read_all, write_all_at};
@@ -304,9 +304,10 @@ impl Segment {
     /// None if it is not.
     pub(super) fn recent_position(&self, offset: i64) -> Option<u64> {
         let relative = i64::from(self.relative(offset)?);
-        let indexes = lock(&self.indexes);
-        let entry = indexes.as_ref()?.offsets.recent_floor(relative)?;
-        Some(entry.map_or(0, |entry| entry.position.into()))
+        match lock(&self.indexes).as_ref()?.offsets.floor(relative) {
+            Ok(Lookup::Found(entry)) => Some(entry.map_or(0, |entry| entry.position.into())),
+            _ => None,
+        }
     }
 
     fn position_before(&self, offset: i64) -> io::Result<u64> {
@@ -381,10 +382,8 @@ impl Segment {
             if batch.header.last_offset() < from {
                 continue;
             }
-            let control = match batch.header.is_control() {
-                true => Some(scanner.batch_bytes(batch)?),
-                false => None,
-            };
+            let is_control = batch.header.is_control();
+            let control = is_control.then(|| scanner.batch_bytes(batch)).transpose()?;
             replay.batch(&batch.header, control.as_deref());
         }
         Ok(())
@@ -495,9 +494,8 @@ impl Segment {
                     self.write_indexes(1024)?;
                     each(&batch.header);
                 }
-                Ok(None) => break,
                 Err(error) if !is_damage(&error) => return Err(error),
-                Ok(Some(_)) | Err(_) => break,
+                _ => break,
             }
         }
         let valid = self.tail().size_bytes;
