@@ -130,6 +130,9 @@ pub(super) async fn run(shared: Arc<Shared>) {
             () = shared.flusher.wake.notified() => continue,
         }
         for core in shared.flusher.take_due() {
+            if lock(&core.writer).queued.is_none() {
+                continue;
+            }
             if core.flush().await.is_ok() && checkpoint_at.is_none() {
                 checkpoint_at = Some(Instant::now() + interval);
             }
