@@ -209,7 +209,7 @@ async fn segments_roll_by_time_and_by_full_indexes() {
         let logs = bench
             .names()
             .into_iter()
-            .filter(|name| name.ends_with(".log"));
+            .filter(|name| name.ends_with(segment::LOG_SUFFIX));
         let found: Vec<i64> = logs.map(|name| name[..20].parse().unwrap()).collect();
         assert_eq!(found, bases);
     }

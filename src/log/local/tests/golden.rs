@@ -70,7 +70,7 @@ async fn open(engine: &LocalEngine) -> (Arc<dyn Log>, Replayed) {
 /// Batches of Kafka's log.
 fn batches() -> Vec<Vec<u8>> {
     let logs = files(&golden()).into_iter();
-    let logs = logs.filter(|(name, _)| name.ends_with(".log"));
+    let logs = logs.filter(|(name, _)| name.ends_with(segment::LOG_SUFFIX));
     let bytes: Vec<u8> = logs.flat_map(|(_, bytes)| bytes).collect();
     crate::records::Batches::new(&bytes)
         .map(|batch| batch.unwrap().1.to_vec())

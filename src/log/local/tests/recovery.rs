@@ -138,7 +138,7 @@ async fn indexes_that_are_missing_behind_ahead_or_wrong_are_rebuilt() {
     check("behind").await;
     for name in names.clone().as_flattened() {
         bench.edit(name, |bytes| {
-            bytes.extend([0, 0, 1, 0, 0, 0, 9, 0, 0, 0, 0, 0])
+            bytes.extend([0, 0, 1, 0, 0, 0, 9, 0, 0, 0, 0, 0]);
         });
     }
     check("ahead").await;
@@ -150,7 +150,7 @@ async fn a_clean_log_with_an_index_newer_than_it_is_checked() {
     bench.clean_run(async |log| append_some(&**log, 8)).await;
     let index = bench.bytes(&file(6, ".index"));
     bench.edit(&file(6, ".index"), |bytes| {
-        bytes.extend([0, 0, 0, 9, 0, 0, 9, 0])
+        bytes.extend([0, 0, 0, 9, 0, 0, 9, 0]);
     });
     bench
         .restart(async |log| assert_eq!(log.end_offset(), 8))
