@@ -74,7 +74,7 @@ pub(super) fn check_ports(key: &str, listeners: &[Listener]) -> Result<(), Confi
             [other] => listener.address().zip(other.address()),
             _ => None,
         };
-        if !families.is_some_and(|(one, other)| one.is_ipv4() != other.is_ipv4()) {
+        if families.is_none_or(|(one, other)| one.is_ipv4() == other.is_ipv4()) {
             let reason = "Each listener must have a different port unless exactly one listener \
                           has an IPv4 address and the other IPv6 address";
             return Err(ConfigError::invalid(key, listener.port, reason));

@@ -3,11 +3,9 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use thiserror::Error;
-
 use super::describe::is_kafka_key;
 use super::listeners::{Listener, check_ports, parse_list};
-use super::properties::{PropertiesError, parse_properties};
+use super::properties::parse_properties;
 use super::row::{ConfigError, Row, Values};
 use super::server_rows::SERVER_ROWS;
 use super::{BrokerLayers, ConfigMap, TopicConfig};
@@ -72,17 +70,6 @@ pub struct ServerConfig {
     pub explicit: ConfigMap,
 }
 
-/// Why a configuration cannot be used.
-#[derive(Clone, Debug, Error, PartialEq, Eq)]
-pub enum LoadError {
-    /// The file is not in the properties format.
-    #[error(transparent)]
-    Properties(#[from] PropertiesError),
-    /// A value is refused.
-    #[error(transparent)]
-    Value(#[from] ConfigError),
-}
-
 /// Something to log about the configuration once logging is up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Notice {
@@ -112,13 +99,17 @@ impl ServerConfig {
     pub fn load(
         text: &str,
         overrides: impl IntoIterator<Item = (String, String)>,
-    ) -> Result<(Self, Vec<Notice>), LoadError> {
+    ) -> Result<(Self, Vec<Notice>), ConfigError> {
         let mut explicit = parse_properties(text)?;
         explicit.extend(overrides);
         let without_row = explicit.keys().filter(|key| Self::row(key).is_none());
-        let notice = |key: &String| match is_kafka_key(key) {
-            true => Notice::NotSupported(key.clone()),
-            false => Notice::Unknown(key.clone()),
+        let notice = |key: &String| {
+            let notice = if is_kafka_key(key) {
+                Notice::NotSupported
+            } else {
+                Notice::Unknown
+            };
+            notice(key.clone())
         };
         let notices = without_row.map(notice).collect();
         Ok((Self::from_map(explicit)?, notices))
@@ -205,9 +196,11 @@ fn name_what_is_allowed(error: ConfigError) -> ConfigError {
     let allowed = ServerConfig::row(&key)
         .map(Row::valid_values)
         .unwrap_or_default();
-    let reason = match reason.starts_with("Not a number") && !allowed.is_empty() {
-        true => format!("{reason}, allowed: {allowed}"),
-        false => reason,
+    let silent = reason.starts_with("Not a number") && !allowed.is_empty();
+    let reason = if silent {
+        format!("{reason}, allowed: {allowed}")
+    } else {
+        reason
     };
     ConfigError::Invalid { key, value, reason }
 }
