@@ -5,5 +5,4 @@ pub mod env;
 pub mod log;
 pub mod partition;
 pub mod records;
-pub mod telemetry;
 pub mod wire;
