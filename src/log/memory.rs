@@ -262,7 +262,7 @@ impl Content {
         bytes.extend_from_slice(&batch.header);
         bytes.extend_from_slice(batch.records);
         self.epochs
-            .begin(header.partition_leader_epoch, header.base_offset);
+            .begin(header.leader_epoch, header.base_offset);
         self.batches.push_back((header, bytes.freeze()));
         self.segment.size_bytes += size_bytes;
         self.size_bytes += size_bytes;

@@ -102,7 +102,12 @@ pub struct Refusal {
 
 impl From<ErrorCode> for Refusal {
     fn from(error: ErrorCode) -> Self {
-        Self { error, message: None, record_errors: Vec::new(), log_start_offset: -1 }
+        Self {
+            error,
+            message: None,
+            record_errors: Vec::new(),
+            log_start_offset: -1,
+        }
     }
 }
 
@@ -110,15 +115,29 @@ impl ProduceError {
     /// What the client is told (Kafka: `ReplicaManager.appendRecordsToLeader`).
     pub fn refusal(&self) -> Refusal {
         match self {
-            Self::Invalid { source, log_start_offset } => Refusal {
+            Self::Invalid {
+                source,
+                log_start_offset,
+            } => Refusal {
                 error: source.code(),
                 message: source.error_message(),
                 record_errors: source.record_errors().to_vec(),
-                log_start_offset: if source.has_log_start_offset() { *log_start_offset } else { -1 },
+                log_start_offset: if source.has_log_start_offset() {
+                    *log_start_offset
+                } else {
+                    -1
+                },
             },
-            Self::Producer { source, log_start_offset, produce_version } => {
+            Self::Producer {
+                source,
+                log_start_offset,
+                produce_version,
+            } => {
                 let log_start_offset = *log_start_offset;
-                Refusal { log_start_offset, ..source.error_code(*produce_version).into() }
+                Refusal {
+                    log_start_offset,
+                    ..source.error_code(*produce_version).into()
+                }
             }
             Self::Log(error) => log_error_code(error).into(),
             Self::NotServing(reason) => reason.error_code().into(),
@@ -188,7 +207,10 @@ impl Partition {
         let log_start_offset = self.log.start_offset();
         let validated = self
             .validate(records, now_ms, produce_version)
-            .map_err(|source| ProduceError::Invalid { source, log_start_offset })?;
+            .map_err(|source| ProduceError::Invalid {
+                source,
+                log_start_offset,
+            })?;
         let batch = in_order(records, &validated);
         let mut header = validated.header;
         header.max_timestamp = validated.max_timestamp_ms;
@@ -200,7 +222,11 @@ impl Partition {
             Ok(Verdict::Append) => {}
             Ok(Verdict::Duplicate(written)) => return Ok(duplicate(&written, log_start_offset)),
             Err(source) => {
-                return Err(ProduceError::Producer { source, log_start_offset, produce_version });
+                return Err(ProduceError::Producer {
+                    source,
+                    log_start_offset,
+                    produce_version,
+                });
             }
         }
         header.base_offset = self.log.end_offset();
@@ -220,7 +246,10 @@ impl Partition {
         self.check_serving()?;
         let end_offset = self.log.end_offset();
         if let Some(expected) = expected_end.filter(|expected| *expected != end_offset) {
-            return Err(InternalAppendError::UnexpectedEnd { expected, end_offset });
+            return Err(InternalAppendError::UnexpectedEnd {
+                expected,
+                end_offset,
+            });
         }
         let batch = build(end_offset);
         let header = BatchHeader::parse(&batch).ok().filter(|header| {
@@ -257,12 +286,18 @@ impl Partition {
         header: &BatchHeader,
         batch: &[u8],
     ) -> Result<Commit, AppendError> {
-        let (first, records) = batch.split_first_chunk().expect("a parsed batch has a header");
-        let mut stored = BatchBytes { header: *first, records };
+        let (first, records) = batch
+            .split_first_chunk()
+            .expect("a parsed batch has a header");
+        let mut stored = BatchBytes {
+            header: *first,
+            records,
+        };
         set_base_offset(&mut stored.header, header.base_offset);
         set_leader_epoch(&mut stored.header, self.leader_epoch());
         let undecided = producers.first_open_transaction_after(header);
-        self.progress.offered(end_offset(header), undecided, batch.len() as u64);
+        self.progress
+            .offered(end_offset(header), undecided, batch.len() as u64);
         match self.log.append(stored, &mut || producers.snapshot()) {
             Ok(commit) => {
                 producers.apply(header, header.is_control().then_some(batch));

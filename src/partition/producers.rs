@@ -35,14 +35,16 @@ pub(super) struct WrittenBatch {
 
 impl WrittenBatch {
     pub(super) fn first_offset(&self) -> i64 {
-        self.last_offset.saturating_sub(i64::from(self.offset_delta))
+        self.last_offset
+            .saturating_sub(i64::from(self.offset_delta))
     }
 
     /// Kafka's `DefaultRecordBatch.decrementSequence`.
     fn first_sequence(&self) -> i32 {
         if self.last_sequence < self.offset_delta {
             // 2^31 sequences; the subtraction cannot overflow in 64 bits.
-            return (i64::from(self.last_sequence) - i64::from(self.offset_delta) + (1 << 31)) as i32;
+            return (i64::from(self.last_sequence) - i64::from(self.offset_delta) + (1 << 31))
+                as i32;
         }
         self.last_sequence - self.offset_delta
     }
@@ -175,16 +177,26 @@ impl Producers {
         let epoch = known.map_or(NO_EPOCH, |producer| producer.epoch);
         if header.producer_epoch < epoch {
             let got = header.producer_epoch;
-            return Err(ProducerError::InvalidEpoch { producer_id, got, current: epoch });
+            return Err(ProducerError::InvalidEpoch {
+                producer_id,
+                got,
+                current: epoch,
+            });
         }
         let open = known.is_some_and(|producer| producer.transaction_first_offset.is_some());
         let outside = header.is_transactional() && !(open && epoch == header.producer_epoch);
         if outside {
-            return Err(ProducerError::InvalidTransactionState { producer_id, outside });
+            return Err(ProducerError::InvalidTransactionState {
+                producer_id,
+                outside,
+            });
         }
         check_sequence(known, header)?;
         if open && !header.is_transactional() {
-            return Err(ProducerError::InvalidTransactionState { producer_id, outside });
+            return Err(ProducerError::InvalidTransactionState {
+                producer_id,
+                outside,
+            });
         }
         Ok(Verdict::Append)
     }
@@ -214,7 +226,8 @@ impl Producers {
         producer.last_timestamp_ms = header.max_timestamp;
         if header.is_transactional() && producer.transaction_first_offset.is_none() {
             producer.transaction_first_offset = Some(header.base_offset);
-            self.open_transactions.insert(header.base_offset, header.producer_id);
+            self.open_transactions
+                .insert(header.base_offset, header.producer_id);
         }
     }
 
@@ -230,7 +243,9 @@ impl Producers {
 
     /// First offset of the oldest open transaction.
     pub(super) fn first_open_transaction(&self) -> Option<i64> {
-        self.open_transactions.first_key_value().map(|(first_offset, _)| *first_offset)
+        self.open_transactions
+            .first_key_value()
+            .map(|(first_offset, _)| *first_offset)
     }
 
     /// What [`Self::first_open_transaction`] will be after this batch.
@@ -250,7 +265,8 @@ impl Producers {
         if now_ms >= self.next_expiry_ms {
             self.next_expiry_ms = now_ms.saturating_add(EXPIRY_INTERVAL_MS);
             let expiration_ms = self.expiration_ms;
-            self.producers.retain(|_, producer| !producer.is_expired(now_ms, expiration_ms));
+            self.producers
+                .retain(|_, producer| !producer.is_expired(now_ms, expiration_ms));
         }
     }
 
@@ -289,7 +305,11 @@ fn check_sequence(known: Option<&Producer>, header: &BatchHeader) -> Result<(), 
         return Ok(());
     }
     let producer_id = header.producer_id;
-    Err(ProducerError::OutOfOrderSequence { producer_id, got, last })
+    Err(ProducerError::OutOfOrderSequence {
+        producer_id,
+        got,
+        last,
+    })
 }
 
 impl Replay for Producers {
@@ -299,8 +319,10 @@ impl Replay for Producers {
         };
         self.producers = producers;
         let (now_ms, expiration_ms) = (self.opened_ms, self.expiration_ms);
-        self.producers.retain(|_, producer| !producer.is_expired(now_ms, expiration_ms));
-        let open = |(id, producer): (&i64, &Producer)| Some((producer.transaction_first_offset?, *id));
+        self.producers
+            .retain(|_, producer| !producer.is_expired(now_ms, expiration_ms));
+        let open =
+            |(id, producer): (&i64, &Producer)| Some((producer.transaction_first_offset?, *id));
         self.open_transactions = self.producers.iter().filter_map(open).collect();
         true
     }

@@ -96,18 +96,28 @@ impl Partition {
         self.check_serving()?;
         let bounds = self.bounds();
         if from < bounds.log_start_offset || from > bounds.end_offset {
-            return Err(FetchError::OffsetOutOfRange { offset: from, bounds });
+            return Err(FetchError::OffsetOutOfRange {
+                offset: from,
+                bounds,
+            });
         }
         let until = bounds.limit(isolation);
         if from >= until {
-            return Ok(ReadOutcome { chunk: Bytes::new().into(), bounds });
+            return Ok(ReadOutcome {
+                chunk: Bytes::new().into(),
+                bounds,
+            });
         }
         match self.log.read(from, until, max_bytes).await {
-            Ok(read) => Ok(ReadOutcome { chunk: read.chunk, bounds }),
+            Ok(read) => Ok(ReadOutcome {
+                chunk: read.chunk,
+                bounds,
+            }),
             // The log start has moved meanwhile.
-            Err(ReadError::OutOfRange { offset, .. }) => {
-                Err(FetchError::OffsetOutOfRange { offset, bounds: self.bounds() })
-            }
+            Err(ReadError::OutOfRange { offset, .. }) => Err(FetchError::OffsetOutOfRange {
+                offset,
+                bounds: self.bounds(),
+            }),
             Err(ReadError::Io(error)) => Err(FetchError::Io(error)),
         }
     }
@@ -138,25 +148,22 @@ impl Partition {
         let (epoch, end_offset) = self.epoch_end_offset(last_fetched_epoch);
         let bounds = self.bounds();
         if end_offset < 0 || fetch_offset < bounds.log_start_offset {
-            return Err(FetchError::OffsetOutOfRange { offset: fetch_offset, bounds });
+            return Err(FetchError::OffsetOutOfRange {
+                offset: fetch_offset,
+                bounds,
+            });
         }
         let diverges = epoch < last_fetched_epoch || end_offset < fetch_offset;
         Ok(diverges.then_some((epoch, end_offset)))
     }
 
-    /// The largest epoch at or below `epoch` and the end of its records; (-1, -1) where `epoch` is
-    /// negative or newer than all (Kafka: `LeaderEpochFileCache.endOffsetFor`).
+    /// The largest epoch at or below `epoch` and the end of its records (`epoch` and the beginning
+    /// of the log where it is older than all); (-1, -1) where it is negative or newer than all
+    /// (Kafka: `LeaderEpochFileCache.endOffsetFor`).
     pub fn epoch_end_offset(&self, epoch: i32) -> (i32, i64) {
         if epoch < 0 {
             return (-1, -1);
         }
-        match self.log.epoch_end_offset(epoch) {
-            Some(found) => found,
-            // Older than the first epoch: all its records lie before the log start.
-            None if self.log.latest_epoch().is_some_and(|latest| epoch < latest) => {
-                (epoch, self.log.start_offset())
-            }
-            None => (-1, -1),
-        }
+        self.log.epoch_end_offset(epoch).unwrap_or((-1, -1))
     }
 }

@@ -48,7 +48,6 @@ pub enum OpenTopicError {
 }
 
 struct Topic {
-    name: Arc<str>,
     id: Uuid,
     partitions: BTreeMap<i32, Arc<Partition>>,
 }
@@ -76,7 +75,12 @@ pub struct Registry {
 impl Registry {
     /// No partitions, to be kept by `engine`.
     pub fn new(env: Env, engine: Arc<dyn Engine>, settings: PartitionSettings) -> Self {
-        Self { env, engine, settings, topics: RwLock::default() }
+        Self {
+            env,
+            engine,
+            settings,
+            topics: RwLock::default(),
+        }
     }
 
     /// The storage engine.
@@ -87,24 +91,33 @@ impl Registry {
     /// Opens a topic's partitions and serves them all, or none. A topic that is open already gets
     /// those it has not yet, and the configuration.
     pub async fn open_topic(&self, topic: &TopicToOpen) -> Result<(), OpenTopicError> {
-        let TopicToOpen { name, topic_id, partitions, config } = topic;
+        let TopicToOpen {
+            name,
+            topic_id,
+            partitions,
+            config,
+        } = topic;
         self.check_name(topic)?;
         let mut opened = Vec::new();
         for &(partition, leader_epoch) in partitions {
             if self.get(name, partition).is_some() {
                 continue;
             }
-            let id = LogId { topic: Arc::clone(name), topic_id: *topic_id, partition };
+            let id = LogId {
+                topic: Arc::clone(name),
+                topic_id: *topic_id,
+                partition,
+            };
             let config = Arc::clone(config);
             let engine = &*self.engine;
-            let opening = Partition::open(&self.env, engine, id, leader_epoch, config, self.settings);
+            let opening =
+                Partition::open(&self.env, engine, id, leader_epoch, config, self.settings);
             opened.push((partition, opening.await?));
         }
         let mut topics = self.write();
         topics.names.insert(*topic_id, Arc::clone(name));
         let entry = topics.by_name.entry(Arc::clone(name));
         let open = entry.or_insert_with(|| Topic {
-            name: Arc::clone(name),
             id: *topic_id,
             partitions: BTreeMap::new(),
         });
@@ -116,7 +129,10 @@ impl Registry {
     }
 
     /// Opens many topics, several at a time; the first error ends it.
-    pub async fn open_topics(self: &Arc<Self>, topics: Vec<TopicToOpen>) -> Result<(), OpenTopicError> {
+    pub async fn open_topics(
+        self: &Arc<Self>,
+        topics: Vec<TopicToOpen>,
+    ) -> Result<(), OpenTopicError> {
         let mut running: JoinSet<Result<(), OpenTopicError>> = JoinSet::new();
         let each = topics.len().div_ceil(OPENED_AT_ONCE).max(1);
         for some in topics.chunks(each) {
@@ -143,12 +159,21 @@ impl Registry {
 
     /// An open partition.
     pub fn get(&self, topic: &str, partition: i32) -> Option<Arc<Partition>> {
-        self.read().by_name.get(topic)?.partitions.get(&partition).cloned()
+        self.read()
+            .by_name
+            .get(topic)?
+            .partitions
+            .get(&partition)
+            .cloned()
     }
 
     /// An open partition of the topic with this id.
     pub fn get_by_id(&self, topic_id: Uuid, partition: i32) -> Option<Arc<Partition>> {
-        self.read().by_id(topic_id)?.partitions.get(&partition).cloned()
+        self.read()
+            .by_id(topic_id)?
+            .partitions
+            .get(&partition)
+            .cloned()
     }
 
     /// Name of the open topic with this id.
@@ -165,7 +190,8 @@ impl Registry {
     pub fn partitions(&self, topic: &str) -> Vec<Arc<Partition>> {
         let topics = self.read();
         let open = topics.by_name.get(topic);
-        open.map(|topic| topic.partitions.values().cloned().collect()).unwrap_or_default()
+        open.map(|topic| topic.partitions.values().cloned().collect())
+            .unwrap_or_default()
     }
 
     /// Applies a changed configuration to every partition of a topic.
@@ -195,7 +221,11 @@ impl Registry {
     pub async fn close_all(&self) -> Result<(), AppendError> {
         let topics = std::mem::take(&mut *self.write());
         let mut outcome = Ok(());
-        for partition in topics.by_name.values().flat_map(|topic| topic.partitions.values()) {
+        for partition in topics
+            .by_name
+            .values()
+            .flat_map(|topic| topic.partitions.values())
+        {
             outcome = outcome.and(partition.close().await);
         }
         outcome
@@ -204,9 +234,11 @@ impl Registry {
     fn check_name(&self, topic: &TopicToOpen) -> Result<(), OpenTopicError> {
         let name = topic.name.to_string();
         match self.topic_id(&topic.name) {
-            Some(open) if open != topic.topic_id => {
-                Err(OpenTopicError::NameTaken { name, open, wanted: topic.topic_id })
-            }
+            Some(open) if open != topic.topic_id => Err(OpenTopicError::NameTaken {
+                name,
+                open,
+                wanted: topic.topic_id,
+            }),
             _ => Ok(()),
         }
     }

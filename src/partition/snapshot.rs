@@ -61,7 +61,12 @@ fn entry(rest: &mut &[u8]) -> (i64, Producer) {
     let last_timestamp_ms = rest.get_i64();
     let coordinator_epoch = rest.get_i32();
     let first_offset = rest.get_i64();
-    let batch = WrittenBatch { last_sequence, last_offset, offset_delta, max_timestamp_ms: last_timestamp_ms };
+    let batch = WrittenBatch {
+        last_sequence,
+        last_offset,
+        offset_delta,
+        max_timestamp_ms: last_timestamp_ms,
+    };
     let producer = Producer {
         epoch,
         coordinator_epoch,
