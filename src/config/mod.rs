@@ -21,9 +21,9 @@ pub use describe::{
 };
 pub use listeners::Listener;
 pub use markdown::markdown_tables;
-pub use properties::{PropertiesError, parse_properties};
+pub use properties::parse_properties;
 pub use row::{ConfigError, ConfigType, Effect, Row, Synonym, Valid, Value};
-pub use server::{LoadError, Notice, ServerConfig, Voter};
+pub use server::{Notice, ServerConfig, Voter};
 pub use topic::{TimestampType, TopicConfig};
 
 /// Keys and the text of their values, as given.

@@ -1,20 +1,10 @@
 //! Java's properties format, in which `server.properties` is written.
 
-use thiserror::Error;
-
-use super::ConfigMap;
-
-/// A line that is not in the format.
-#[derive(Clone, Debug, Error, PartialEq, Eq)]
-#[error("line {line}: \\u must be followed by four hexadecimal digits")]
-pub struct PropertiesError {
-    /// Number of the line on which the entry starts, from 1.
-    pub line: usize,
-}
+use super::{ConfigError, ConfigMap};
 
 /// Reads a whole file (Java: `Properties.load`). Of two entries with one key the later one
 /// counts. Trailing blanks belong to the value.
-pub fn parse_properties(text: &str) -> Result<ConfigMap, PropertiesError> {
+pub fn parse_properties(text: &str) -> Result<ConfigMap, ConfigError> {
     let mut entries = ConfigMap::new();
     let mut lines = text.lines().enumerate();
     while let Some((index, first)) = lines.next() {
@@ -30,7 +20,7 @@ pub fn parse_properties(text: &str) -> Result<ConfigMap, PropertiesError> {
             }
         }
         let (key, value) = split(&entry);
-        let decode = |text| unescape(text).ok_or(PropertiesError { line: index + 1 });
+        let decode = |text| unescape(text).ok_or(ConfigError::Properties(index + 1));
         entries.insert(decode(key)?, decode(value)?);
     }
     Ok(entries)
@@ -150,7 +140,7 @@ mod tests {
         ] {
             assert_eq!(
                 parse_properties(text),
-                Err(PropertiesError { line: 2 }),
+                Err(ConfigError::Properties(2)),
                 "{text:?}"
             );
         }

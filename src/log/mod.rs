@@ -17,11 +17,19 @@
 //! now or after a restart, unless the answer was [`AppendError::Offline`], which makes no promise
 //! and after which the log accepts nothing more until it is opened again).
 
+#[cfg(test)]
+pub(crate) mod conformance;
+mod memory;
+#[cfg(test)]
+mod test_batch;
+
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 
 use uuid::Uuid;
+
+pub use memory::MemoryEngine;
 
 use crate::records::BatchHeader;
 use crate::wire::Chunk;
@@ -214,8 +222,8 @@ pub trait Log: Send + Sync {
     /// The newest epoch, None before the first.
     fn latest_epoch(&self) -> Option<i32>;
     /// For KIP-101/320: the largest known epoch at or below `epoch` and where it ends (exclusive);
-    /// None where the epoch is newer than all, or older than the first (Kafka's
-    /// `LeaderEpochFileCache.endOffsetFor`).
+    /// `epoch` itself and where the first known one begins if it is older than that; None where
+    /// it is newer than all (Kafka's `LeaderEpochFileCache.endOffsetFor`).
     fn epoch_end_offset(&self, epoch: i32) -> Option<(i32, i64)>;
     /// Epoch of the batch that holds `offset`, if known.
     fn epoch_of(&self, offset: i64) -> Option<i32>;
