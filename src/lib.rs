@@ -2,7 +2,9 @@
 
 pub mod config;
 pub mod env;
+pub mod log;
 pub mod partition;
 pub mod records;
 pub mod telemetry;
 pub mod wire;
+

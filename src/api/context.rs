@@ -1,12 +1,12 @@
 //! What a handler sees: the broker's parts and the connection it serves.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tokio::sync::{Semaphore, watch};
 
 use super::FetchSessions;
-use crate::config::ServerConfig;
+use crate::config::{self, BrokerLayers, ConfigMap, Described, ServerConfig};
 use crate::env::Env;
 use crate::metadata::Metadata;
 use crate::partition::Registry;
@@ -77,16 +77,33 @@ impl Context<'_> {
     /// The address this client is told: the configured one of its listener, or else one that
     /// reaches the socket it has reached.
     pub(crate) fn advertised(&self) -> Advertised {
-        if let Some(configured) = self.shared.config.advertised(&self.session.listener) {
-            return configured;
-        }
-        let local = self.session.local;
-        let host = match local.ip().to_canonical() {
-            _ if self.session.peer.ip().to_canonical().is_loopback() => "localhost".to_owned(),
-            IpAddr::V4(ip) => ip.to_string(),
-            IpAddr::V6(ip) => ip.to_string(),
+        let listeners = self.shared.config.advertised_listeners.iter().flatten();
+        let mut configured = listeners.filter(|one| one.name == *self.session.listener);
+        let Session { local, peer, .. } = self.session;
+        let (host, port) = configured.next().map_or((None, 0), |one| (one.host.clone(), one.port));
+        let reached = || match peer.ip().to_canonical().is_loopback() {
+            true => "localhost".to_owned(),
+            false => local.ip().to_canonical().to_string(),
         };
-        Advertised { host, port: i32::from(local.port()) }
+        let port = if port == 0 { local.port() } else { port };
+        Advertised { host: host.unwrap_or_else(reached), port: i32::from(port) }
+    }
+
+    /// A topic's configuration as clients see it.
+    pub(crate) fn describe_topic(&self, overrides: &ConfigMap) -> Vec<Described> {
+        self.with_layers(|layers| config::describe_topic(overrides, layers))
+    }
+
+    /// Hands over the layers that this broker's values come from.
+    pub(crate) fn with_layers<T>(&self, describe: impl FnOnce(&BrokerLayers<'_>) -> T) -> T {
+        let image = self.shared.metadata.image();
+        let none = ConfigMap::new();
+        let node_id = image.node_id.to_string();
+        describe(&BrokerLayers {
+            dynamic: image.broker_config(&node_id).unwrap_or(&none),
+            dynamic_default: image.broker_config("").unwrap_or(&none),
+            fixed: &self.shared.config.explicit,
+        })
     }
 
     /// Waits until the peer closes its connection.

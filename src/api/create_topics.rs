@@ -82,12 +82,12 @@ fn new_topic(topic: &CreatableTopic) -> NewTopic {
 }
 
 fn success(context: Context<'_>, name: String, created: CreatedTopic) -> CreatableTopicResult {
-    let described = context.shared.config.describe_topic(&created.overrides);
+    let described = context.describe_topic(&created.overrides);
     let config = |described: Described| CreatableTopicConfigs {
-        name: described.name.to_owned(),
+        name: described.name,
         value: described.value,
         read_only: described.read_only,
-        config_source: described.source.code(),
+        config_source: described.source as i8,
         is_sensitive: described.sensitive,
     };
     CreatableTopicResult {

@@ -10,7 +10,7 @@
 //! Version notes: types and documentation from version 3 (KIP-569).
 
 use super::{Api, Context, Reply};
-use crate::config::Described;
+use crate::config::{Described, describe_broker, describe_broker_defaults};
 use crate::metadata::validate_topic_name;
 use crate::wire::ErrorCode;
 use crate::wire::messages::describe_configs::{
@@ -42,7 +42,7 @@ impl Api for DescribeConfigs {
             };
             let keys = resource.configuration_keys.as_deref().unwrap_or_default();
             let wanted = |described: &Described| {
-                keys.is_empty() || keys.iter().any(|key| key == described.name)
+                keys.is_empty() || keys.contains(&described.name)
             };
             let configs = configs.into_iter().filter(wanted);
             DescribeConfigsResult {
@@ -62,25 +62,25 @@ fn describe(
     context: Context<'_>,
     asked: &DescribeConfigsResource,
 ) -> Result<Vec<Described>, (ErrorCode, String)> {
-    let config = &context.shared.config;
     let invalid = |message: String| (ErrorCode::InvalidRequest, message);
     let name = asked.resource_name.as_str();
+    let node_id = context.shared.config.node_id;
     match asked.resource_type {
         resource::TOPIC => {
             validate_topic_name(name).map_err(|text| (ErrorCode::InvalidTopicException, text))?;
             let image = context.shared.metadata.image();
             let unknown = (ErrorCode::UnknownTopicOrPartition, String::new());
             let topic = image.topic(name).ok_or(unknown)?;
-            Ok(config.describe_topic(&topic.overrides))
+            Ok(context.describe_topic(&topic.overrides))
         }
-        // The defaults of all brokers that were set dynamically: none can be set yet.
-        resource::BROKER if name.is_empty() => Ok(Vec::new()),
+        resource::BROKER if name.is_empty() => {
+            Ok(context.with_layers(describe_broker_defaults))
+        }
         resource::BROKER => match name.parse::<i32>() {
             Err(_) => Err(invalid(format!("Broker id must be an integer, but it is: {name}"))),
-            Ok(id) if id == config.node_id => Ok(config.describe_broker()),
+            Ok(id) if id == node_id => Ok(context.with_layers(describe_broker)),
             Ok(id) => Err(invalid(format!(
-                "Unexpected broker id, expected {} or empty string, but received {id}",
-                config.node_id
+                "Unexpected broker id, expected {node_id} or empty string, but received {id}"
             ))),
         },
         other => Err(invalid(format!("Unexpected resource type {other} for resource {name}"))),
@@ -90,19 +90,22 @@ fn describe(
 fn entry(described: Described, request: &DescribeConfigsRequest) -> DescribeConfigsResourceResult {
     let synonyms = described.synonyms.into_iter().filter(|_| request.include_synonyms);
     DescribeConfigsResourceResult {
-        name: described.name.to_owned(),
+        name: described.name,
         value: described.value,
         read_only: described.read_only,
-        config_source: described.source.code(),
+        config_source: described.source as i8,
         is_sensitive: described.sensitive,
         synonyms: synonyms
             .map(|synonym| DescribeConfigsSynonym {
-                name: synonym.name.to_owned(),
+                name: synonym.name,
                 value: synonym.value,
-                source: synonym.source.code(),
+                source: synonym.source as i8,
             })
             .collect(),
-        config_type: described.config_type.code(),
-        documentation: request.include_documentation.then(|| described.documentation.to_owned()),
+        config_type: described.config_type.map_or(0, |config_type| config_type as i8),
+        documentation: described
+            .documentation
+            .filter(|_| request.include_documentation)
+            .map(str::to_owned),
     }
 }

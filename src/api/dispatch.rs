@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use super::{Api, Context, ROWS, Session, Shared, api_versions};
 use crate::log::BoxFuture;
+use crate::wire::header::write_response_header;
 use crate::wire::{DecodeError, Decoder, Encoder, Keyed, Message, RequestHeader, Segments};
 
 /// What a handler answers.
@@ -105,7 +106,7 @@ pub async fn dispatch(
     let mut decoder = Decoder::new(frame);
     let (key, version) = RequestHeader::peek(&decoder).map_err(undecodable(-1, -1))?;
     let row = ROWS.iter().find(|row| row.key == key).ok_or(DispatchError::UnknownApi(key))?;
-    let header = RequestHeader::decode(&mut decoder, version >= row.flexible)
+    let header = RequestHeader::read(&mut decoder, version >= row.flexible)
         .map_err(undecodable(key, version))?;
     let form = Form { key, version, correlation_id: header.correlation_id };
     let context = Context { shared, session, client_id: header.client_id.as_deref() };
@@ -142,11 +143,9 @@ fn call<A: Api>(
 
 fn encode<R: Message>(response: &R, form: Form) -> Segments {
     let mut encoder = Encoder::frame();
-    encoder.raw(&form.correlation_id.to_be_bytes());
     // ApiVersions is answered with the plain header at every version: its reader may be older.
-    if form.version >= R::FLEXIBLE && form.key != api_versions::KEY {
-        encoder.unsigned_varint(0);
-    }
+    let flexible = form.version >= R::FLEXIBLE && form.key != api_versions::KEY;
+    write_response_header(&mut encoder, form.correlation_id, flexible);
     response.encode(&mut encoder, form.version);
     encoder.finish()
 }

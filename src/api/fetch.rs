@@ -15,11 +15,12 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::fetch_session::{PartitionKey, Wanted};
 use super::{Api, Context, Reply};
-use crate::partition::{FetchError, FetchWait, Isolation, Partition};
+use crate::partition::{Bounds, EpochError, FetchWait, Isolation, Partition};
 use crate::wire::messages::fetch::{
     EpochEndOffset, FetchRequest, FetchResponse, FetchTopic, FetchableTopicResponse, PartitionData,
 };
@@ -62,7 +63,8 @@ impl Api for Fetch {
                 });
             }
         };
-        let max_bytes = request.max_bytes.min(shared.config.fetch_max_bytes);
+        let most = i32::try_from(shared.config.fetch_max_bytes).unwrap_or(i32::MAX);
+        let max_bytes = request.max_bytes.min(most);
         let reader = Reader {
             isolation,
             from_replica: request.replica_id.max(request.replica_state.replica_id) >= 0,
@@ -154,8 +156,10 @@ struct Reader {
 }
 
 /// What one pass over the partitions found.
-struct Pass {
+struct Pass<'a> {
     answers: Vec<(Wanted, PartitionData)>,
+    /// What was read, with the bounds it had.
+    seen: Vec<(&'a Arc<Partition>, Bounds)>,
     bytes: i64,
     /// An error or divergence: the answer leaves at once.
     urgent: bool,
@@ -170,44 +174,41 @@ impl Reader {
     ) -> Vec<(Wanted, PartitionData)> {
         let patience = Duration::from_millis(u64::try_from(max_wait_ms).unwrap_or(0));
         let deadline = Instant::now() + patience;
-        let partitions: Vec<&Arc<Partition>> =
-            targets.iter().filter_map(|(_, found)| found.as_ref().ok()).collect();
-        let pass = self.pass(&targets).await;
-        if partitions.is_empty() || max_wait_ms <= 0 || self.is_enough(&pass) {
-            return pass.answers;
-        }
-        let wait = FetchWait::register(&partitions);
         loop {
-            // Registered before this pass, so nothing is missed between it and the sleep.
-            wait.arm(self.min_bytes);
             let pass = self.pass(&targets).await;
-            if self.is_enough(&pass) || Instant::now() >= deadline {
+            if pass.urgent || pass.bytes >= self.min_bytes || pass.seen.is_empty() {
                 return pass.answers;
             }
-            wait.arrived(pass.bytes);
+            let mut wait = FetchWait::new((self.min_bytes - pass.bytes) as u64);
+            for (partition, bounds) in &pass.seen {
+                wait.watch(partition, bounds, self.isolation);
+            }
             tokio::select! {
-                () = wait.woken() => {}
-                () = tokio::time::sleep_until(deadline) => {}
+                biased;
                 () = context.peer_closed() => return pass.answers,
+                woken = wait.until(deadline) => {
+                    if !woken {
+                        return pass.answers;
+                    }
+                }
             }
         }
-    }
-
-    fn is_enough(&self, pass: &Pass) -> bool {
-        pass.urgent || pass.bytes >= self.min_bytes
     }
 
     /// Reads every partition once. Partitions without a target follow those that have one, as in
     /// Kafka's answer.
-    async fn pass(&self, targets: &[Target]) -> Pass {
-        let mut pass =
-            Pass { answers: Vec::with_capacity(targets.len()), bytes: 0, urgent: false };
+    async fn pass<'a>(&self, targets: &'a [Target]) -> Pass<'a> {
+        let answers = Vec::with_capacity(targets.len());
+        let mut pass = Pass { answers, seen: Vec::new(), bytes: 0, urgent: false };
         let mut left = self.max_bytes;
         let mut first = true;
         for (wanted, found) in targets {
             let Ok(partition) = found else { continue };
             let data = match self.read(partition, wanted, left, first).await {
-                Ok(data) => data,
+                Ok((data, bounds)) => {
+                    pass.seen.push((partition, bounds));
+                    data
+                }
                 Err(error) => {
                     pass.urgent = true;
                     PartitionData {
@@ -237,53 +238,46 @@ impl Reader {
         wanted: &Wanted,
         left: usize,
         first: bool,
-    ) -> Result<PartitionData, ErrorCode> {
-        partition.check_epoch(wanted.current_leader_epoch).map_err(|error| error.code())?;
+    ) -> Result<(PartitionData, Bounds), ErrorCode> {
+        let epoch = wanted.current_leader_epoch;
+        partition.check_epoch(epoch).map_err(EpochError::error_code)?;
         if self.from_replica {
-            let known = wanted.current_leader_epoch >= 0;
-            return Err(if known {
+            return Err(if epoch >= 0 {
                 ErrorCode::UnknownLeaderEpoch
             } else {
                 ErrorCode::NotLeaderOrFollower
             });
         }
-        if self.version < 10 && partition.compresses_with_zstd() {
+        if self.version < 10 && partition.config().compression_type == "zstd" {
             return Err(ErrorCode::UnsupportedCompressionType);
         }
-        let bounds = partition.bounds();
-        let mut data = PartitionData {
+        let diverging = partition.divergence(wanted.last_fetched_epoch, wanted.fetch_offset);
+        let diverging = diverging.map_err(|error| error.error_code())?;
+        let most = left.min(usize::try_from(wanted.max_bytes).unwrap_or(0));
+        let nothing = Chunk::Bytes(Bytes::new());
+        let (bounds, records) = if diverging.is_some() {
+            (partition.bounds(), nothing)
+        } else {
+            let read = partition.read(wanted.fetch_offset, most, self.isolation).await;
+            let read = read.map_err(|error| error.error_code())?;
+            // Without the right to the first batch, one that does not fit is left for later.
+            let fits = first || read.chunk.len() <= most;
+            (read.bounds, if fits { read.chunk } else { nothing })
+        };
+        let committed = self.isolation == Isolation::ReadCommitted && diverging.is_none();
+        let diverging_epoch = diverging.map(|(epoch, end_offset)| EpochEndOffset { epoch, end_offset });
+        let data = PartitionData {
             partition_index: wanted.key.partition,
             high_watermark: bounds.high_watermark,
             last_stable_offset: bounds.last_stable_offset,
             log_start_offset: bounds.log_start_offset,
-            aborted_transactions: None,
-            records: Some(Chunk::Bytes(bytes::Bytes::new())),
+            aborted_transactions: committed.then(Vec::new),
+            records: Some(records),
+            diverging_epoch: diverging_epoch.unwrap_or_default(),
             ..Default::default()
         };
-        if wanted.last_fetched_epoch >= 0 {
-            let divergence =
-                partition.divergence(wanted.last_fetched_epoch, wanted.fetch_offset);
-            if let Some((epoch, end_offset)) = divergence.map_err(|error| storage_error(&error))? {
-                data.diverging_epoch = EpochEndOffset { epoch, end_offset };
-                return Ok(data);
-            }
-        }
-        let most = left.min(usize::try_from(wanted.max_bytes).unwrap_or(0));
-        let read = partition.read(wanted.fetch_offset, most, self.isolation).await;
-        let read = read.map_err(|error| storage_error(&error))?;
-        if self.isolation == Isolation::ReadCommitted {
-            data.aborted_transactions = Some(Vec::new());
-        }
-        // Without the right to the first batch, one that does not fit is left for the next fetch.
-        if first || read.chunk.len() <= most {
-            data.records = Some(read.chunk);
-        }
-        Ok(data)
+        Ok((data, bounds))
     }
-}
-
-fn storage_error(error: &FetchError) -> ErrorCode {
-    error.code()
 }
 
 fn refusal(partition_index: i32, error: ErrorCode) -> PartitionData {
@@ -291,7 +285,7 @@ fn refusal(partition_index: i32, error: ErrorCode) -> PartitionData {
         partition_index,
         error_code: error.code(),
         high_watermark: -1,
-        records: Some(Chunk::Bytes(bytes::Bytes::new())),
+        records: Some(Chunk::Bytes(Bytes::new())),
         ..Default::default()
     }
 }

@@ -24,8 +24,10 @@ mod produce;
 
 use std::ops::RangeInclusive;
 
-pub use context::{Advertised, Context, Session, Shared};
-pub use dispatch::{DispatchError, EncodedReply, Reply, dispatch};
+pub(crate) use context::Context;
+pub use context::{Session, Shared};
+pub(crate) use dispatch::Reply;
+pub use dispatch::{DispatchError, EncodedReply, dispatch};
 pub use fetch_session::FetchSessions;
 
 use crate::wire::{Keyed, Message};

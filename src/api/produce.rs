@@ -6,7 +6,7 @@
 //!   without waiting for each other.
 //! - acks=0 is not answered; with an error it closes the connection.
 //! - Null records, which Apache Kafka never answers, are answered with INVALID_RECORD.
-//! - Transactional batches are refused until transactions are served.
+//! - A transactional batch without a transactional id fails the whole request.
 //!
 //! Version notes: versions 0 to 2 are advertised and close the connection (KIP-896; librdkafka
 //! looks for 0); topic ids from version 13 (KIP-516).
@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use super::{Api, Context, Reply};
 use crate::metadata::is_internal_topic;
-use crate::partition::{Appended, Partition};
+use crate::partition::{Appended, Partition, Refusal};
 use crate::records::BatchHeader;
 use crate::wire::ErrorCode;
 use crate::wire::messages::produce::{
@@ -26,8 +26,6 @@ use crate::wire::messages::produce::{
 
 /// `AdminUtils.ADMIN_CLIENT_ID`: may write to internal topics.
 const ADMIN_CLIENT_ID: &str = "__admin_client";
-/// From this version on an error of the transaction is one the client can abort (KIP-890).
-const TRANSACTION_ABORTABLE_VERSION: i16 = 11;
 
 pub(super) struct Produce;
 
@@ -42,6 +40,9 @@ impl Api for Produce {
         version: i16,
     ) -> Reply<ProduceResponse> {
         let acks = request.acks;
+        if request.transactional_id.is_none() && has_transactional(&request) {
+            return failed(request);
+        }
         let append = Append::new(context, &request, version);
         let mut uncommitted = Vec::new();
         let mut responses: Vec<TopicProduceResponse> = Vec::with_capacity(request.topic_data.len());
@@ -76,13 +77,11 @@ impl Api for Produce {
         }
         Reply::Pending(Box::pin(async move {
             for (topic, partition, end_offset) in uncommitted {
-                if partition.committed(end_offset).await.is_ok() {
-                    continue;
-                }
+                let Err(error) = partition.committed(end_offset).await else { continue };
                 let index = partition.id().partition;
                 for answer in &mut response.responses[topic].partition_responses {
                     if answer.index == index {
-                        *answer = refusal(index, ErrorCode::NotLeaderOrFollower);
+                        *answer = refusal(index, error.error_code());
                     }
                 }
             }
@@ -104,23 +103,8 @@ struct Append<'a> {
 
 impl<'a> Append<'a> {
     fn new(context: Context<'a>, request: &ProduceRequest, version: i16) -> Self {
-        let transactional = request
-            .topic_data
-            .iter()
-            .flat_map(|topic| &topic.partition_data)
-            .filter_map(|data| BatchHeader::parse(data.records.as_deref()?).ok())
-            .any(|header| header.is_transactional());
-        let refused = match request.acks {
-            _ if transactional && request.transactional_id.is_none() => {
-                Some(ErrorCode::TransactionalIdAuthorizationFailed)
-            }
-            _ if transactional && version >= TRANSACTION_ABORTABLE_VERSION => {
-                Some(ErrorCode::TransactionAbortable)
-            }
-            _ if transactional => Some(ErrorCode::InvalidTxnState),
-            -1..=1 => None,
-            _ => Some(ErrorCode::InvalidRequiredAcks),
-        };
+        let refused =
+            (!(-1..=1).contains(&request.acks)).then_some(ErrorCode::InvalidRequiredAcks);
         let internal_allowed = context.client_id == Some(ADMIN_CLIENT_ID);
         Self { context, version, refused, internal_allowed }
     }
@@ -156,27 +140,53 @@ impl<'a> Append<'a> {
         }
         match partition.append(records, self.version) {
             Ok(appended) => {
-                let committed = partition.bounds().high_watermark >= appended.end_offset;
-                let waits = (!committed).then_some((partition, appended.end_offset));
-                (accepted(data.index, &appended), waits)
+                let waits = !partition.is_committed(appended.end_offset);
+                let uncommitted = waits.then_some((partition, appended.end_offset));
+                (accepted(data.index, &appended), uncommitted)
             }
-            Err(error) => {
-                let refused = refusal(data.index, error.code());
-                let record_errors = error.record_errors().iter().map(|record| {
-                    BatchIndexAndErrorMessage {
-                        batch_index: record.batch_index,
-                        batch_index_error_message: record.message.clone(),
-                    }
-                });
-                let response = PartitionProduceResponse {
-                    log_start_offset: error.log_start_offset(),
-                    record_errors: record_errors.collect(),
-                    error_message: error.message(),
-                    ..refused
-                };
-                (response, None)
-            }
+            Err(error) => (refused(data.index, error.refusal()), None),
         }
+    }
+}
+
+/// A batch of a transaction without a transactional id fails the whole request.
+fn has_transactional(request: &ProduceRequest) -> bool {
+    let data = request.topic_data.iter().flat_map(|topic| &topic.partition_data);
+    data.filter_map(|data| BatchHeader::parse(data.records.as_deref()?).ok())
+        .any(|header| header.is_transactional())
+}
+
+/// What `ProduceRequest.getErrorResponse` gives.
+fn failed(request: ProduceRequest) -> Reply<ProduceResponse> {
+    if request.acks == 0 {
+        return Reply::Close;
+    }
+    let message = "Transactional Id authorization failed.";
+    let answer = |data: &PartitionProduceData| PartitionProduceResponse {
+        error_message: Some(message.to_owned()),
+        ..refusal(data.index, ErrorCode::TransactionalIdAuthorizationFailed)
+    };
+    let responses = request.topic_data.into_iter().map(|topic| TopicProduceResponse {
+        partition_responses: topic.partition_data.iter().map(answer).collect(),
+        name: topic.name,
+        topic_id: topic.topic_id,
+    });
+    Reply::Ready(ProduceResponse { responses: responses.collect(), ..Default::default() })
+}
+
+/// What a partition has refused.
+fn refused(index: i32, refused: Refusal) -> PartitionProduceResponse {
+    let record_errors = refused.record_errors.into_iter();
+    PartitionProduceResponse {
+        log_start_offset: refused.log_start_offset,
+        record_errors: record_errors
+            .map(|record| BatchIndexAndErrorMessage {
+                batch_index: record.batch_index,
+                batch_index_error_message: Some(record.message),
+            })
+            .collect(),
+        error_message: refused.message,
+        ..refusal(index, refused.error)
     }
 }
 

@@ -10,7 +10,7 @@ use tokio::net::tcp::OwnedReadHalf;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 
 use super::frame::{Frame, take_frame};
-use super::writer;
+use super::{stopped, writer};
 use crate::api::{self, EncodedReply, Session, Shared};
 
 /// Most replies that wait in order on one connection before reading stops.
@@ -21,6 +21,8 @@ const READ_BYTES: usize = 16 * 1024;
 const FREE_FRAME_BYTES: usize = 1024 * 1024;
 /// The unit of a request-memory permit.
 const PERMIT_BYTES: usize = 1024;
+/// Stands for no limit of idleness.
+const NEVER_MS: u64 = 365 * 24 * 3_600_000;
 /// How long a large frame waits for request memory before its connection is closed.
 const MEMORY_WAIT: Duration = Duration::from_secs(30);
 
@@ -29,7 +31,7 @@ pub(super) async fn run(
     stream: TcpStream,
     session: Session,
     shared: Arc<Shared>,
-    mut stop: watch::Receiver<bool>,
+    stop: watch::Receiver<bool>,
 ) {
     let (read, write) = stream.into_split();
     let (replies, queue) = mpsc::channel(UNANSWERED_MAX);
@@ -37,7 +39,7 @@ pub(super) async fn run(
     let writer = tokio::spawn(writer::run(write, queue));
     let mut reader = Reader { socket: read, received: BytesMut::new(), permit: None, ended: false };
     tokio::select! {
-        _ = stop.wait_for(|&stop| stop) => {}
+        () = stopped(stop.clone()) => {}
         () = replies.closed() => {}
         result = serve(&mut reader, &session, &shared, &replies) => {
             if let Err(reason) = result {
@@ -124,7 +126,8 @@ impl Reader {
                 Frame::Missing(bytes) => self.make_room(bytes, shared).await?,
             }
             let readable = self.socket.readable();
-            match tokio::time::timeout(shared.config.connections_max_idle, readable).await {
+            let idle = shared.config.connections_max_idle_ms.unwrap_or(NEVER_MS);
+            match tokio::time::timeout(Duration::from_millis(idle), readable).await {
                 Ok(ready) => ready?,
                 // Kafka, too, spares a connection with a request under way.
                 Err(_) if replies.capacity() < UNANSWERED_MAX => continue,

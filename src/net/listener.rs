@@ -1,7 +1,7 @@
 //! Listeners: every address a host resolves to, with one port.
 
 use std::io;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::connection;
+use super::{connection, stopped};
 use crate::api::{Session, Shared};
 
 /// How often a free port is searched that every address of the host can use.
@@ -104,7 +104,10 @@ fn resolve(name: &str, host: &str, port: u16) -> Result<Vec<SocketAddr>, BindErr
     let mut addresses: Vec<SocketAddr> = (host, port).to_socket_addrs().map_err(failed)?.collect();
     if host == "localhost" {
         // Many hosts files name only one of the two; clients try both.
-        addresses.extend([([127, 0, 0, 1], port).into(), ([0, 0, 0, 0, 0, 0, 0, 1], port).into()]);
+        addresses.extend([
+            SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
+            SocketAddr::from((Ipv6Addr::LOCALHOST, port)),
+        ]);
     }
     addresses.sort();
     addresses.dedup();
@@ -178,17 +181,18 @@ async fn accept(
     socket: TcpListener,
     name: Arc<str>,
     shared: Arc<Shared>,
-    mut stop: watch::Receiver<bool>,
+    stop: watch::Receiver<bool>,
 ) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
-            _ = stop.wait_for(|&stop| stop) => break,
+            () = stopped(stop.clone()) => break,
             Some(_) = connections.join_next() => {}
             accepted = socket.accept() => match accepted {
                 Ok((stream, peer)) => {
                     if let Some(session) = session(&stream, peer, &name) {
-                        connections.spawn(connection::run(stream, session, shared.clone(), stop.clone()));
+                        let (shared, stop) = (shared.clone(), stop.clone());
+                        connections.spawn(connection::run(stream, session, shared, stop));
                     }
                 }
                 Err(error) => {

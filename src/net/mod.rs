@@ -15,3 +15,10 @@ mod listener;
 mod writer;
 
 pub use listener::{BindError, Listener, serve};
+
+use tokio::sync::watch;
+
+/// Resolves when the broker stops.
+async fn stopped(mut stop: watch::Receiver<bool>) {
+    drop(stop.wait_for(|&stop| stop).await);
+}

@@ -81,7 +81,7 @@ async fn write_segments(
     segments: Segments,
     gathered: &mut BytesMut,
 ) -> io::Result<()> {
-    for chunk in segments {
+    for chunk in segments.into_chunks() {
         match chunk {
             Chunk::Bytes(bytes) if bytes.len() >= GATHER_BYTES => {
                 flush(socket, gathered).await?;
