@@ -2,6 +2,7 @@
 
 pub mod config;
 pub mod env;
+pub mod log;
 pub mod partition;
 pub mod records;
 pub mod telemetry;
