@@ -261,8 +261,7 @@ impl Content {
         let mut bytes = BytesMut::with_capacity(size_bytes as usize);
         bytes.extend_from_slice(&batch.header);
         bytes.extend_from_slice(batch.records);
-        self.epochs
-            .begin(header.leader_epoch, header.base_offset);
+        self.epochs.begin(header.leader_epoch, header.base_offset);
         self.batches.push_back((header, bytes.freeze()));
         self.segment.size_bytes += size_bytes;
         self.size_bytes += size_bytes;

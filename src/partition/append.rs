@@ -17,7 +17,7 @@ use crate::wire::ErrorCode;
 use super::producers::{Producers, Verdict, WrittenBatch};
 use super::{NotCommitted, Partition, ProducerError};
 
-/// Produce versions from this on know TRANSACTION_ABORTABLE (KIP-890).
+/// Produce versions from this on know `TRANSACTION_ABORTABLE` (KIP-890).
 const ABORTABLE_VERSION: i16 = 11;
 
 /// Where a batch stands.
@@ -178,14 +178,12 @@ impl ProducerError {
     /// The code that a client of this Produce version gets.
     pub fn error_code(self, produce_version: i16) -> ErrorCode {
         match self {
-            Self::OutOfOrderSequence { .. } => ErrorCode::OutOfOrderSequenceNumber,
-            Self::InvalidEpoch { .. } => ErrorCode::InvalidProducerEpoch,
-            Self::InvalidTransactionState { outside: true, .. }
-                if produce_version >= ABORTABLE_VERSION =>
-            {
+            Self::OutOfOrderSequence => ErrorCode::OutOfOrderSequenceNumber,
+            Self::InvalidEpoch => ErrorCode::InvalidProducerEpoch,
+            Self::OutsideTransaction if produce_version >= ABORTABLE_VERSION => {
                 ErrorCode::TransactionAbortable
             }
-            Self::InvalidTransactionState { .. } => ErrorCode::InvalidTxnState,
+            Self::OutsideTransaction | Self::InsideTransaction => ErrorCode::InvalidTxnState,
         }
     }
 }

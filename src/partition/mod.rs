@@ -26,10 +26,10 @@ use crate::log::{AppendError, CommitObserver, Engine, Log, LogConfig, LogId, Ope
 
 pub use append::{Appended, InternalAppendError, ProduceError, Refusal};
 pub use bounds::{Bounds, NotCommitted};
-pub use offsets::{Found, LookupError};
+pub use offsets::Found;
 pub use producers::ProducerError;
-pub use read::{EpochError, FetchError, Isolation, ReadOutcome};
-pub use registry::{OpenTopicError, Registry, TopicToOpen};
+pub use read::{FetchError, Isolation, ReadOutcome};
+pub use registry::{Registry, TopicToOpen};
 pub use waiters::FetchWait;
 
 use bounds::Progress;

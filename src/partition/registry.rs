@@ -29,24 +29,6 @@ pub struct TopicToOpen {
     pub config: Arc<TopicConfig>,
 }
 
-/// Why a topic could not be opened. None of its partitions is served.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenTopicError {
-    /// Another topic of this name is open.
-    #[error("topic {name} is open with id {open}, not {wanted}; delete that one first")]
-    NameTaken {
-        /// Topic name.
-        name: String,
-        /// Id of the open topic.
-        open: Uuid,
-        /// Id of the topic to open.
-        wanted: Uuid,
-    },
-    /// A log could not be opened.
-    #[error(transparent)]
-    Log(#[from] OpenError),
-}
-
 struct Topic {
     id: Uuid,
     partitions: BTreeMap<i32, Arc<Partition>>,
@@ -90,17 +72,16 @@ impl Registry {
 
     /// Opens a topic's partitions and serves them all, or none. A topic that is open already gets
     /// those it has not yet, and the configuration.
-    pub async fn open_topic(&self, topic: &TopicToOpen) -> Result<(), OpenTopicError> {
+    pub async fn open_topic(&self, topic: &TopicToOpen) -> Result<(), OpenError> {
         let TopicToOpen {
             name,
             topic_id,
             partitions,
             config,
         } = topic;
-        self.check_name(topic)?;
         let mut opened = Vec::new();
         for &(partition, leader_epoch) in partitions {
-            if self.get(name, partition).is_some() {
+            if self.get_by_id(*topic_id, partition).is_some() {
                 continue;
             }
             let id = LogId {
@@ -129,11 +110,8 @@ impl Registry {
     }
 
     /// Opens many topics, several at a time; the first error ends it.
-    pub async fn open_topics(
-        self: &Arc<Self>,
-        topics: Vec<TopicToOpen>,
-    ) -> Result<(), OpenTopicError> {
-        let mut running: JoinSet<Result<(), OpenTopicError>> = JoinSet::new();
+    pub async fn open_topics(self: &Arc<Self>, topics: Vec<TopicToOpen>) -> Result<(), OpenError> {
+        let mut running: JoinSet<Result<(), OpenError>> = JoinSet::new();
         let each = topics.len().div_ceil(OPENED_AT_ONCE).max(1);
         for some in topics.chunks(each) {
             let (registry, some) = (Arc::clone(self), some.to_vec());
@@ -147,11 +125,7 @@ impl Registry {
         while let Some(joined) = running.join_next().await {
             match joined {
                 Ok(result) => result?,
-                Err(error) => match error.try_into_panic() {
-                    Ok(panic) => std::panic::resume_unwind(panic),
-                    // Only a runtime that shuts down cancels the task: nobody waits any more.
-                    Err(_) => std::future::pending().await,
-                },
+                Err(error) => std::panic::resume_unwind(error.into_panic()),
             }
         }
         Ok(())
@@ -229,18 +203,6 @@ impl Registry {
             outcome = outcome.and(partition.close().await);
         }
         outcome
-    }
-
-    fn check_name(&self, topic: &TopicToOpen) -> Result<(), OpenTopicError> {
-        let name = topic.name.to_string();
-        match self.topic_id(&topic.name) {
-            Some(open) if open != topic.topic_id => Err(OpenTopicError::NameTaken {
-                name,
-                open,
-                wanted: topic.topic_id,
-            }),
-            _ => Ok(()),
-        }
     }
 
     fn take(&self, topic_id: Uuid) -> Option<Topic> {

@@ -148,6 +148,14 @@ enum RecordInput<'a> {
 impl<'a> Records<'a> {
     /// Reads `batch`, a whole batch that starts with `header`. Neither is trusted.
     pub fn new(header: &BatchHeader, batch: &'a [u8]) -> Result<Self, RecordError> {
+        Self::limited(header, batch, INFLATED_BYTES_MAX)
+    }
+
+    fn limited(
+        header: &BatchHeader,
+        batch: &'a [u8],
+        inflated_bytes_max: u64,
+    ) -> Result<Self, RecordError> {
         if header.record_count < 0 {
             return Err(RecordError::InvalidCount(header.record_count));
         }
@@ -158,7 +166,7 @@ impl<'a> Records<'a> {
         let input = if codec == super::Compression::None {
             RecordInput::Plain(Slice { bytes, position: 0 })
         } else {
-            let inflater = Inflater::new(codec, bytes, INFLATED_BYTES_MAX)?;
+            let inflater = Inflater::new(codec, bytes, inflated_bytes_max)?;
             let reader = BufReader::with_capacity(INFLATE_BUFFER_BYTES, inflater);
             RecordInput::Compressed(Stream {
                 reader,
