@@ -2,5 +2,10 @@
 
 pub mod config;
 pub mod env;
+pub mod log;
+pub mod metadata;
+pub mod partition;
 pub mod records;
+pub mod shard;
+pub mod telemetry;
 pub mod wire;

@@ -1,3 +1,99 @@
 //! The `ottla` command.
 
-fn main() {}
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use ottla::config::{Notice, ServerConfig};
+use ottla::telemetry;
+use tracing::{error, info, warn};
+
+/// Exit code for a configuration that cannot be used, as for a wrong command line.
+const EXIT_BAD_CONFIGURATION: u8 = 2;
+
+/// A broker that speaks Apache Kafka's wire protocol.
+///
+/// Without arguments it serves on localhost:9092 and keeps its data in ./ottla-data.
+#[derive(Debug, Parser)]
+#[command(version, args_conflicts_with_subcommands = true)]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    server: ServerArguments,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the broker (the default).
+    Server(ServerArguments),
+}
+
+#[derive(Args, Debug)]
+struct ServerArguments {
+    /// Configuration file with Kafka's keys; docs/configuration.md lists them.
+    #[arg(value_name = "server.properties")]
+    properties: Option<PathBuf>,
+    /// Set one key; wins over the file. Repeat for more.
+    #[arg(long = "override", value_name = "key=value", value_parser = parse_override)]
+    overrides: Vec<(String, String)>,
+    /// Write one line of JSON with the bound addresses here once clients can connect.
+    #[arg(long, value_name = "PATH")]
+    ready_file: Option<PathBuf>,
+}
+
+fn main() -> ExitCode {
+    let command_line = CommandLine::parse();
+    let arguments = match command_line.command {
+        Some(Command::Server(arguments)) => arguments,
+        None => command_line.server,
+    };
+    match load(arguments.properties.as_deref(), arguments.overrides) {
+        Ok((config, notices)) => start(config, &notices, arguments.ready_file),
+        Err(message) => {
+            eprintln!("ottla: {message}");
+            ExitCode::from(EXIT_BAD_CONFIGURATION)
+        }
+    }
+}
+
+fn load(
+    properties: Option<&Path>,
+    overrides: Vec<(String, String)>,
+) -> Result<(ServerConfig, Vec<Notice>), String> {
+    let text = match properties {
+        Some(path) => read(path).map_err(|error| format!("{}: {error}", path.display()))?,
+        None => String::new(),
+    };
+    ServerConfig::load(&text, overrides).map_err(|error| match properties {
+        Some(path) => format!("{}: {error}", path.display()),
+        None => error.to_string(),
+    })
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the configuration is read before there is an environment"
+)]
+fn read(path: &Path) -> io::Result<String> {
+    std::fs::read_to_string(path)
+}
+
+fn parse_override(argument: &str) -> Result<(String, String), String> {
+    let (key, value) = argument.split_once('=').ok_or("it must be key=value")?;
+    Ok((key.trim().to_owned(), value.trim().to_owned()))
+}
+
+fn start(config: ServerConfig, notices: &[Notice], ready_file: Option<PathBuf>) -> ExitCode {
+    telemetry::start_logging();
+    for notice in notices {
+        match notice {
+            Notice::NotSupported(_) => info!("{notice}"),
+            Notice::Unknown(_) => warn!("{notice}"),
+        }
+    }
+    drop((config, ready_file));
+    error!("this build has no broker yet");
+    ExitCode::FAILURE
+}

@@ -61,6 +61,13 @@ pub trait DiskFile: Send + Sync {
     fn read_at(&self, buffer: &mut [u8], position: u64) -> io::Result<usize>;
     /// Writes at `position`; may write fewer bytes.
     fn write_at(&self, bytes: &[u8], position: u64) -> io::Result<usize>;
+    /// Writes the two parts one after the other at `position`; may write fewer bytes.
+    fn write_parts_at(&self, first: &[u8], second: &[u8], position: u64) -> io::Result<usize> {
+        if first.is_empty() {
+            return self.write_at(second, position);
+        }
+        self.write_at(first, position)
+    }
     /// Length in bytes.
     fn len(&self) -> io::Result<u64>;
     /// True for a file without bytes.

@@ -8,6 +8,7 @@ mod clock;
 mod disk;
 mod offload;
 mod random;
+mod sim_disk;
 
 use std::sync::Arc;
 
@@ -15,6 +16,7 @@ pub use clock::{Clock, OsClock, SimClock};
 pub use disk::{DirLock, Disk, DiskFile, FileKind, OpenMode, read_all, write_all_at};
 pub use offload::Offload;
 pub use random::Random;
+pub use sim_disk::{CrashMode, Fault, SimDisk};
 
 /// Everything a broker takes from outside, cheap to clone.
 #[derive(Clone)]

@@ -1,0 +1,86 @@
+//! `docs/configuration.md`, printed from the rows.
+
+use std::fmt::Write;
+
+use super::row::{Effect, Row};
+use super::server_rows::SERVER_ROWS;
+use super::topic_rows::TOPIC_ROWS;
+
+/// The page that lists every key. A test keeps the committed one equal to it.
+pub fn markdown_tables() -> String {
+    let mut page = String::from(
+        "# Configuration\n\n\
+         Keys, types, defaults and allowed values are those of Apache Kafka 4.3.0, except that the \
+         defaults of `listeners`, `log.dir`, `node.id` and `process.roles` let the broker start \
+         with nothing configured. Printed from the tables in `src/config`; \
+         `UPDATE_DOCS=1 cargo test markdown` prints it anew.\n\n\
+         Broker keys stand in `server.properties` or in `--override key=value`. Kafka's other keys \
+         are accepted and named in the log as not supported yet.\n\n## Broker keys\n\n",
+    );
+    table(&mut page, SERVER_ROWS);
+    page.push_str(
+        "\n## Topic keys\n\nA topic without a value of its own takes the broker's: \
+         of the keys in the last column the first that is set.\n\n",
+    );
+    table(&mut page, TOPIC_ROWS);
+    page
+}
+
+fn table(page: &mut String, rows: &[Row]) {
+    let inherits = rows.iter().any(|row| !row.synonyms.is_empty());
+    page.push_str("| Key | Type | Default | Valid values | Effect | Meaning |");
+    page.push_str(if inherits { " Broker keys |\n" } else { "\n" });
+    page.push_str("|---|---|---|---|---|---|");
+    page.push_str(if inherits { "---|\n" } else { "\n" });
+    for row in rows.iter().filter(|row| !row.internal) {
+        let default = match row.default {
+            None => "not set".into(),
+            Some("") => "empty".into(),
+            Some(text) => format!("`{}`", text.replace(',', ", ")),
+        };
+        let effect = match row.effect {
+            Effect::Now => "now".into(),
+            Effect::Later => "stored, effect comes later".into(),
+            Effect::Partly(part) => format!("now: {part}; the rest is stored, effect comes later"),
+        };
+        let type_name = row.config_type.to_string().to_lowercase();
+        let (name, valid, meaning) = (row.name, row.valid_values(), row.documentation);
+        // Writing to a String cannot fail.
+        let _ = write!(
+            page,
+            "| `{name}` | {type_name} | {default} | {valid} | {effect} | {meaning} |"
+        );
+        let synonyms: Vec<String> = row
+            .synonyms
+            .iter()
+            .map(|(key, _)| format!("`{key}`"))
+            .collect();
+        if inherits {
+            let _ = write!(page, " {} |", synonyms.join(", "));
+        }
+        page.push('\n');
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a test may read and write the project's files"
+    )]
+    fn readme_configuration_is_current() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/configuration.md");
+        let page = markdown_tables();
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            std::fs::write(path, &page).unwrap();
+        }
+        let committed = std::fs::read_to_string(path).unwrap_or_default();
+        assert!(
+            committed == page,
+            "docs/configuration.md is old: UPDATE_DOCS=1 cargo test markdown"
+        );
+    }
+}

@@ -1,0 +1,136 @@
+//! The broker keys whose feature exists, by theme, and the names of Kafka's other ones.
+
+use super::row::Effect::{Later, Now, Partly};
+use super::row::Valid::{Any, AnyList, AtLeast, Between, GzipLevel, ListOf, NonEmptyList, OneOf};
+use super::row::{Row, rows};
+use super::topic_rows::{CODECS, POLICIES, TIMESTAMP_TYPES};
+
+/// Names of Apache Kafka 4.3.0's broker keys that have no row yet, one a line.
+pub(super) const OTHER_KAFKA_KEYS: &str = include_str!("other_kafka_keys.txt");
+
+/// One row per broker key. Where the reference keeps two keys in one hash bucket, their order
+/// here is the order of its answers.
+#[rustfmt::skip]
+pub(super) const SERVER_ROWS: &[Row] = rows! {
+    /// Number of this node in the cluster.
+    "node.id": Int = "1", AtLeast(0), Now;
+    /// Old name of `node.id`; if both are set they must be equal.
+    "broker.id": Int = "-1", Any, Now;
+    /// What this node does. It must include `broker`; the metadata is kept by this node either way.
+    "process.roles": List = "broker,controller", ListOf(&["broker", "controller"]), Now;
+    /// Sockets to open, as `NAME://host:port`. An empty host is every interface, port 0 any free
+    /// port; a host name opens each of its addresses.
+    "listeners": List = "PLAINTEXT://localhost:9092", NonEmptyList, Now, dynamic;
+    /// Addresses that clients are told, by the listener they came in on. Unset, a client is told
+    /// the address it used.
+    "advertised.listeners": List = null, AnyList, Now;
+    /// Security protocol of each listener name, as `NAME:PROTOCOL`. Only `PLAINTEXT` works yet.
+    "listener.security.protocol.map": String = "SASL_SSL:SASL_SSL,PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT", Any, Partly("protocol `PLAINTEXT`"), dynamic;
+    /// Listener for traffic between brokers. It must be an advertised one; a single node has no
+    /// such traffic.
+    "inter.broker.listener.name": String = null, Any, Now;
+    /// Listeners of the metadata quorum. They are not opened: this node is the whole quorum.
+    "controller.listener.names": List = "", AnyList, Now;
+    /// Fixed members of the metadata quorum, as `id@host:port`; only this node. Set, a new data
+    /// directory gets the static form of the quorum.
+    "controller.quorum.voters": List = "", AnyList, Now;
+    /// Addresses of the metadata quorum. A new data directory gets the form of
+    /// `kafka-storage format --standalone`.
+    "controller.quorum.bootstrap.servers": List = "", AnyList, Now;
+    /// Directories for the data, where `log.dirs` is not set.
+    "log.dir": List = "./ottla-data", NonEmptyList, Now;
+    /// Directories for the data.
+    "log.dirs": List = null, NonEmptyList, Now;
+    /// Partitions of a topic whose creation does not say how many.
+    "num.partitions": Int = "1", AtLeast(1), Now;
+    /// Replicas of a topic whose creation does not say how many; more than 1 fails on one node.
+    "default.replication.factor": Int = "1", AtLeast(1), Now;
+    /// A client's question about a topic that does not exist may create it.
+    "auto.create.topics.enable": Boolean = "true", Any, Now;
+    /// Topics can be deleted.
+    "delete.topic.enable": Boolean = "true", Any, Now;
+    /// The largest request a client may send, in bytes.
+    "socket.request.max.bytes": Int = "104857600", AtLeast(1), Now;
+    /// Bytes of requests held in memory before reading stops; -1 lets the broker choose.
+    "queued.max.request.bytes": Long = "-1", Any, Now;
+    /// Send buffer of a client's socket, in bytes; -1 keeps the system's.
+    "socket.send.buffer.bytes": Int = "102400", Any, Now;
+    /// Receive buffer of a client's socket, in bytes; -1 keeps the system's.
+    "socket.receive.buffer.bytes": Int = "102400", Any, Now;
+    /// Connections that may wait to be accepted.
+    "socket.listen.backlog.size": Int = "50", AtLeast(1), Now;
+    /// A connection without requests for this long is closed; negative for never.
+    "connections.max.idle.ms": Long = "600000", Any, Now;
+    /// The most bytes one fetch may return.
+    "fetch.max.bytes": Int = "57671680", AtLeast(1024), Now;
+    /// How many fetch sessions are remembered.
+    "max.incremental.fetch.session.cache.slots": Int = "1000", AtLeast(0), Now;
+    /// A partition forgets an idempotent producer that has not written for this long.
+    "producer.id.expiration.ms": Int = "86400000", AtLeast(1), Now, dynamic;
+    /// Default of the topic key `unclean.leader.election.enable`.
+    "unclean.leader.election.enable": Boolean = "false", Any, Later, dynamic;
+    /// Default of the topic key `min.insync.replicas`.
+    "min.insync.replicas": Int = "1", AtLeast(1), Later, dynamic;
+    /// Default of the topic key `compression.type`.
+    "compression.type": String = "producer", OneOf(CODECS), Later, dynamic;
+    /// Default of the topic key `compression.gzip.level`.
+    "compression.gzip.level": Int = "-1", GzipLevel, Later, dynamic;
+    /// Default of the topic key `compression.lz4.level`.
+    "compression.lz4.level": Int = "9", Between(1, 17), Later, dynamic;
+    /// Default of the topic key `compression.zstd.level`.
+    "compression.zstd.level": Int = "3", Between(-131_072, 22), Later, dynamic;
+    /// Default of the topic key `segment.bytes`.
+    "log.segment.bytes": Int = "1073741824", AtLeast(1_048_576), Now, dynamic;
+    /// Default of the topic key `segment.ms`.
+    "log.roll.ms": Long = null, AtLeast(1), Now, dynamic;
+    /// Default of the topic key `segment.ms` in hours, where `log.roll.ms` is not set.
+    "log.roll.hours": Int = "168", AtLeast(1), Now;
+    /// Default of the topic key `segment.jitter.ms`.
+    "log.roll.jitter.ms": Long = null, AtLeast(0), Later, dynamic;
+    /// Default of the topic key `segment.jitter.ms` in hours, where `log.roll.jitter.ms` is not set.
+    "log.roll.jitter.hours": Int = "0", AtLeast(0), Later;
+    /// Default of the topic key `segment.index.bytes`.
+    "log.index.size.max.bytes": Int = "10485760", AtLeast(4), Now, dynamic;
+    /// Default of the topic key `index.interval.bytes`.
+    "log.index.interval.bytes": Int = "4096", AtLeast(0), Now, dynamic;
+    /// Default of the topic key `flush.messages`.
+    "log.flush.interval.messages": Long = "9223372036854775807", AtLeast(1), Now, dynamic;
+    /// Default of the topic key `flush.ms`.
+    "log.flush.interval.ms": Long = null, AtLeast(0), Now, dynamic;
+    /// Default of the topic key `flush.ms`, where `log.flush.interval.ms` is not set.
+    "log.flush.scheduler.interval.ms": Long = "9223372036854775807", AtLeast(0), Now;
+    /// Default of the topic key `retention.bytes`.
+    "log.retention.bytes": Long = "-1", Any, Later, dynamic;
+    /// Default of the topic key `retention.ms`; negative for no limit, 0 is refused.
+    "log.retention.ms": Long = null, Any, Later, dynamic;
+    /// Default of the topic key `retention.ms` in minutes, where `log.retention.ms` is not set.
+    "log.retention.minutes": Int = null, Any, Later;
+    /// Default of the topic key `retention.ms` in hours, where neither finer key is set.
+    "log.retention.hours": Int = "168", Any, Later;
+    /// Default of the topic key `max.message.bytes`.
+    "message.max.bytes": Int = "1048588", AtLeast(0), Now, dynamic;
+    /// Default of the topic key `delete.retention.ms`.
+    "log.cleaner.delete.retention.ms": Long = "86400000", AtLeast(0), Later, dynamic;
+    /// Default of the topic key `min.compaction.lag.ms`.
+    "log.cleaner.min.compaction.lag.ms": Long = "0", AtLeast(0), Later, dynamic;
+    /// Default of the topic key `max.compaction.lag.ms`.
+    "log.cleaner.max.compaction.lag.ms": Long = "9223372036854775807", AtLeast(1), Later, dynamic;
+    /// Default of the topic key `min.cleanable.dirty.ratio`.
+    "log.cleaner.min.cleanable.ratio": Double = "0.5", Between(0, 1), Later, dynamic;
+    /// Default of the topic key `cleanup.policy`.
+    "log.cleanup.policy": List = "delete", ListOf(POLICIES), Partly("records need a key where `compact` is set"), dynamic;
+    /// Default of the topic key `file.delete.delay.ms`.
+    "log.segment.delete.delay.ms": Long = "60000", AtLeast(0), Later, dynamic;
+    /// Default of the topic key `preallocate`.
+    "log.preallocate": Boolean = "false", Any, Later, dynamic;
+    /// Default of the topic key `message.timestamp.type`.
+    "log.message.timestamp.type": String = "CreateTime", OneOf(TIMESTAMP_TYPES), Now, dynamic;
+    /// Default of the topic key `message.timestamp.before.max.ms`.
+    "log.message.timestamp.before.max.ms": Long = "9223372036854775807", AtLeast(0), Now, dynamic;
+    /// Default of the topic key `message.timestamp.after.max.ms`.
+    "log.message.timestamp.after.max.ms": Long = "3600000", AtLeast(0), Now, dynamic;
+    /// Default of the topic key `local.retention.ms`.
+    "log.local.retention.ms": Long = "-2", AtLeast(-2), Later, dynamic;
+    /// Default of the topic key `local.retention.bytes`.
+    "log.local.retention.bytes": Long = "-2", AtLeast(-2), Later, dynamic;
+};

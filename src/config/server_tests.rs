@@ -1,0 +1,222 @@
+use super::*;
+
+fn load(text: &str) -> Result<(ServerConfig, Vec<Notice>), ConfigError> {
+    ServerConfig::load(text, [])
+}
+
+fn config(text: &str) -> ServerConfig {
+    load(text).unwrap().0
+}
+
+fn refusal(text: &str) -> String {
+    load(text).expect_err(text).to_string()
+}
+
+fn addresses(listeners: &[Listener]) -> Vec<String> {
+    let address = |it: &Listener| {
+        format!(
+            "{}://{}:{}",
+            it.name,
+            it.host.as_deref().unwrap_or(""),
+            it.port
+        )
+    };
+    listeners.iter().map(address).collect()
+}
+
+#[test]
+fn defaults_bind_loopback_only() {
+    let config = ServerConfig::default();
+    assert_eq!(addresses(&config.listeners), ["PLAINTEXT://localhost:9092"]);
+    assert_eq!(config.advertised_listeners, None);
+    assert_eq!((config.node_id, config.num_partitions), (1, 1));
+    assert_eq!(config.log_dirs, [PathBuf::from("./ottla-data")]);
+    assert_eq!(config.connections_max_idle_ms, Some(600_000));
+    assert_eq!(config.queued_max_request_bytes, None);
+    assert!(config.quorum_voters.is_empty() && config.explicit.is_empty());
+}
+
+#[test]
+fn a_combined_node_of_kafka() {
+    let config = config(
+        "process.roles=broker,controller\nnode.id=7\n\
+         controller.quorum.voters=7@localhost:9094\n\
+         listeners=PLAINTEXT://:9092, BROKER://tc-0:9093 ,CONTROLLER://:9094\n\
+         advertised.listeners=PLAINTEXT://localhost:19092,BROKER://localhost:9093,\n\
+         listener.security.protocol.map=BROKER:PLAINTEXT,PLAINTEXT:PLAINTEXT,CONTROLLER:SSL\n\
+         inter.broker.listener.name=BROKER\ncontroller.listener.names=CONTROLLER\n\
+         log.dirs=/a, /b\nlog.dir=/c",
+    );
+    assert_eq!(
+        addresses(&config.listeners),
+        ["PLAINTEXT://:9092", "BROKER://tc-0:9093"]
+    );
+    let advertised = config.advertised_listeners.unwrap();
+    assert_eq!(
+        addresses(&advertised),
+        ["PLAINTEXT://localhost:19092", "BROKER://localhost:9093"]
+    );
+    assert_eq!(config.controller_listener.unwrap().port, 9094);
+    let voter = Voter {
+        node_id: 7,
+        host: "localhost".into(),
+        port: 9094,
+    };
+    assert_eq!(config.quorum_voters, [voter]);
+    assert_eq!(config.log_dirs, [PathBuf::from("/a"), PathBuf::from("/b")]);
+    assert_eq!(config.explicit["broker.id"], "7", "the old name stands in");
+}
+
+#[test]
+fn later_settings_win() {
+    let overrides = [("num.partitions".to_owned(), "5".to_owned())];
+    let (config, notices) =
+        ServerConfig::load("num.partitions=2\nnum.partitions=3", overrides).unwrap();
+    assert_eq!((config.num_partitions, notices), (5, vec![]));
+    assert_eq!(config.explicit["num.partitions"], "5");
+}
+
+#[test]
+fn keys_without_a_feature_are_named() {
+    let (_, notices) = load("ssl.key.password=x\nlistener.name.a.b=x\nfoo=1\nnode.id=1").unwrap();
+    let texts: Vec<String> = notices.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        texts,
+        [
+            "foo: unknown configuration key, ignored",
+            "listener.name.a.b: not supported yet, ignored",
+            "ssl.key.password: not supported yet, ignored",
+        ]
+    );
+    assert_eq!(notices[0], Notice::Unknown("foo".into()));
+}
+
+#[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
+fn refusals_name_key_value_and_what_is_allowed() {
+    for (text, key, value, allowed) in [
+        ("num.partitions=0", "num.partitions", "0", "at least 1"),
+        (
+            "num.partitions=x",
+            "num.partitions",
+            "x",
+            "INT, allowed: [1,...]",
+        ),
+        (
+            "auto.create.topics.enable=1",
+            "auto.create.topics.enable",
+            "1",
+            "true or false",
+        ),
+        (
+            "process.roles=controller",
+            "process.roles",
+            "controller",
+            "include broker",
+        ),
+        (
+            "process.roles=broker,zookeeper",
+            "process.roles",
+            "zookeeper",
+            "broker, controller",
+        ),
+        (
+            "node.id=1\nbroker.id=2",
+            "broker.id",
+            "2",
+            "same as node.id",
+        ),
+        ("node.id=-1", "node.id", "-1", "at least 0"),
+        ("listeners=A://:1", "listeners", "A", "No security protocol"),
+        (
+            "listeners=SSL://:1",
+            "listeners",
+            "SSL",
+            "only PLAINTEXT is",
+        ),
+        (
+            "listener.security.protocol.map=A",
+            "listener.security.protocol.map",
+            "A",
+            "NAME:PROTO",
+        ),
+        (
+            "listener.security.protocol.map=A:TLS",
+            "listener.security.protocol.map",
+            "A:TLS",
+            "SSL",
+        ),
+        (
+            "controller.listener.names=PLAINTEXT",
+            "listeners",
+            "PLAINTEXT://localhost:9092",
+            "not",
+        ),
+        (
+            "advertised.listeners=B://h:1",
+            "advertised.listeners",
+            "B",
+            "PLAINTEXT",
+        ),
+        (
+            "advertised.listeners=PLAINTEXT://0.0.0.0:1",
+            "advertised.listeners",
+            "0.0.0.0",
+            "host",
+        ),
+        (
+            "inter.broker.listener.name=B",
+            "inter.broker.listener.name",
+            "B",
+            "PLAINTEXT",
+        ),
+        (
+            "controller.quorum.voters=1@h",
+            "controller.quorum.voters",
+            "1@h",
+            "id@host:port",
+        ),
+        (
+            "controller.quorum.voters=2@h:1",
+            "controller.quorum.voters",
+            "2@h:1",
+            "node.id 1",
+        ),
+        (
+            "log.retention.hours=0",
+            "log.retention.hours",
+            "0",
+            "at least 1",
+        ),
+        ("log.roll.ms=0", "log.roll.ms", "0", "at least 1"),
+    ] {
+        let message = refusal(text);
+        let start = format!("Invalid value {value} for configuration {key}: ");
+        assert!(message.starts_with(&start), "{text}: {message}");
+        assert!(
+            message[start.len()..].contains(allowed),
+            "{text}: {message}"
+        );
+    }
+    assert!(
+        refusal("log.cleaner.min.compaction.lag.ms=2\nlog.cleaner.max.compaction.lag.ms=1")
+            .starts_with("conflict topic config setting")
+    );
+    assert!(refusal("log.dirs=").starts_with("Configuration 'log.dirs' must not be empty"));
+    assert!(refusal("x=\\u1").starts_with("line 1: "));
+}
+
+#[test]
+fn every_row_has_a_valid_default_and_no_key_is_listed_twice() {
+    let mut names = std::collections::BTreeSet::new();
+    for row in SERVER_ROWS.iter().chain(TopicConfig::rows()) {
+        if let Some(default) = row.default {
+            row.parse(default).unwrap();
+        }
+        assert!(row.documentation.ends_with('.'), "{}", row.name);
+    }
+    let others = crate::config::server_rows::OTHER_KAFKA_KEYS.lines();
+    for name in SERVER_ROWS.iter().map(|row| row.name).chain(others) {
+        assert!(names.insert(name), "{name} twice");
+    }
+}

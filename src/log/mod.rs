@@ -1,0 +1,261 @@
+//! Logs: ordered, append-only sequences of record batches, and the engines that keep them.
+//!
+//! A log knows offsets, bytes, times and leader epochs and nothing else of Kafka: idempotence,
+//! transactions, the high watermark and validation stand in `partition`.
+//!
+//! ```text
+//!   start_offset          committed           end_offset
+//!        |  readable by consumers  |  accepted     |
+//!        v                         v               v
+//!   -----[batch][batch][batch]-----[batch][batch]--
+//! ```
+//!
+//! `append` accepts a batch in order and says whether it is committed at once; if not, the
+//! [`CommitObserver`] hears of it later. A committed batch survives the death of the process.
+//!
+//! Failure contract: a failed `append` leaves the log as it was (nothing of the batch can be read,
+//! now or after a restart, unless the answer was [`AppendError::Offline`], which makes no promise
+//! and after which the log accepts nothing more until it is opened again).
+
+#[cfg(test)]
+pub(crate) mod conformance;
+mod memory;
+#[cfg(test)]
+mod test_batch;
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+pub use memory::MemoryEngine;
+
+use crate::records::BatchHeader;
+use crate::wire::Chunk;
+
+/// A boxed future, as the traits here return.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Which log: names its directory and, in `partition.metadata`, the topic id.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct LogId {
+    /// Topic name.
+    pub topic: Arc<str>,
+    /// Topic id of the metadata image.
+    pub topic_id: Uuid,
+    /// Partition number, 0 or more.
+    pub partition: i32,
+}
+
+impl LogId {
+    /// Kafka's name of the log's directory, as `orders-3`.
+    pub fn directory_name(&self) -> String {
+        format!("{}-{}", self.topic, self.partition)
+    }
+}
+
+/// What a log takes from the topic's configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogConfig {
+    /// `segment.bytes`: a segment never grows beyond this.
+    pub segment_bytes: u64,
+    /// `segment.ms`: a segment rolls when its first record is older than this.
+    pub segment_ms: i64,
+    /// `segment.index.bytes`: largest size of an index file.
+    pub segment_index_bytes: u64,
+    /// `index.interval.bytes`: bytes of log between two index entries.
+    pub index_interval_bytes: u64,
+    /// `flush.messages`: with 1, a batch commits only when it is synced; otherwise a flush is
+    /// started after this many records.
+    pub flush_messages: i64,
+    /// `flush.ms`: longest time a record stays unsynced; `i64::MAX` leaves it to the engine.
+    pub flush_ms: i64,
+}
+
+/// One batch ready to be stored: the 61 bytes of its header, with base offset and leader epoch
+/// already set, and the bytes that follow. Split so that a batch taken from a request is stored
+/// without a copy.
+#[derive(Clone, Copy, Debug)]
+pub struct BatchBytes<'a> {
+    /// The first 61 bytes.
+    pub header: [u8; 61],
+    /// Everything after the header.
+    pub records: &'a [u8],
+}
+
+/// When an appended batch is safe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Commit {
+    /// It already is.
+    Done,
+    /// The [`CommitObserver`] will be told.
+    Pending,
+}
+
+/// Hears how far a log is committed. Called in order, from any task, never under the log's lock.
+pub trait CommitObserver: Send + Sync {
+    /// Everything below `end_offset` is committed.
+    fn committed(&self, end_offset: i64);
+    /// Nothing accepted and not yet committed ever will be; the log is offline.
+    fn failed(&self);
+}
+
+/// Receives what a log holds while it opens: first at most one snapshot, then every later batch.
+pub trait Replay: Send {
+    /// The newest snapshot at or below the end of the log; false if its content is unusable: the
+    /// log deletes it and offers an older one, or none and then every batch.
+    fn snapshot(&mut self, offset: i64, bytes: &[u8]) -> bool;
+    /// A batch; `control` holds all bytes of a control batch.
+    fn batch(&mut self, header: &BatchHeader, control: Option<&[u8]>);
+}
+
+/// Bytes read from a log: whole batches, the last of which may be cut.
+#[derive(Clone, Debug)]
+pub struct LogRead {
+    /// The batches, the first of them whole and holding the offset asked for (or the next offset
+    /// that exists). Empty at the bound.
+    pub chunk: Chunk,
+}
+
+/// Why a log could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The directory belongs to another topic of this name.
+    #[error("{directory} holds topic id {found}, not {expected}; move the directory away")]
+    WrongTopicId {
+        /// Directory name.
+        directory: String,
+        /// Id in `partition.metadata`.
+        found: String,
+        /// Id in the metadata log.
+        expected: String,
+    },
+    /// The file system failed.
+    #[error("opening log {directory}: {source}")]
+    Io {
+        /// Directory name.
+        directory: String,
+        /// Cause.
+        source: io::Error,
+    },
+}
+
+/// Why an append was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum AppendError {
+    /// The device is full; the log goes on and the next append tries again.
+    #[error("no space left on device: {0}")]
+    NoSpace(io::Error),
+    /// The batch can never fit a segment.
+    #[error("batch of {size_bytes} bytes exceeds segment.bytes {segment_bytes}")]
+    LargerThanSegment {
+        /// Size of the batch.
+        size_bytes: u64,
+        /// The limit.
+        segment_bytes: u64,
+    },
+    /// The log's directory failed; nothing more is accepted until a restart.
+    #[error("log directory is offline: {0}")]
+    Offline(String),
+}
+
+/// Why a read failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The offset lies outside `start_offset..=end_offset`.
+    #[error("offset {offset} is outside {start_offset}..={end_offset}")]
+    OutOfRange {
+        /// Offset asked for.
+        offset: i64,
+        /// First offset of the log.
+        start_offset: i64,
+        /// End of the log.
+        end_offset: i64,
+    },
+    /// The file system failed or the bytes are no batches.
+    #[error("reading the log: {0}")]
+    Io(#[from] io::Error),
+}
+
+/// One partition's log. Appends, rolls and deletes are called by one owner at a time; reads at any
+/// time by anyone.
+pub trait Log: Send + Sync {
+    /// First offset that can be read.
+    fn start_offset(&self) -> i64;
+    /// The offset the next batch gets (accepted end).
+    fn end_offset(&self) -> i64;
+    /// Bytes held.
+    fn size_bytes(&self) -> u64;
+    /// Applies changed topic configuration to what follows.
+    fn configure(&self, config: LogConfig);
+
+    /// Appends one batch whose base offset is at or above `end_offset` (above it only where
+    /// compaction leaves gaps). Rolls first where the batch does not fit; then `snapshot` is asked
+    /// for the bytes to keep beside the new segment (the producers' state before this batch).
+    fn append(
+        &self,
+        batch: BatchBytes<'_>,
+        snapshot: &mut dyn FnMut() -> Vec<u8>,
+    ) -> Result<Commit, AppendError>;
+
+    /// Reads batches from the one that holds `from`, up to `max_bytes` (the first batch always
+    /// whole) and below `until` (exclusive; a batch boundary, at most `end_offset`).
+    fn read(
+        &self,
+        from: i64,
+        until: i64,
+        max_bytes: usize,
+    ) -> BoxFuture<'_, Result<LogRead, ReadError>>;
+
+    /// Header of the first batch at or after `start_offset` whose max timestamp is at least
+    /// `timestamp_ms`.
+    fn first_batch_at_time(
+        &self,
+        timestamp_ms: i64,
+    ) -> BoxFuture<'_, Result<Option<BatchHeader>, ReadError>>;
+    /// Header of the first batch with the largest max timestamp of the log.
+    fn batch_of_max_timestamp(&self) -> BoxFuture<'_, Result<Option<BatchHeader>, ReadError>>;
+
+    /// Notes that appends from `end_offset` on carry `epoch`, durably; older or equal is no change.
+    fn begin_epoch(&self, epoch: i32) -> Result<(), AppendError>;
+    /// The newest epoch, None before the first.
+    fn latest_epoch(&self) -> Option<i32>;
+    /// For KIP-101/320: the largest known epoch at or below `epoch` and where it ends (exclusive);
+    /// `epoch` itself and where the first known one begins if it is older than that; None where
+    /// it is newer than all (Kafka's `LeaderEpochFileCache.endOffsetFor`).
+    fn epoch_end_offset(&self, epoch: i32) -> Option<(i32, i64)>;
+    /// Epoch of the batch that holds `offset`, if known.
+    fn epoch_of(&self, offset: i64) -> Option<i32>;
+
+    /// Starts a new segment at `end_offset` (no change if the last one is empty).
+    fn roll(&self, snapshot: &mut dyn FnMut() -> Vec<u8>) -> Result<(), AppendError>;
+    /// Makes everything below `offset` unreadable and frees whole segments.
+    fn delete_before(&self, offset: i64) -> Result<(), AppendError>;
+    /// Syncs everything accepted so far.
+    fn flush(&self) -> BoxFuture<'_, Result<(), AppendError>>;
+    /// Syncs and closes with a snapshot at `end_offset`: after it (and the engine's `close`) the
+    /// next `open` replays nothing.
+    fn close(&self, snapshot: Vec<u8>) -> BoxFuture<'_, Result<(), AppendError>>;
+}
+
+/// Keeps many logs.
+pub trait Engine: Send + Sync {
+    /// Opens a log, creating it where it does not exist; see [`Replay`].
+    fn open<'a>(
+        &'a self,
+        id: &'a LogId,
+        config: LogConfig,
+        observer: Arc<dyn CommitObserver>,
+        replay: &'a mut dyn Replay,
+    ) -> BoxFuture<'a, Result<Arc<dyn Log>, OpenError>>;
+    /// Forgets and deletes a log; readers that hold its bytes keep them. When this returns, no
+    /// restart brings it back.
+    fn delete<'a>(&'a self, id: &'a LogId) -> BoxFuture<'a, io::Result<()>>;
+    /// Directory names of the logs that exist in storage, open or not.
+    fn existing(&self) -> io::Result<Vec<String>>;
+    /// The broker epoch in the clean-shutdown marker found at start; None after an unclean stop.
+    fn clean_shutdown_epoch(&self) -> Option<i64>;
+    /// After every log is closed: writes the checkpoints and the clean-shutdown marker.
+    fn close(&self, broker_epoch: i64) -> BoxFuture<'_, io::Result<()>>;
+}
