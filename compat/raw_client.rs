@@ -162,14 +162,6 @@ pub(crate) struct Produced {
     pub(crate) base_offset: i64,
 }
 
-/// What a Fetch answer says of its one partition.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Fetched {
-    pub(crate) error: i16,
-    pub(crate) high_watermark: i64,
-    pub(crate) records: Vec<u8>,
-}
-
 /// One connection, one request at a time.
 #[derive(Debug)]
 pub(crate) struct Connection {
@@ -285,24 +277,7 @@ impl Connection {
         })
     }
 
-    /// Fetch version 4.
-    pub(crate) fn fetch(&mut self, topic: &str, offset: i64, wait_ms: i32) -> io::Result<Fetched> {
-        let mut answer = self.call(FETCH, 4, false, &fetch_body(topic, offset, wait_ms))?;
-        let (_throttle_ms, _topics, _name) = (answer.i32()?, answer.i32()?, answer.string()?);
-        let (_partitions, _index, error) = (answer.i32()?, answer.i32()?, answer.i16()?);
-        let (high_watermark, _last_stable_offset) = (answer.i64()?, answer.i64()?);
-        for _ in 0..answer.i32()?.max(0) {
-            answer.take(16)?;
-        }
-        let length = usize::try_from(answer.i32()?).unwrap_or(0);
-        Ok(Fetched {
-            error,
-            high_watermark,
-            records: answer.take(length)?.to_vec(),
-        })
-    }
-
-    /// ListOffsets version 1 for partition 0; error and offset.
+    /// `ListOffsets` version 1 for partition 0; error and offset.
     pub(crate) fn list_offset(&mut self, topic: &str, timestamp: i64) -> io::Result<(i16, i64)> {
         let body = Body::default()
             .i32(-1)

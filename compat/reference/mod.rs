@@ -31,7 +31,7 @@ pub(crate) enum Quorum {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Options {
     pub(crate) quorum: Quorum,
-    /// An existing data directory to start on, as it is; a fresh one is formatted without it.
+    /// The data directory; one without `meta.properties` is formatted first. Without it the node gets a fresh one.
     pub(crate) data: Option<PathBuf>,
     /// The port to listen on; a free one without it.
     pub(crate) port: Option<u16>,
@@ -134,10 +134,6 @@ impl Reference {
 
     pub(crate) fn data(&self) -> &Path {
         &self.data
-    }
-
-    pub(crate) fn bootstrap_servers(&self) -> String {
-        format!("localhost:{}", self.port)
     }
 
     pub(crate) fn log(&self) -> String {

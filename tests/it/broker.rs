@@ -136,14 +136,12 @@ impl Broker {
     }
 
     fn spawn_kafka(&mut self) -> Process {
-        let mut options = Options {
+        let options = Options {
+            data: Some(self.data.clone()),
+            port: Some(self.port).filter(|port| *port != 0),
             extra: self.overrides.join("\n"),
             ..Options::default()
         };
-        options.port = Some(self.port).filter(|port| *port != 0);
-        if self.data.exists() {
-            options.data = Some(self.data.clone());
-        }
         let node = Reference::start(self.work.path(), &options);
         self.port = node.port();
         Process::Kafka(node)

@@ -21,14 +21,9 @@ const LINES: usize = 120_000;
 const TIMEOUT: Duration = Duration::from_mins(2);
 
 /// Reads a partition from its beginning until it has given `count` records and then its end.
-pub(crate) fn consume(
-    broker: &Broker,
-    topic: &str,
-    partition: i32,
-    count: usize,
-) -> Vec<OwnedMessage> {
+pub(crate) fn consume(port: u16, topic: &str, partition: i32, count: usize) -> Vec<OwnedMessage> {
     let consumer: BaseConsumer = ClientConfig::new()
-        .set("bootstrap.servers", broker.bootstrap_servers())
+        .set("bootstrap.servers", format!("localhost:{port}"))
         .set("group.id", "assigned")
         .set("enable.auto.commit", "false")
         .set("enable.partition.eof", "true")
@@ -89,7 +84,7 @@ fn words_round_trip(codec: &str) {
             .unwrap();
     }
     producer.flush(TIMEOUT).unwrap();
-    let records = consume(&broker, &topic, 0, LINES);
+    let records = consume(broker.port(), &topic, 0, LINES);
     let read: Vec<u8> = records
         .iter()
         .flat_map(|record| record.payload().unwrap().to_vec())
@@ -197,7 +192,7 @@ fn keys_nulls_headers_and_timestamps_survive_at_every_acks() {
                 .unwrap();
         }
         producer.flush(TIMEOUT).unwrap();
-        let records = consume(&broker, &topic, 0, COUNT);
+        let records = consume(broker.port(), &topic, 0, COUNT);
         let read: Vec<Fields> = records.iter().map(fields_of).collect();
         let written: Vec<Fields> = (0..COUNT).map(fields).collect();
         assert_eq!(read, written, "acks={acks}");
@@ -225,7 +220,7 @@ fn records_survive_a_clean_restart() {
     producer.flush(TIMEOUT).unwrap();
     broker.terminate();
     broker.restart();
-    let records = consume(&broker, "kept", 0, 1_000);
+    let records = consume(broker.port(), "kept", 0, 1_000);
     let lines = text
         .split(|byte| *byte == b'\n')
         .filter(|line| !line.is_empty());

@@ -175,7 +175,7 @@ impl Round {
         let mut found = Places::new();
         for partition in 0..PARTITIONS {
             let count = acked.values().filter(|place| place.0 == partition).count();
-            for message in consume(broker, &self.topic, partition, count) {
+            for message in consume(broker.port(), &self.topic, partition, count) {
                 let key = message.key().and_then(|key| key.try_into().ok());
                 let number =
                     u64::from_be_bytes(key.ok_or("a record has a key that was never sent")?);

@@ -15,6 +15,7 @@ use crate::raw_client::{
     API_VERSIONS, Batch, Body, CREATE_TOPICS, Connection, FETCH, LIST_OFFSETS, METADATA, PRODUCE,
     create_topics_body, fetch_body, frame, produce_body, record,
 };
+use crate::wait::until;
 
 mod batches;
 
@@ -158,7 +159,7 @@ fn known_killers_do_not_harm() {
     for (name, bytes) in corpus() {
         let port = broker.port();
         served_meanwhile(port, || {
-            assert!(send_and_drain(port, &bytes), "{name}: left open")
+            assert!(send_and_drain(port, &bytes), "{name}: left open");
         });
         assert_unharmed(&mut broker, name);
     }

@@ -12,7 +12,7 @@ mod broker;
 mod cli;
 mod clients;
 mod crash;
-//DIR mod directory;
+mod directory;
 mod hostile;
 mod needs;
 mod wait;

@@ -12,7 +12,7 @@ pub(crate) fn lines(count: usize, seed: u64) -> Vec<u8> {
     for number in 0..count {
         text.extend_from_slice(format!("{number}").as_bytes());
         for _ in 0..random.usize(0..8) {
-            text.push(b' ');
+            text.extend_from_slice(b" ");
             for _ in 0..random.usize(1..5) {
                 text.extend_from_slice(SYLLABLES[random.usize(0..SYLLABLES.len())].as_bytes());
             }
