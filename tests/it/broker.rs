@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-use crate::reference::{self, Options, Reference};
+use crate::reference::{self, Options, Quorum, Reference};
 use crate::wait::until;
 
 const START_TIMEOUT: Duration = Duration::from_secs(30);
@@ -136,11 +136,17 @@ impl Broker {
     }
 
     fn spawn_kafka(&mut self) -> Process {
+        let state = fs::read_to_string(self.data.join("__cluster_metadata-0/quorum-state"));
+        let is_static = state.is_ok_and(|state| state.contains("\"data_version\":0"));
         let options = Options {
+            quorum: if is_static {
+                Quorum::Voters
+            } else {
+                Quorum::Bootstrap
+            },
             data: Some(self.data.clone()),
             port: Some(self.port).filter(|port| *port != 0),
             extra: self.overrides.join("\n"),
-            ..Options::default()
         };
         let node = Reference::start(self.work.path(), &options);
         self.port = node.port();

@@ -32,6 +32,15 @@ fn target() -> Broker {
         client.create_topics(&[TOPIC.to_owned()], 1, &[]).unwrap(),
         0
     );
+    if against_kafka() {
+        // It answers a creation before the topic serves.
+        let mut serves = || {
+            client
+                .list_offset(TOPIC, -1)
+                .is_ok_and(|(error, _)| error == 0)
+        };
+        until("a leader", ANSWER_TIMEOUT, || serves().then_some(()));
+    }
     broker
 }
 
