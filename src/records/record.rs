@@ -452,7 +452,7 @@ impl Layout {
         let header_count = varint(source)?;
         let headers_start = source.position();
         let room = end.saturating_sub(headers_start);
-        if header_count < 0 || header_count as u64 > room / HEADER_BYTES_MIN {
+        if !u64::try_from(header_count).is_ok_and(|count| count <= room / HEADER_BYTES_MIN) {
             return Err(RecordError::InvalidHeaderCount(header_count));
         }
         for _ in 0..header_count {

@@ -335,15 +335,16 @@ fn compacted_topics_need_keys() {
     }
     let mut builder = BatchBuilder::new(0, -1);
     builder
-        .push(NOW_MS + 2 * HOUR_MS, None, None)
-        .push(NOW_MS + 2 * HOUR_MS, Some(b"k"), None);
+        .push(NOW_MS, None, None)
+        .push(NOW_MS + 2 * HOUR_MS, Some(b"k"), None)
+        .push(NOW_MS, None, None);
     let error = validate(12, &config, &builder.build()).unwrap_err();
     assert_eq!(
         error.code(),
         ErrorCode::InvalidTimestamp,
         "one bad timestamp decides the code"
     );
-    assert_eq!(error.record_errors().len(), 2);
+    assert_eq!(error.record_errors().len(), 3);
 }
 
 #[test]
