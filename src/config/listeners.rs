@@ -1,8 +1,8 @@
-//! Listener lists: `NAME://host:port`, separated by commas.
+//! Listener lists: `NAME://host:port`, separated by commas, and the rules between them.
 
 use std::net::IpAddr;
 
-use super::row::ConfigError;
+use super::row::{ConfigError, Values};
 
 /// A socket to open, or an address to tell clients.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,8 +47,126 @@ impl Listener {
     }
 }
 
+/// The listeners of a configuration, by what is done with them.
+pub(super) struct Sockets {
+    /// To open.
+    pub(super) broker: Vec<Listener>,
+    /// To tell clients.
+    pub(super) advertised: Option<Vec<Listener>>,
+    /// To name in the metadata.
+    pub(super) controller: Option<Listener>,
+}
+
+impl Sockets {
+    /// Sorts and checks them by Kafka's rules for a broker (`KafkaConfig.validateValues`).
+    pub(super) fn read(values: &Values) -> Result<Self, ConfigError> {
+        let list = |key| values.list(key).unwrap_or_default();
+        let names = list("controller.listener.names").iter();
+        let names: Vec<String> = names.map(|name| name.to_uppercase()).collect();
+        let split = |listeners: Vec<Listener>| -> (Vec<Listener>, Vec<Listener>) {
+            listeners
+                .into_iter()
+                .partition(|listener| names.contains(&listener.name))
+        };
+        let all = parse_list("listeners", list("listeners"))?;
+        check_ports(&all)?;
+        let (controller, broker) = split(all.clone());
+        if broker.is_empty() {
+            let reason = "at least one must not be named in controller.listener.names";
+            return Err(ConfigError::invalid(
+                "listeners",
+                list("listeners").join(","),
+                reason,
+            ));
+        }
+        check_protocols(values, &broker)?;
+        let advertised = parse_list("advertised.listeners", list("advertised.listeners"))?;
+        let told = !advertised.is_empty();
+        let (told_controller, advertised) = split(advertised);
+        if told {
+            check_advertised(&advertised, &all)?;
+        }
+        let inter_broker = values
+            .text("inter.broker.listener.name")
+            .unwrap_or_default();
+        let candidates = if told { &advertised } else { &broker };
+        if !inter_broker.is_empty() {
+            check_name(
+                "inter.broker.listener.name",
+                &inter_broker.to_uppercase(),
+                candidates,
+            )?;
+        }
+        Ok(Self {
+            broker,
+            advertised: told.then_some(advertised),
+            controller: told_controller.into_iter().chain(controller).next(),
+        })
+    }
+}
+
+/// Each listener to open needs a protocol, and it must be `PLAINTEXT` (Kafka:
+/// `effectiveListenerSecurityProtocolMap`).
+fn check_protocols(values: &Values, broker: &[Listener]) -> Result<(), ConfigError> {
+    let key = "listener.security.protocol.map";
+    let text = values.text(key).unwrap_or_default().to_uppercase();
+    let mut protocols = Vec::new();
+    for entry in text
+        .split(',')
+        .map(str::trim)
+        .filter(|entry| !entry.is_empty())
+    {
+        let pair = entry
+            .rsplit_once(':')
+            .map(|(name, protocol)| (name.trim(), protocol.trim()));
+        let Some(pair @ (_, "PLAINTEXT" | "SSL" | "SASL_PLAINTEXT" | "SASL_SSL")) = pair else {
+            let reason = "an entry is NAME:PROTOCOL, the protocol PLAINTEXT, SSL, \
+                          SASL_PLAINTEXT or SASL_SSL";
+            return Err(ConfigError::invalid(key, entry, reason));
+        };
+        protocols.push(pair);
+    }
+    for listener in broker {
+        let reason = match protocols.iter().rfind(|(name, _)| *name == listener.name) {
+            Some((_, "PLAINTEXT")) => continue,
+            Some((_, protocol)) => format!("{protocol} is not supported yet, only PLAINTEXT is"),
+            None => format!("No security protocol defined for it in {key}"),
+        };
+        return Err(ConfigError::invalid("listeners", &listener.name, reason));
+    }
+    Ok(())
+}
+
+fn check_advertised(advertised: &[Listener], all: &[Listener]) -> Result<(), ConfigError> {
+    let key = "advertised.listeners";
+    if advertised.is_empty() {
+        let reason = "There must be at least one broker advertised listener";
+        return Err(ConfigError::invalid(key, "", reason));
+    }
+    for listener in advertised {
+        check_name(key, &listener.name, all)?;
+        if listener.host.as_deref() == Some("0.0.0.0") {
+            let reason = "clients cannot connect to 0.0.0.0: name a host or address of this node";
+            return Err(ConfigError::invalid(key, "0.0.0.0", reason));
+        }
+    }
+    Ok(())
+}
+
+fn check_name(key: &str, name: &str, listeners: &[Listener]) -> Result<(), ConfigError> {
+    let names: Vec<&str> = listeners
+        .iter()
+        .map(|listener| listener.name.as_str())
+        .collect();
+    if names.contains(&name) {
+        return Ok(());
+    }
+    let reason = format!("it must name one of these listeners: {}", names.join(","));
+    Err(ConfigError::invalid(key, name, reason))
+}
+
 /// Reads a list whose names must differ.
-pub(super) fn parse_list(key: &str, texts: &[String]) -> Result<Vec<Listener>, ConfigError> {
+fn parse_list(key: &str, texts: &[String]) -> Result<Vec<Listener>, ConfigError> {
     let mut listeners: Vec<Listener> = Vec::with_capacity(texts.len());
     for text in texts {
         let listener = Listener::parse(key, text)?;
@@ -63,7 +181,7 @@ pub(super) fn parse_list(key: &str, texts: &[String]) -> Result<Vec<Listener>, C
 
 /// Checks that ports differ. Two listeners may share one if one host is an IPv4 address and the
 /// other an IPv6 address (Kafka: `AbstractKafkaConfig.validate`); port 0 never clashes.
-pub(super) fn check_ports(key: &str, listeners: &[Listener]) -> Result<(), ConfigError> {
+fn check_ports(listeners: &[Listener]) -> Result<(), ConfigError> {
     for (index, listener) in listeners.iter().enumerate() {
         let same: Vec<&Listener> = listeners[index + 1..]
             .iter()
@@ -77,7 +195,7 @@ pub(super) fn check_ports(key: &str, listeners: &[Listener]) -> Result<(), Confi
         if families.is_none_or(|(one, other)| one.is_ipv4() == other.is_ipv4()) {
             let reason = "Each listener must have a different port unless exactly one listener \
                           has an IPv4 address and the other IPv6 address";
-            return Err(ConfigError::invalid(key, listener.port, reason));
+            return Err(ConfigError::invalid("listeners", listener.port, reason));
         }
     }
     Ok(())
@@ -90,7 +208,7 @@ mod tests {
     fn list(text: &str) -> Result<Vec<Listener>, ConfigError> {
         let texts: Vec<String> = text.split(',').map(str::to_owned).collect();
         let listeners = parse_list("listeners", &texts)?;
-        check_ports("listeners", &listeners)?;
+        check_ports(&listeners)?;
         Ok(listeners)
     }
 

@@ -157,6 +157,14 @@ impl Partition {
         self.progress.is_committed(end_offset)
     }
 
+    /// Makes everything below `offset` unreadable and frees whole segments.
+    pub fn delete_before(&self, offset: i64) -> Result<(), AppendError> {
+        let _appends = self.lock();
+        self.log.delete_before(offset)?;
+        self.progress.wake_all();
+        Ok(())
+    }
+
     /// The partition lives here no longer: everyone who waits is told, every later call refused.
     pub fn stop(&self) {
         let _appends = self.lock();

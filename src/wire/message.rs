@@ -98,7 +98,7 @@ macro_rules! message {
     };
     ($(
         $(#[$attribute:meta])*
-        pub struct $name:ident $(
+        $visibility:vis struct $name:ident $(
             : $(key $key:literal,)? versions $versions:expr, flexible $flexible:literal
         )? {$(
             $(#[$field_attribute:meta])*
@@ -109,10 +109,10 @@ macro_rules! message {
         $(#[$attribute])*
         #[doc = concat!("\n`", stringify!($name), "` in Kafka's schema.")]
         #[derive(Clone, Debug, PartialEq)]
-        pub struct $name {$(
+        $visibility struct $name {$(
             $(#[$field_attribute])*
             #[doc = concat!("\nVersions: `", $(stringify!($range),)? "`.")]
-            pub $field: $type,
+            $visibility $field: $type,
         )*}
 
         impl Default for $name {
