@@ -57,6 +57,11 @@ impl Registry {
         }
     }
 
+    /// The storage engine.
+    pub fn engine(&self) -> &Arc<dyn Engine> {
+        &self.engine
+    }
+
     /// Opens a topic's partitions and serves them all, or none. A topic that is open already gets
     /// those it has not yet, and the configuration.
     pub async fn open_topic(&self, topic: &TopicToOpen) -> Result<(), OpenError> {

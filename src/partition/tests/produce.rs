@@ -269,7 +269,8 @@ async fn compressed_batches_are_stored_as_they_come() {
 #[tokio::test]
 async fn a_stopped_partition_and_an_offline_log_answer_so() {
     let bench = Bench::new().await;
-    let _taken_over = bench.engine.restart();
+    // Who opens a log takes it away from the one who had it.
+    open(&bench.env, &bench.engine.restart(), &bench.config).await;
     assert_eq!(bench.append(&plain(1)), Err(ErrorCode::KafkaStorageError));
     bench.partition.stop();
     assert_eq!(bench.append(&plain(1)), Err(ErrorCode::NotLeaderOrFollower));
