@@ -150,11 +150,10 @@ impl Producers {
     /// Decides about a client's batch. A transactional one is accepted only inside a transaction
     /// that is open in this partition: nobody can vouch for the first one yet.
     pub(super) fn check(&self, header: &BatchHeader) -> Result<Verdict, ProducerError> {
-        let producer_id = header.producer_id;
-        if producer_id < 0 {
+        if !header.has_producer_id() {
             return Ok(Verdict::Append);
         }
-        let known = self.by_id.get(&producer_id);
+        let known = self.by_id.get(&header.producer_id);
         if let Some(batch) = known.and_then(|producer| producer.duplicate(header)) {
             return Ok(Verdict::Duplicate(batch));
         }
@@ -175,15 +174,12 @@ impl Producers {
         Ok(Verdict::Append)
     }
 
-    /// Notes a batch of the log. `control` holds the bytes of a control batch.
-    pub(super) fn apply(&mut self, header: &BatchHeader, control: Option<&[u8]>) {
-        if header.producer_id < 0 {
-            return;
+    /// Notes a batch of the log, with what [`marker`] says of it.
+    pub(super) fn apply(&mut self, header: &BatchHeader, marker: Option<Marker>) {
+        if let Some(marker) = marker {
+            return self.end_transaction(header, marker);
         }
-        if header.is_control() {
-            if let Some(coordinator_epoch) = control.and_then(coordinator_epoch_of_marker) {
-                self.end_transaction(header, coordinator_epoch);
-            }
+        if !header.has_producer_id() || header.is_control() {
             return;
         }
         let producer = self.by_id.entry(header.producer_id).or_default();
@@ -205,10 +201,10 @@ impl Producers {
         }
     }
 
-    fn end_transaction(&mut self, header: &BatchHeader, coordinator_epoch: i32) {
+    fn end_transaction(&mut self, header: &BatchHeader, marker: Marker) {
         let producer = self.by_id.entry(header.producer_id).or_default();
         producer.set_epoch(header.producer_epoch);
-        producer.coordinator_epoch = coordinator_epoch;
+        producer.coordinator_epoch = marker.coordinator_epoch;
         producer.last_timestamp_ms = header.max_timestamp;
         if let Some(first_offset) = producer.transaction_first_offset.take() {
             self.open_transactions.remove(&first_offset);
@@ -223,14 +219,19 @@ impl Producers {
     }
 
     /// What [`Self::first_open_transaction`] will be after this batch.
-    pub(super) fn first_open_transaction_after(&self, header: &BatchHeader) -> Option<i64> {
-        let mut open = self.open_transactions.iter();
-        if header.is_control() {
-            let of_others = open.find(|(_, producer_id)| **producer_id != header.producer_id);
-            return of_others.map(|(first_offset, _)| *first_offset);
-        }
-        let begun = header.is_transactional().then_some(header.base_offset);
-        open.next().map(|(first_offset, _)| *first_offset).or(begun)
+    pub(super) fn first_open_transaction_after(
+        &self,
+        header: &BatchHeader,
+        marker: Option<Marker>,
+    ) -> Option<i64> {
+        let ended = marker.map(|_| header.producer_id);
+        let begins = header.is_transactional() && !header.is_control();
+        let open = self
+            .open_transactions
+            .iter()
+            .find(|(_, producer)| Some(**producer) != ended);
+        open.map(|(first_offset, _)| *first_offset)
+            .or(begins.then_some(header.base_offset))
     }
 
     /// Forgets producers that have been silent for long and have no transaction open; searches
@@ -244,24 +245,37 @@ impl Producers {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn by_id(&self) -> &BTreeMap<i64, Producer> {
+        &self.by_id
+    }
+
     /// The bytes of a snapshot of this moment.
     pub(super) fn snapshot(&self) -> Vec<u8> {
         snapshot::encode(&self.by_id)
     }
 }
 
-/// Coordinator epoch of an end-of-transaction marker (Kafka's `EndTransactionMarker`); None for any
-/// other control batch.
-fn coordinator_epoch_of_marker(batch: &[u8]) -> Option<i32> {
+/// What ends a transaction (Kafka's `EndTransactionMarker`).
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Marker {
+    coordinator_epoch: i32,
+}
+
+/// The marker in a control batch; None for any other batch, control or not.
+pub(super) fn marker(header: &BatchHeader, batch: &[u8]) -> Option<Marker> {
     const ABORT: i16 = 0;
     const COMMIT: i16 = 1;
-    let header = BatchHeader::parse(batch).ok()?;
-    let mut records = Records::new(&header, batch).ok()?;
+    if !header.is_control() || !header.has_producer_id() {
+        return None;
+    }
+    let mut records = Records::new(header, batch).ok()?;
     let record = records.next().ok()??;
     let (mut key, mut value) = (record.key?, record.value?);
     let (_key_version, kind) = (key.try_get_i16().ok()?, key.try_get_i16().ok()?);
-    let _value_version = value.try_get_i16().ok()?;
-    matches!(kind, ABORT | COMMIT).then_some(value.try_get_i32().ok()?)
+    let (_value_version, coordinator_epoch) =
+        (value.try_get_i16().ok()?, value.try_get_i32().ok()?);
+    matches!(kind, ABORT | COMMIT).then_some(Marker { coordinator_epoch })
 }
 
 /// Kafka's `ProducerAppendInfo.checkSequence`.
@@ -293,6 +307,6 @@ impl Replay for Producers {
     }
 
     fn batch(&mut self, header: &BatchHeader, control: Option<&[u8]>) {
-        self.apply(header, control);
+        self.apply(header, control.and_then(|batch| marker(header, batch)));
     }
 }

@@ -29,21 +29,13 @@ pub struct TopicToOpen {
     pub config: Arc<TopicConfig>,
 }
 
-struct Topic {
-    id: Uuid,
-    partitions: BTreeMap<i32, Arc<Partition>>,
-}
+/// A topic's open partitions, by number.
+type Topic = BTreeMap<i32, Arc<Partition>>;
 
 #[derive(Default)]
 struct Topics {
     by_name: BTreeMap<Arc<str>, Topic>,
     names: BTreeMap<Uuid, Arc<str>>,
-}
-
-impl Topics {
-    fn by_id(&self, topic_id: Uuid) -> Option<&Topic> {
-        self.by_name.get(self.names.get(&topic_id)?)
-    }
 }
 
 /// The open partitions of a broker.
@@ -97,15 +89,11 @@ impl Registry {
         }
         let mut topics = self.write();
         topics.names.insert(*topic_id, Arc::clone(name));
-        let entry = topics.by_name.entry(Arc::clone(name));
-        let open = entry.or_insert_with(|| Topic {
-            id: *topic_id,
-            partitions: BTreeMap::new(),
-        });
-        for partition in open.partitions.values() {
+        let open = topics.by_name.entry(Arc::clone(name)).or_default();
+        for partition in open.values() {
             partition.configure(Arc::clone(config));
         }
-        open.partitions.extend(opened);
+        open.extend(opened);
         Ok(())
     }
 
@@ -133,21 +121,14 @@ impl Registry {
 
     /// An open partition.
     pub fn get(&self, topic: &str, partition: i32) -> Option<Arc<Partition>> {
-        self.read()
-            .by_name
-            .get(topic)?
-            .partitions
-            .get(&partition)
-            .cloned()
+        self.read().by_name.get(topic)?.get(&partition).cloned()
     }
 
     /// An open partition of the topic with this id.
     pub fn get_by_id(&self, topic_id: Uuid, partition: i32) -> Option<Arc<Partition>> {
-        self.read()
-            .by_id(topic_id)?
-            .partitions
-            .get(&partition)
-            .cloned()
+        let topics = self.read();
+        let name = topics.names.get(&topic_id)?;
+        topics.by_name.get(name)?.get(&partition).cloned()
     }
 
     /// Name of the open topic with this id.
@@ -155,17 +136,15 @@ impl Registry {
         self.read().names.get(&topic_id).cloned()
     }
 
-    /// Id of the open topic of this name.
-    pub fn topic_id(&self, name: &str) -> Option<Uuid> {
-        self.read().by_name.get(name).map(|topic| topic.id)
-    }
-
     /// The open partitions of a topic, in order of their numbers; empty if it is not open.
     pub fn partitions(&self, topic: &str) -> Vec<Arc<Partition>> {
         let topics = self.read();
-        let open = topics.by_name.get(topic);
-        open.map(|topic| topic.partitions.values().cloned().collect())
-            .unwrap_or_default()
+        let partitions = topics
+            .by_name
+            .get(topic)
+            .into_iter()
+            .flat_map(Topic::values);
+        partitions.cloned().collect()
     }
 
     /// Applies a changed configuration to every partition of a topic.
@@ -181,11 +160,11 @@ impl Registry {
         let Some(topic) = self.take(topic_id) else {
             return Ok(());
         };
-        for partition in topic.partitions.values() {
+        for partition in topic.values() {
             partition.stop();
         }
         let mut outcome = Ok(());
-        for partition in topic.partitions.values() {
+        for partition in topic.values() {
             outcome = outcome.and(self.engine.delete(partition.id()).await);
         }
         outcome
@@ -195,11 +174,7 @@ impl Registry {
     pub async fn close_all(&self) -> Result<(), AppendError> {
         let topics = std::mem::take(&mut *self.write());
         let mut outcome = Ok(());
-        for partition in topics
-            .by_name
-            .values()
-            .flat_map(|topic| topic.partitions.values())
-        {
+        for partition in topics.by_name.values().flat_map(Topic::values) {
             outcome = outcome.and(partition.close().await);
         }
         outcome

@@ -232,6 +232,8 @@ fn a_bad_batch_ends_the_iteration() {
 }
 
 proptest! {
+    #![proptest_config(golden::same_cases())]
+
     #[test]
     fn any_bytes_are_walked_without_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         let mut total = 0;

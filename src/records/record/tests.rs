@@ -260,6 +260,8 @@ fn a_batch_that_inflates_beyond_the_limit_is_refused() {
 }
 
 proptest! {
+    #![proptest_config(golden::same_cases())]
+
     #[test]
     fn mutated_batches_never_panic(
         codec in prop::sample::select(&Compression::ALL[..]),
