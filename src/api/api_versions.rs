@@ -10,7 +10,7 @@
 //! refuse them; version 4 lists them (KIP-584, KAFKA-17011).
 
 use super::{Api, Context, ROWS, Reply};
-use crate::metadata::SUPPORTED_FEATURES;
+use crate::metadata::FEATURES;
 use crate::wire::messages::api_versions::{
     ApiVersion, ApiVersionsRequest, ApiVersionsResponse, FinalizedFeatureKey, SupportedFeatureKey,
 };
@@ -40,21 +40,21 @@ impl Api for ApiVersions {
         }
         let image = context.shared.metadata.image();
         let supported =
-            SUPPORTED_FEATURES.iter().filter(|feature| version >= 4 || feature.min > 0);
+            FEATURES.iter().filter(|feature| version >= 4 || feature.min_level > 0);
         Reply::Ready(ApiVersionsResponse {
             api_keys: ROWS.iter().map(api_version).collect(),
             supported_features: supported
                 .map(|feature| SupportedFeatureKey {
                     name: feature.name.into(),
-                    min_version: feature.min,
-                    max_version: feature.max,
+                    min_version: feature.min_level,
+                    max_version: feature.max_level,
                 })
                 .collect(),
-            finalized_features_epoch: image.last_offset,
+            finalized_features_epoch: image.finalized_features_epoch,
             finalized_features: image
-                .finalized_features()
-                .into_iter()
-                .map(|(name, level)| FinalizedFeatureKey {
+                .finalized_features
+                .iter()
+                .map(|(name, &level)| FinalizedFeatureKey {
                     name: name.to_string(),
                     max_version_level: level,
                     min_version_level: level,

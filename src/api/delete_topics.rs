@@ -112,7 +112,7 @@ impl Selection {
         let image = context.shared.metadata.image();
         let mut chosen = BTreeMap::new();
         for &id in &self.ids {
-            match image.topic_by_id(&id) {
+            match image.topic_by_id(id) {
                 Some(topic) => {
                     chosen.insert(id, topic.name.to_string());
                 }

@@ -20,7 +20,7 @@ use tokio::time::Instant;
 
 use super::fetch_session::{PartitionKey, Wanted};
 use super::{Api, Context, Reply};
-use crate::partition::{Bounds, EpochError, FetchWait, Isolation, Partition};
+use crate::partition::{Bounds, FetchWait, Isolation, Partition};
 use crate::wire::messages::fetch::{
     EpochEndOffset, FetchRequest, FetchResponse, FetchTopic, FetchableTopicResponse, PartitionData,
 };
@@ -240,7 +240,7 @@ impl Reader {
         first: bool,
     ) -> Result<(PartitionData, Bounds), ErrorCode> {
         let epoch = wanted.current_leader_epoch;
-        partition.check_epoch(epoch).map_err(EpochError::error_code)?;
+        partition.check_epoch(epoch)?;
         if self.from_replica {
             return Err(if epoch >= 0 {
                 ErrorCode::UnknownLeaderEpoch

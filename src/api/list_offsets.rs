@@ -13,7 +13,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Api, Context, Reply};
-use crate::partition::{EpochError, Isolation};
+use crate::partition::Isolation;
 use crate::wire::ErrorCode;
 use crate::wire::messages::list_offsets::{
     ListOffsetsPartition, ListOffsetsPartitionResponse, ListOffsetsRequest, ListOffsetsResponse,
@@ -85,7 +85,7 @@ async fn find(
     }
     let partition = context.shared.registry.get(topic, index);
     let partition = partition.ok_or(ErrorCode::UnknownTopicOrPartition)?;
-    partition.check_epoch(asked.current_leader_epoch).map_err(EpochError::error_code)?;
+    partition.check_epoch(asked.current_leader_epoch)?;
     let found = partition.offset_for_timestamp(asked.timestamp, isolation).await;
     Ok(match found.map_err(|error| error.error_code())? {
         Some(found) => ListOffsetsPartitionResponse {

@@ -116,14 +116,14 @@ fn topics_by_id(image: &MetadataImage, asked: &[MetadataRequestTopic]) -> Vec<Me
     let ids: BTreeSet<Uuid> =
         asked.iter().map(|topic| topic.topic_id).filter(|id| !id.is_nil()).collect();
     let (known, unknown): (Vec<Uuid>, Vec<Uuid>) =
-        ids.into_iter().partition(|id| image.topic_by_id(id).is_some());
+        ids.into_iter().partition(|&id| image.topic_by_id(id).is_some());
     let unknown = unknown.into_iter().map(|topic_id| MetadataResponseTopic {
         error_code: ErrorCode::UnknownTopicId.code(),
         name: None,
         topic_id,
         ..Default::default()
     });
-    let known = known.into_iter().filter_map(|id| image.topic_by_id(&id));
+    let known = known.into_iter().filter_map(|id| image.topic_by_id(id));
     unknown.chain(known.map(|topic| described(topic, image.node_id))).collect()
 }
 

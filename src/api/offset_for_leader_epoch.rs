@@ -4,7 +4,6 @@
 //! Behavior: an unknown or future epoch is answered without error with -1 and -1.
 
 use super::{Api, Context, Reply};
-use crate::partition::EpochError;
 use crate::wire::ErrorCode;
 use crate::wire::messages::offset_for_leader_epoch::{
     EpochEndOffset, OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse,
@@ -45,7 +44,7 @@ fn end_of(context: Context<'_>, topic: &str, asked: &OffsetForLeaderPartition) -
         .get(topic, asked.partition)
         .ok_or(ErrorCode::UnknownTopicOrPartition)
         .and_then(|partition| {
-            partition.check_epoch(asked.current_leader_epoch).map_err(EpochError::error_code)?;
+            partition.check_epoch(asked.current_leader_epoch)?;
             Ok(partition.epoch_end_offset(asked.leader_epoch))
         });
     let (error, (leader_epoch, end_offset)) = match found {

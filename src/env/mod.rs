@@ -7,6 +7,7 @@
 mod clock;
 mod disk;
 mod offload;
+mod os_disk;
 mod random;
 mod sim_disk;
 
@@ -15,6 +16,7 @@ use std::sync::Arc;
 pub use clock::{Clock, OsClock, SimClock};
 pub use disk::{DirLock, Disk, DiskFile, FileKind, OpenMode, read_all, write_all_at};
 pub use offload::Offload;
+pub use os_disk::{OsDisk, raise_open_file_limit};
 pub use random::Random;
 pub use sim_disk::{CrashMode, Fault, SimDisk};
 

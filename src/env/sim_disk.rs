@@ -7,18 +7,6 @@
 //!
 //! A [`SimDisk`] is a view of the disk from one boot to the next crash: the view, its files and
 //! its locks are dead after [`SimDisk::crash`], and [`SimDisk::restart`] gives a new view.
-//!
-//! ```
-//! use ottla::env::{CrashMode, Disk, OpenMode, SimDisk};
-//! let disk = SimDisk::new(7);
-//! let file = disk.open("/a".as_ref(), OpenMode::Create)?;
-//! disk.sync_dir("/".as_ref())?;
-//! file.write_at(b"kept", 0)?;
-//! disk.crash(CrashMode::ProcessKill);
-//! assert!(file.len().is_err());
-//! assert_eq!(disk.restart().open("/a".as_ref(), OpenMode::Read)?.len()?, 4);
-//! # std::io::Result::Ok(())
-//! ```
 
 mod image;
 
@@ -28,7 +16,7 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{DirLock, Disk, DiskFile, FileKind, OpenMode};
-use image::{Change, Directory, File, Node, Write};
+use image::{Change, File, Names, Node, ROOT, Write};
 
 /// What a crash takes with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,10 +49,10 @@ pub struct SimDisk {
 }
 
 struct State {
-    root: Arc<Mutex<Directory>>,
+    names: Names,
     random: fastrand::Rng,
     generation: u64,
-    down: bool,
+    down: Option<CrashMode>,
     locks: BTreeSet<PathBuf>,
     operations: u64,
     faults: BTreeMap<u64, Fault>,
@@ -86,10 +74,10 @@ impl SimDisk {
     /// An empty disk.
     pub fn new(seed: u64) -> Self {
         let state = State {
-            root: Arc::default(),
+            names: Names::default(),
             random: fastrand::Rng::with_seed(seed),
             generation: 0,
-            down: false,
+            down: None,
             locks: BTreeSet::new(),
             operations: 0,
             faults: BTreeMap::new(),
@@ -113,15 +101,15 @@ impl SimDisk {
     #[must_use]
     pub fn restart(&self) -> Self {
         let mut state = lock(&self.state);
-        state.down = false;
+        state.down = None;
         Self {
             state: Arc::clone(&self.state),
             generation: state.generation,
         }
     }
 
-    /// True between a crash and the restart.
-    pub fn is_down(&self) -> bool {
+    /// Between a crash and the restart: which crash it was.
+    pub fn crashed(&self) -> Option<CrashMode> {
         lock(&self.state).down
     }
 
@@ -151,8 +139,7 @@ impl SimDisk {
 
     /// Bytes of all files that have a name.
     pub fn used_bytes(&self) -> u64 {
-        let root = Arc::clone(&lock(&self.state).root);
-        image::used_bytes(&root)
+        lock(&self.state).names.used_bytes()
     }
 
     /// Lets every sync of a file fail with EIO.
@@ -172,7 +159,7 @@ impl SimDisk {
 
     fn live(&self) -> io::Result<MutexGuard<'_, State>> {
         let state = lock(&self.state);
-        if state.down || state.generation != self.generation {
+        if state.down.is_some() || state.generation != self.generation {
             return Err(io::Error::other("the simulated machine has crashed"));
         }
         Ok(state)
@@ -181,14 +168,14 @@ impl SimDisk {
 
 impl State {
     fn crash(&mut self, mode: CrashMode) {
-        if self.down {
+        if self.down.is_some() {
             return;
         }
         self.generation += 1;
-        self.down = true;
+        self.down = Some(mode);
         self.locks.clear();
         if mode == CrashMode::PowerLoss {
-            image::lose_power(&self.root, &mut self.random);
+            self.names.lose_power(&mut self.random);
         }
     }
 
@@ -221,16 +208,15 @@ impl State {
     }
 
     fn node(&self, path: &Path) -> io::Result<Option<Node>> {
-        let mut node = Node::Directory(Arc::clone(&self.root));
+        let mut node = Node::Directory(ROOT);
         for component in path.components() {
             let Component::Normal(name) = component else {
                 continue;
             };
-            let Node::Directory(directory) = &node else {
+            let Node::Directory(directory) = node else {
                 return Err(io::ErrorKind::NotADirectory.into());
             };
-            let next = lock(directory).get(&name.to_string_lossy());
-            match next {
+            match self.names.get(directory, &name.to_string_lossy()) {
                 Some(next) => node = next,
                 None => return Ok(None),
             }
@@ -238,7 +224,7 @@ impl State {
         Ok(Some(node))
     }
 
-    fn directory(&self, path: &Path) -> io::Result<Arc<Mutex<Directory>>> {
+    fn directory(&self, path: &Path) -> io::Result<u64> {
         match self.node(path)? {
             Some(Node::Directory(directory)) => Ok(directory),
             Some(Node::File(_)) => Err(io::ErrorKind::NotADirectory.into()),
@@ -247,7 +233,7 @@ impl State {
     }
 
     /// The directory that holds `path`, and the last name in it.
-    fn parent(&self, path: &Path) -> io::Result<(Arc<Mutex<Directory>>, String)> {
+    fn parent(&self, path: &Path) -> io::Result<(u64, String)> {
         match (path.parent(), path.file_name()) {
             (Some(parent), Some(name)) => {
                 Ok((self.directory(parent)?, name.to_string_lossy().into_owned()))
@@ -256,16 +242,22 @@ impl State {
         }
     }
 
+    /// Gives the name `path` to `node`, or takes it away.
+    fn link(&mut self, what: &str, path: &Path, node: Option<Node>) -> io::Result<()> {
+        let (directory, name) = self.parent(path)?;
+        self.operation(what, path)?;
+        self.names.change(directory, Change::Link(name, node));
+        Ok(())
+    }
+
     /// The file at `path`, created if `create` and it is missing.
     fn file(&mut self, path: &Path, create: bool) -> io::Result<Arc<Mutex<File>>> {
         match self.node(path)? {
             Some(Node::File(file)) => Ok(file),
             Some(Node::Directory(_)) => Err(io::ErrorKind::IsADirectory.into()),
             None if create => {
-                let (parent, name) = self.parent(path)?;
-                self.operation("create", path)?;
                 let file = Arc::<Mutex<File>>::default();
-                lock(&parent).change(Change::Link(name, Node::File(Arc::clone(&file))));
+                self.link("create", path, Some(Node::File(Arc::clone(&file))))?;
                 Ok(file)
             }
             None => Err(io::ErrorKind::NotFound.into()),
@@ -274,21 +266,15 @@ impl State {
 
     /// Removes bottom up, one operation for each name.
     fn remove_tree(&mut self, path: &Path) -> io::Result<()> {
-        let directory = self.directory(path)?;
-        let names = lock(&directory).names();
-        for name in names {
-            let path = path.join(&name);
-            if matches!(self.node(&path)?, Some(Node::Directory(_))) {
+        for name in self.names.list(self.directory(path)?) {
+            let path = path.join(name);
+            if let Some(Node::Directory(_)) = self.node(&path)? {
                 self.remove_tree(&path)?;
             } else {
-                self.operation("remove_file", &path)?;
-                lock(&directory).change(Change::Unlink(name));
+                self.link("remove_file", &path, None)?;
             }
         }
-        let (parent, name) = self.parent(path)?;
-        self.operation("remove_dir", path)?;
-        lock(&parent).change(Change::Unlink(name));
-        Ok(())
+        self.link("remove_dir", path, None)
     }
 
     /// How many of `length` bytes fit at `position` of a file of `file_length` bytes.
@@ -296,7 +282,7 @@ impl State {
         let Some(capacity_bytes) = self.capacity_bytes else {
             return length;
         };
-        let free = capacity_bytes.saturating_sub(image::used_bytes(&self.root));
+        let free = capacity_bytes.saturating_sub(self.names.used_bytes());
         let growth = (position + length as u64).saturating_sub(file_length);
         length.saturating_sub(growth.saturating_sub(free) as usize)
     }
@@ -332,9 +318,8 @@ impl Disk for SimDisk {
         let mut ancestors: Vec<&Path> = path.ancestors().collect();
         while let Some(path) = ancestors.pop() {
             if state.node(path)?.is_none() {
-                let (parent, name) = state.parent(path)?;
-                state.operation("create_dir", path)?;
-                lock(&parent).change(Change::Link(name, Node::Directory(Arc::default())));
+                let directory = state.names.new_directory();
+                state.link("create_dir", path, Some(Node::Directory(directory)))?;
             }
         }
         state.directory(path).map(drop)
@@ -342,7 +327,7 @@ impl Disk for SimDisk {
 
     fn list(&self, path: &Path) -> io::Result<Vec<String>> {
         let mut state = self.live()?;
-        let mut names = lock(&*state.directory(path)?).names();
+        let mut names = state.names.list(state.directory(path)?);
         // No order is promised, so none is kept.
         state.random.shuffle(&mut names);
         Ok(names)
@@ -363,17 +348,16 @@ impl Disk for SimDisk {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
         state.operation("rename", to)?;
-        lock(&parent).change(Change::Rename(from_name, to_name));
+        state
+            .names
+            .change(parent, Change::Rename(from_name, to_name));
         Ok(())
     }
 
     fn remove_file(&self, path: &Path) -> io::Result<()> {
         let mut state = self.live()?;
         state.file(path, false)?;
-        let (parent, name) = state.parent(path)?;
-        state.operation("remove_file", path)?;
-        lock(&parent).change(Change::Unlink(name));
-        Ok(())
+        state.link("remove_file", path, None)
     }
 
     fn remove_dir_all(&self, path: &Path) -> io::Result<()> {
@@ -384,7 +368,7 @@ impl Disk for SimDisk {
         let mut state = self.live()?;
         let directory = state.directory(path)?;
         state.operation("sync_dir", path)?;
-        lock(&directory).sync();
+        state.names.sync(directory);
         Ok(())
     }
 
@@ -486,15 +470,12 @@ impl DiskFile for SimFile {
     fn set_len(&self, length: u64) -> io::Result<()> {
         let mut state = self.live_for_writing(length)?;
         state.operation("set_len", &self.path)?;
-        let mut file = lock(&self.file);
-        let file_length = file.bytes().len() as u64;
+        let file_length = lock(&self.file).bytes().len() as u64;
         let growth = length.saturating_sub(file_length) as usize;
-        drop(file);
         if state.room(file_length, file_length, growth) < growth {
             return Err(os_error(libc::ENOSPC));
         }
-        file = lock(&self.file);
-        file.change(Write::Length(length));
+        lock(&self.file).change(Write::Length(length));
         Ok(())
     }
 

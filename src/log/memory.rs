@@ -24,13 +24,10 @@ pub struct MemoryEngine {
     storage: Arc<Mutex<Storage>>,
     clean_shutdown_epoch: Option<i64>,
     commits: Commit,
-    /// Of the engines over one storage only the newest may write.
-    generation: u64,
 }
 
 #[derive(Default)]
 struct Storage {
-    generation: u64,
     logs: HashMap<String, (LogId, Arc<Mutex<Content>>)>,
     clean_shutdown_epoch: Option<i64>,
 }
@@ -82,33 +79,22 @@ impl MemoryEngine {
             storage: Arc::default(),
             clean_shutdown_epoch: None,
             commits,
-            generation: 0,
         }
     }
 
-    /// The engine as the next start of the broker finds it, with the logs of this one, whose
-    /// handles are dead from now on.
+    /// The engine as the next start of the broker finds it, with the logs of this one. Handles of
+    /// before die as their logs are opened again.
     #[must_use]
     pub fn restart(&self) -> Self {
-        let mut storage = lock(&self.storage);
-        storage.generation += 1;
-        for (_, content) in storage.logs.values() {
-            lock(content).openings += 1;
-        }
         Self {
             storage: Arc::clone(&self.storage),
-            clean_shutdown_epoch: storage.clean_shutdown_epoch.take(),
+            clean_shutdown_epoch: self.storage().clean_shutdown_epoch.take(),
             commits: self.commits,
-            generation: storage.generation,
         }
     }
 
-    fn storage(&self) -> io::Result<MutexGuard<'_, Storage>> {
-        let storage = lock(&self.storage);
-        if storage.generation != self.generation {
-            return Err(io::Error::other("another engine has taken over"));
-        }
-        Ok(storage)
+    fn storage(&self) -> MutexGuard<'_, Storage> {
+        lock(&self.storage)
     }
 
     fn open_now(
@@ -119,10 +105,7 @@ impl MemoryEngine {
         replay: &mut dyn Replay,
     ) -> Result<MemoryLog, OpenError> {
         let directory = id.directory_name();
-        let mut storage = self.storage().map_err(|source| OpenError::Io {
-            directory: directory.clone(),
-            source,
-        })?;
+        let mut storage = self.storage();
         let (found, content) = storage.logs.entry(directory.clone()).or_insert_with(|| {
             let content = Content::new(config, Arc::clone(&observer));
             (id.clone(), Arc::new(Mutex::new(content)))
@@ -157,22 +140,21 @@ impl Engine for MemoryEngine {
     }
 
     fn delete<'a>(&'a self, id: &'a LogId) -> BoxFuture<'a, io::Result<()>> {
-        let deleted = self.storage().map(|mut storage| {
-            let directory = id.directory_name();
-            if storage
-                .logs
-                .get(&directory)
-                .is_some_and(|(found, _)| found == id)
-                && let Some((_, content)) = storage.logs.remove(&directory)
-            {
-                lock(&content).openings += 1;
-            }
-        });
-        Box::pin(async { deleted })
+        let directory = id.directory_name();
+        let mut storage = self.storage();
+        if storage
+            .logs
+            .get(&directory)
+            .is_some_and(|(found, _)| found == id)
+            && let Some((_, content)) = storage.logs.remove(&directory)
+        {
+            lock(&content).openings += 1;
+        }
+        Box::pin(async { Ok(()) })
     }
 
     fn existing(&self) -> io::Result<Vec<String>> {
-        Ok(self.storage()?.logs.keys().cloned().collect())
+        Ok(self.storage().logs.keys().cloned().collect())
     }
 
     fn clean_shutdown_epoch(&self) -> Option<i64> {
@@ -180,10 +162,8 @@ impl Engine for MemoryEngine {
     }
 
     fn close(&self, broker_epoch: i64) -> BoxFuture<'_, io::Result<()>> {
-        let closed = self
-            .storage()
-            .map(|mut storage| storage.clean_shutdown_epoch = Some(broker_epoch));
-        Box::pin(async { closed })
+        self.storage().clean_shutdown_epoch = Some(broker_epoch);
+        Box::pin(async { Ok(()) })
     }
 }
 
@@ -261,8 +241,7 @@ impl Content {
         let mut bytes = BytesMut::with_capacity(size_bytes as usize);
         bytes.extend_from_slice(&batch.header);
         bytes.extend_from_slice(batch.records);
-        self.epochs
-            .begin(header.leader_epoch, header.base_offset);
+        self.epochs.begin(header.leader_epoch, header.base_offset);
         self.batches.push_back((header, bytes.freeze()));
         self.segment.size_bytes += size_bytes;
         self.size_bytes += size_bytes;

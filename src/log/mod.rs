@@ -19,6 +19,7 @@
 
 #[cfg(test)]
 pub(crate) mod conformance;
+pub mod local;
 mod memory;
 #[cfg(test)]
 mod test_batch;

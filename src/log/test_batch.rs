@@ -3,24 +3,24 @@
 
 /// What a batch is made of.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TestBatch {
+pub(crate) struct TestBatch {
     /// First offset.
-    pub base_offset: i64,
+    pub(crate) base_offset: i64,
     /// Offsets it takes, 1 or more.
-    pub count: i32,
+    pub(crate) count: i32,
     /// Leader epoch.
-    pub epoch: i32,
+    pub(crate) epoch: i32,
     /// Its base and max timestamp.
-    pub timestamp_ms: i64,
+    pub(crate) timestamp_ms: i64,
     /// True for a control batch.
-    pub control: bool,
+    pub(crate) control: bool,
     /// Bytes after the header.
-    pub payload: Vec<u8>,
+    pub(crate) payload: Vec<u8>,
 }
 
 impl TestBatch {
     /// A batch of epoch 0, its payload filled with a byte that tells the offset.
-    pub fn new(base_offset: i64, count: i32, payload_bytes: usize) -> Self {
+    pub(crate) fn new(base_offset: i64, count: i32, payload_bytes: usize) -> Self {
         Self {
             base_offset,
             count,
@@ -32,12 +32,12 @@ impl TestBatch {
     }
 
     /// The offset after its last one.
-    pub fn end_offset(&self) -> i64 {
+    pub(crate) fn end_offset(&self) -> i64 {
         self.base_offset + i64::from(self.count)
     }
 
     /// The 61 bytes of the header.
-    pub fn header(&self) -> [u8; 61] {
+    pub(crate) fn header(&self) -> [u8; 61] {
         let attributes: i16 = if self.control { 1 << 5 | 1 << 4 } else { 0 };
         let mut header = [0; 61];
         let mut put = |position: usize, bytes: &[u8]| {
@@ -61,14 +61,14 @@ impl TestBatch {
     }
 
     /// The whole batch as a log holds it.
-    pub fn bytes(&self) -> Vec<u8> {
+    pub(crate) fn bytes(&self) -> Vec<u8> {
         [&self.header()[..], &self.payload].concat()
     }
 }
 
 /// Cuts read bytes into whole batches as `(base offset, end offset, bytes)`, leaving out a cut
 /// last one.
-pub fn split_batches(mut bytes: &[u8]) -> Vec<(i64, i64, Vec<u8>)> {
+pub(crate) fn split_batches(mut bytes: &[u8]) -> Vec<(i64, i64, Vec<u8>)> {
     let mut batches = Vec::new();
     while bytes.len() >= 61 {
         let length = 12 + i32::from_be_bytes(bytes[8..12].try_into().unwrap()) as usize;

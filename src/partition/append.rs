@@ -14,10 +14,10 @@ use crate::records::{
 };
 use crate::wire::ErrorCode;
 
-use super::producers::{Producers, Verdict, WrittenBatch};
+use super::producers::{Producers, Verdict, WrittenBatch, marker};
 use super::{NotCommitted, Partition, ProducerError};
 
-/// Produce versions from this on know TRANSACTION_ABORTABLE (KIP-890).
+/// Produce versions from this on know `TRANSACTION_ABORTABLE` (KIP-890).
 const ABORTABLE_VERSION: i16 = 11;
 
 /// Where a batch stands.
@@ -178,14 +178,12 @@ impl ProducerError {
     /// The code that a client of this Produce version gets.
     pub fn error_code(self, produce_version: i16) -> ErrorCode {
         match self {
-            Self::OutOfOrderSequence { .. } => ErrorCode::OutOfOrderSequenceNumber,
-            Self::InvalidEpoch { .. } => ErrorCode::InvalidProducerEpoch,
-            Self::InvalidTransactionState { outside: true, .. }
-                if produce_version >= ABORTABLE_VERSION =>
-            {
+            Self::OutOfOrderSequence => ErrorCode::OutOfOrderSequenceNumber,
+            Self::InvalidEpoch => ErrorCode::InvalidProducerEpoch,
+            Self::OutsideTransaction if produce_version >= ABORTABLE_VERSION => {
                 ErrorCode::TransactionAbortable
             }
-            Self::InvalidTransactionState { .. } => ErrorCode::InvalidTxnState,
+            Self::OutsideTransaction | Self::InsideTransaction => ErrorCode::InvalidTxnState,
         }
     }
 }
@@ -295,12 +293,13 @@ impl Partition {
         };
         set_base_offset(&mut stored.header, header.base_offset);
         set_leader_epoch(&mut stored.header, self.leader_epoch());
-        let undecided = producers.first_open_transaction_after(header);
+        let marker = marker(header, batch);
+        let undecided = producers.first_open_transaction_after(header, marker);
         self.progress
             .offered(end_offset(header), undecided, batch.len() as u64);
         match self.log.append(stored, &mut || producers.snapshot()) {
             Ok(commit) => {
-                producers.apply(header, header.is_control().then_some(batch));
+                producers.apply(header, marker);
                 Ok(commit)
             }
             Err(error) => {

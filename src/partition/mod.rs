@@ -26,10 +26,10 @@ use crate::log::{AppendError, CommitObserver, Engine, Log, LogConfig, LogId, Ope
 
 pub use append::{Appended, InternalAppendError, ProduceError, Refusal};
 pub use bounds::{Bounds, NotCommitted};
-pub use offsets::{Found, LookupError};
+pub use offsets::Found;
 pub use producers::ProducerError;
-pub use read::{EpochError, FetchError, Isolation, ReadOutcome};
-pub use registry::{OpenTopicError, Registry, TopicToOpen};
+pub use read::{FetchError, Isolation, ReadOutcome};
+pub use registry::{Registry, TopicToOpen};
 pub use waiters::FetchWait;
 
 use bounds::Progress;
@@ -155,6 +155,14 @@ impl Partition {
     /// True if everything below `end_offset` is committed already.
     pub fn is_committed(&self, end_offset: i64) -> bool {
         self.progress.is_committed(end_offset)
+    }
+
+    /// Makes everything below `offset` unreadable and frees whole segments.
+    pub fn delete_before(&self, offset: i64) -> Result<(), AppendError> {
+        let _appends = self.lock();
+        self.log.delete_before(offset)?;
+        self.progress.wake_all();
+        Ok(())
     }
 
     /// The partition lives here no longer: everyone who waits is told, every later call refused.

@@ -4,7 +4,6 @@ use std::io;
 
 use crate::log::ReadError;
 use crate::records::{BatchHeader, Batches, RecordError, Records};
-use crate::wire::ErrorCode;
 
 use super::{FetchError, Isolation, Partition};
 
@@ -33,27 +32,6 @@ pub struct Found {
     pub leader_epoch: i32,
 }
 
-/// Why an offset could not be looked up.
-#[derive(Debug, thiserror::Error)]
-pub enum LookupError {
-    /// No such special time.
-    #[error("{0} is not one of the special timestamps -6..=-1")]
-    UnknownSpecialTimestamp(i64),
-    /// The log could not be read.
-    #[error(transparent)]
-    Read(#[from] FetchError),
-}
-
-impl LookupError {
-    /// The code that a client gets.
-    pub fn error_code(&self) -> ErrorCode {
-        match self {
-            Self::UnknownSpecialTimestamp(_) => ErrorCode::UnsupportedVersion,
-            Self::Read(error) => error.error_code(),
-        }
-    }
-}
-
 impl Partition {
     /// The first record at or after a time in milliseconds, or what a special time (negative)
     /// stands for; None if there is none below the limit of `isolation`: the client is told -1 (Kafka: `UnifiedLog.fetchOffsetByTimestamp`,
@@ -62,8 +40,8 @@ impl Partition {
         &self,
         timestamp_ms: i64,
         isolation: Isolation,
-    ) -> Result<Option<Found>, LookupError> {
-        self.check_serving().map_err(FetchError::from)?;
+    ) -> Result<Option<Found>, FetchError> {
+        self.check_serving()?;
         let limit = self.bounds().limit(isolation);
         let special = |offset, leader_epoch| {
             Some(Found {
@@ -79,9 +57,9 @@ impl Partition {
                 Ok(special(offset, self.log.epoch_of(offset).unwrap_or(-1)))
             }
             LATEST_TIERED | EARLIEST_PENDING_UPLOAD => Ok(special(-1, -1)),
-            MAX_TIMESTAMP => Ok(self.of_max_timestamp(limit).await?),
-            0.. => Ok(self.first_at(timestamp_ms, limit).await?),
-            _ => Err(LookupError::UnknownSpecialTimestamp(timestamp_ms)),
+            MAX_TIMESTAMP => self.of_max_timestamp(limit).await,
+            0.. => self.first_at(timestamp_ms, limit).await,
+            _ => Err(FetchError::UnknownTimestamp(timestamp_ms)),
         }
     }
 

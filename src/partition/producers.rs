@@ -110,40 +110,24 @@ pub(super) enum Verdict {
 /// Why a client's batch is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ProducerError {
-    /// The sequence does not follow the last one.
-    #[error("sequence {got} of producer {producer_id} does not follow {last}")]
-    OutOfOrderSequence {
-        /// The producer.
-        producer_id: i64,
-        /// First sequence of the batch.
-        got: i32,
-        /// Last sequence in the log; -1 if the epoch is new.
-        last: i32,
-    },
+    /// The first sequence does not follow the producer's last one.
+    #[error("the batch's sequence does not follow the producer's last one")]
+    OutOfOrderSequence,
     /// A newer incarnation of the producer has written.
-    #[error("epoch {got} of producer {producer_id} is older than {current}")]
-    InvalidEpoch {
-        /// The producer.
-        producer_id: i64,
-        /// Epoch of the batch.
-        got: i16,
-        /// Newest epoch in the log.
-        current: i16,
-    },
-    /// A transactional batch outside a transaction, or a plain one inside.
-    #[error("batch of producer {producer_id} does not fit the state of its transaction")]
-    InvalidTransactionState {
-        /// The producer.
-        producer_id: i64,
-        /// True for a transactional batch with no transaction open.
-        outside: bool,
-    },
+    #[error("the producer's epoch is older than the newest in the log")]
+    InvalidEpoch,
+    /// A transactional batch while the producer has no transaction open here.
+    #[error("the producer has no transaction open in this partition")]
+    OutsideTransaction,
+    /// A plain batch while the producer has a transaction open here.
+    #[error("the producer has a transaction open; its batches must be transactional")]
+    InsideTransaction,
 }
 
 /// All producers of one partition.
 #[derive(Debug)]
 pub(super) struct Producers {
-    producers: BTreeMap<i64, Producer>,
+    by_id: BTreeMap<i64, Producer>,
     /// First offset of each open transaction, and its producer.
     open_transactions: BTreeMap<i64, i64>,
     expiration_ms: i64,
@@ -155,7 +139,7 @@ pub(super) struct Producers {
 impl Producers {
     pub(super) fn new(now_ms: i64, expiration_ms: i64) -> Self {
         Self {
-            producers: BTreeMap::new(),
+            by_id: BTreeMap::new(),
             open_transactions: BTreeMap::new(),
             expiration_ms,
             next_expiry_ms: now_ms.saturating_add(EXPIRY_INTERVAL_MS),
@@ -166,53 +150,39 @@ impl Producers {
     /// Decides about a client's batch. A transactional one is accepted only inside a transaction
     /// that is open in this partition: nobody can vouch for the first one yet.
     pub(super) fn check(&self, header: &BatchHeader) -> Result<Verdict, ProducerError> {
-        let producer_id = header.producer_id;
-        if producer_id < 0 {
+        if !header.has_producer_id() {
             return Ok(Verdict::Append);
         }
-        let known = self.producers.get(&producer_id);
+        let known = self.by_id.get(&header.producer_id);
         if let Some(batch) = known.and_then(|producer| producer.duplicate(header)) {
             return Ok(Verdict::Duplicate(batch));
         }
         let epoch = known.map_or(NO_EPOCH, |producer| producer.epoch);
         if header.producer_epoch < epoch {
-            let got = header.producer_epoch;
-            return Err(ProducerError::InvalidEpoch {
-                producer_id,
-                got,
-                current: epoch,
-            });
+            return Err(ProducerError::InvalidEpoch);
         }
         let open = known.is_some_and(|producer| producer.transaction_first_offset.is_some());
-        let outside = header.is_transactional() && !(open && epoch == header.producer_epoch);
-        if outside {
-            return Err(ProducerError::InvalidTransactionState {
-                producer_id,
-                outside,
-            });
+        if header.is_transactional() && !(open && epoch == header.producer_epoch) {
+            return Err(ProducerError::OutsideTransaction);
         }
-        check_sequence(known, header)?;
+        if !in_sequence(known, header) {
+            return Err(ProducerError::OutOfOrderSequence);
+        }
         if open && !header.is_transactional() {
-            return Err(ProducerError::InvalidTransactionState {
-                producer_id,
-                outside,
-            });
+            return Err(ProducerError::InsideTransaction);
         }
         Ok(Verdict::Append)
     }
 
-    /// Notes a batch of the log. `control` holds the bytes of a control batch.
-    pub(super) fn apply(&mut self, header: &BatchHeader, control: Option<&[u8]>) {
-        if header.producer_id < 0 {
+    /// Notes a batch of the log, with what [`marker`] says of it.
+    pub(super) fn apply(&mut self, header: &BatchHeader, marker: Option<Marker>) {
+        if let Some(marker) = marker {
+            return self.end_transaction(header, marker);
+        }
+        if !header.has_producer_id() || header.is_control() {
             return;
         }
-        if header.is_control() {
-            if let Some(coordinator_epoch) = control.and_then(coordinator_epoch_of_marker) {
-                self.end_transaction(header, coordinator_epoch);
-            }
-            return;
-        }
-        let producer = self.producers.entry(header.producer_id).or_default();
+        let producer = self.by_id.entry(header.producer_id).or_default();
         producer.set_epoch(header.producer_epoch);
         if producer.batches.len() == BATCHES_RETAINED {
             producer.batches.pop_front();
@@ -231,10 +201,10 @@ impl Producers {
         }
     }
 
-    fn end_transaction(&mut self, header: &BatchHeader, coordinator_epoch: i32) {
-        let producer = self.producers.entry(header.producer_id).or_default();
+    fn end_transaction(&mut self, header: &BatchHeader, marker: Marker) {
+        let producer = self.by_id.entry(header.producer_id).or_default();
         producer.set_epoch(header.producer_epoch);
-        producer.coordinator_epoch = coordinator_epoch;
+        producer.coordinator_epoch = marker.coordinator_epoch;
         producer.last_timestamp_ms = header.max_timestamp;
         if let Some(first_offset) = producer.transaction_first_offset.take() {
             self.open_transactions.remove(&first_offset);
@@ -249,14 +219,19 @@ impl Producers {
     }
 
     /// What [`Self::first_open_transaction`] will be after this batch.
-    pub(super) fn first_open_transaction_after(&self, header: &BatchHeader) -> Option<i64> {
-        let mut open = self.open_transactions.iter();
-        if header.is_control() {
-            let of_others = open.find(|(_, producer_id)| **producer_id != header.producer_id);
-            return of_others.map(|(first_offset, _)| *first_offset);
-        }
-        let begun = header.is_transactional().then_some(header.base_offset);
-        open.next().map(|(first_offset, _)| *first_offset).or(begun)
+    pub(super) fn first_open_transaction_after(
+        &self,
+        header: &BatchHeader,
+        marker: Option<Marker>,
+    ) -> Option<i64> {
+        let ended = marker.map(|_| header.producer_id);
+        let begins = header.is_transactional() && !header.is_control();
+        let open = self
+            .open_transactions
+            .iter()
+            .find(|(_, producer)| Some(**producer) != ended);
+        open.map(|(first_offset, _)| *first_offset)
+            .or(begins.then_some(header.base_offset))
     }
 
     /// Forgets producers that have been silent for long and have no transaction open; searches
@@ -265,51 +240,55 @@ impl Producers {
         if now_ms >= self.next_expiry_ms {
             self.next_expiry_ms = now_ms.saturating_add(EXPIRY_INTERVAL_MS);
             let expiration_ms = self.expiration_ms;
-            self.producers
+            self.by_id
                 .retain(|_, producer| !producer.is_expired(now_ms, expiration_ms));
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn by_id(&self) -> &BTreeMap<i64, Producer> {
+        &self.by_id
+    }
+
     /// The bytes of a snapshot of this moment.
     pub(super) fn snapshot(&self) -> Vec<u8> {
-        snapshot::encode(&self.producers)
+        snapshot::encode(&self.by_id)
     }
 }
 
-/// Coordinator epoch of an end-of-transaction marker (Kafka's `EndTransactionMarker`); None for any
-/// other control batch.
-fn coordinator_epoch_of_marker(batch: &[u8]) -> Option<i32> {
+/// What ends a transaction (Kafka's `EndTransactionMarker`).
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Marker {
+    coordinator_epoch: i32,
+}
+
+/// The marker in a control batch; None for any other batch, control or not.
+pub(super) fn marker(header: &BatchHeader, batch: &[u8]) -> Option<Marker> {
     const ABORT: i16 = 0;
     const COMMIT: i16 = 1;
-    let header = BatchHeader::parse(batch).ok()?;
-    let mut records = Records::new(&header, batch).ok()?;
+    if !header.is_control() || !header.has_producer_id() {
+        return None;
+    }
+    let mut records = Records::new(header, batch).ok()?;
     let record = records.next().ok()??;
     let (mut key, mut value) = (record.key?, record.value?);
     let (_key_version, kind) = (key.try_get_i16().ok()?, key.try_get_i16().ok()?);
-    let _value_version = value.try_get_i16().ok()?;
-    matches!(kind, ABORT | COMMIT).then_some(value.try_get_i32().ok()?)
+    let (_value_version, coordinator_epoch) =
+        (value.try_get_i16().ok()?, value.try_get_i32().ok()?);
+    matches!(kind, ABORT | COMMIT).then_some(Marker { coordinator_epoch })
 }
 
 /// Kafka's `ProducerAppendInfo.checkSequence`.
-fn check_sequence(known: Option<&Producer>, header: &BatchHeader) -> Result<(), ProducerError> {
-    // No epoch is known when retention or DeleteRecords took all the producer wrote: any sequence.
+fn in_sequence(known: Option<&Producer>, header: &BatchHeader) -> bool {
+    // No epoch is known where retention or DeleteRecords took all the producer wrote: any sequence.
     let Some(producer) = known.filter(|producer| producer.epoch != NO_EPOCH) else {
-        return Ok(());
+        return true;
     };
     let last = match producer.batches.back() {
         Some(batch) if header.producer_epoch == producer.epoch => batch.last_sequence,
         _ => NO_SEQUENCE,
     };
-    let got = header.base_sequence;
-    if got == last.wrapping_add(1) & i32::MAX {
-        return Ok(());
-    }
-    let producer_id = header.producer_id;
-    Err(ProducerError::OutOfOrderSequence {
-        producer_id,
-        got,
-        last,
-    })
+    header.base_sequence == last.wrapping_add(1) & i32::MAX
 }
 
 impl Replay for Producers {
@@ -317,17 +296,17 @@ impl Replay for Producers {
         let Some(producers) = snapshot::decode(bytes) else {
             return false;
         };
-        self.producers = producers;
+        self.by_id = producers;
         let (now_ms, expiration_ms) = (self.opened_ms, self.expiration_ms);
-        self.producers
+        self.by_id
             .retain(|_, producer| !producer.is_expired(now_ms, expiration_ms));
         let open =
             |(id, producer): (&i64, &Producer)| Some((producer.transaction_first_offset?, *id));
-        self.open_transactions = self.producers.iter().filter_map(open).collect();
+        self.open_transactions = self.by_id.iter().filter_map(open).collect();
         true
     }
 
     fn batch(&mut self, header: &BatchHeader, control: Option<&[u8]>) {
-        self.apply(header, control);
+        self.apply(header, control.and_then(|batch| marker(header, batch)));
     }
 }

@@ -31,7 +31,7 @@ pub struct ReadOutcome {
     pub bounds: Bounds,
 }
 
-/// Why a read was refused.
+/// Why a read or a look-up was refused.
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
     /// The offset is below the log start or above the log end, or nothing is known of the epoch
@@ -43,6 +43,9 @@ pub enum FetchError {
         /// What there is.
         bounds: Bounds,
     },
+    /// No such special time.
+    #[error("{0} is not one of the special timestamps -6..=-1")]
+    UnknownTimestamp(i64),
     /// The partition stopped.
     #[error(transparent)]
     NotServing(#[from] NotCommitted),
@@ -56,29 +59,9 @@ impl FetchError {
     pub fn error_code(&self) -> ErrorCode {
         match self {
             Self::OffsetOutOfRange { .. } => ErrorCode::OffsetOutOfRange,
+            Self::UnknownTimestamp(_) => ErrorCode::UnsupportedVersion,
             Self::NotServing(reason) => reason.error_code(),
             Self::Io(_) => ErrorCode::KafkaStorageError,
-        }
-    }
-}
-
-/// The client's leader epoch is not ours.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum EpochError {
-    /// The client is behind; it refreshes its metadata.
-    #[error("the leader epoch in the request is older than the broker's")]
-    Fenced,
-    /// The client is ahead of us; it tries again.
-    #[error("the leader epoch in the request is newer than the broker's")]
-    Unknown,
-}
-
-impl EpochError {
-    /// The code that a client gets.
-    pub fn error_code(self) -> ErrorCode {
-        match self {
-            Self::Fenced => ErrorCode::FencedLeaderEpoch,
-            Self::Unknown => ErrorCode::UnknownLeaderEpoch,
         }
     }
 }
@@ -122,15 +105,13 @@ impl Partition {
         }
     }
 
-    /// Compares the leader epoch a client believes in; negative if it knows none.
-    pub fn check_epoch(&self, current_leader_epoch: i32) -> Result<(), EpochError> {
-        if current_leader_epoch < 0 {
-            return Ok(());
-        }
+    /// Compares the leader epoch a client believes in (negative: none) with ours: a client that
+    /// is behind gets `FENCED_LEADER_EPOCH`, one that is ahead `UNKNOWN_LEADER_EPOCH`.
+    pub fn check_epoch(&self, current_leader_epoch: i32) -> Result<(), ErrorCode> {
         match current_leader_epoch.cmp(&self.leader_epoch()) {
-            Ordering::Less => Err(EpochError::Fenced),
-            Ordering::Equal => Ok(()),
-            Ordering::Greater => Err(EpochError::Unknown),
+            Ordering::Less if current_leader_epoch >= 0 => Err(ErrorCode::FencedLeaderEpoch),
+            Ordering::Greater => Err(ErrorCode::UnknownLeaderEpoch),
+            Ordering::Less | Ordering::Equal => Ok(()),
         }
     }
 

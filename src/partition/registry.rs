@@ -29,39 +29,13 @@ pub struct TopicToOpen {
     pub config: Arc<TopicConfig>,
 }
 
-/// Why a topic could not be opened. None of its partitions is served.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenTopicError {
-    /// Another topic of this name is open.
-    #[error("topic {name} is open with id {open}, not {wanted}; delete that one first")]
-    NameTaken {
-        /// Topic name.
-        name: String,
-        /// Id of the open topic.
-        open: Uuid,
-        /// Id of the topic to open.
-        wanted: Uuid,
-    },
-    /// A log could not be opened.
-    #[error(transparent)]
-    Log(#[from] OpenError),
-}
-
-struct Topic {
-    id: Uuid,
-    partitions: BTreeMap<i32, Arc<Partition>>,
-}
+/// A topic's open partitions, by number.
+type Topic = BTreeMap<i32, Arc<Partition>>;
 
 #[derive(Default)]
 struct Topics {
     by_name: BTreeMap<Arc<str>, Topic>,
     names: BTreeMap<Uuid, Arc<str>>,
-}
-
-impl Topics {
-    fn by_id(&self, topic_id: Uuid) -> Option<&Topic> {
-        self.by_name.get(self.names.get(&topic_id)?)
-    }
 }
 
 /// The open partitions of a broker.
@@ -90,17 +64,16 @@ impl Registry {
 
     /// Opens a topic's partitions and serves them all, or none. A topic that is open already gets
     /// those it has not yet, and the configuration.
-    pub async fn open_topic(&self, topic: &TopicToOpen) -> Result<(), OpenTopicError> {
+    pub async fn open_topic(&self, topic: &TopicToOpen) -> Result<(), OpenError> {
         let TopicToOpen {
             name,
             topic_id,
             partitions,
             config,
         } = topic;
-        self.check_name(topic)?;
         let mut opened = Vec::new();
         for &(partition, leader_epoch) in partitions {
-            if self.get(name, partition).is_some() {
+            if self.get_by_id(*topic_id, partition).is_some() {
                 continue;
             }
             let id = LogId {
@@ -116,24 +89,17 @@ impl Registry {
         }
         let mut topics = self.write();
         topics.names.insert(*topic_id, Arc::clone(name));
-        let entry = topics.by_name.entry(Arc::clone(name));
-        let open = entry.or_insert_with(|| Topic {
-            id: *topic_id,
-            partitions: BTreeMap::new(),
-        });
-        for partition in open.partitions.values() {
+        let open = topics.by_name.entry(Arc::clone(name)).or_default();
+        for partition in open.values() {
             partition.configure(Arc::clone(config));
         }
-        open.partitions.extend(opened);
+        open.extend(opened);
         Ok(())
     }
 
     /// Opens many topics, several at a time; the first error ends it.
-    pub async fn open_topics(
-        self: &Arc<Self>,
-        topics: Vec<TopicToOpen>,
-    ) -> Result<(), OpenTopicError> {
-        let mut running: JoinSet<Result<(), OpenTopicError>> = JoinSet::new();
+    pub async fn open_topics(self: &Arc<Self>, topics: Vec<TopicToOpen>) -> Result<(), OpenError> {
+        let mut running: JoinSet<Result<(), OpenError>> = JoinSet::new();
         let each = topics.len().div_ceil(OPENED_AT_ONCE).max(1);
         for some in topics.chunks(each) {
             let (registry, some) = (Arc::clone(self), some.to_vec());
@@ -147,11 +113,7 @@ impl Registry {
         while let Some(joined) = running.join_next().await {
             match joined {
                 Ok(result) => result?,
-                Err(error) => match error.try_into_panic() {
-                    Ok(panic) => std::panic::resume_unwind(panic),
-                    // Only a runtime that shuts down cancels the task: nobody waits any more.
-                    Err(_) => std::future::pending().await,
-                },
+                Err(error) => std::panic::resume_unwind(error.into_panic()),
             }
         }
         Ok(())
@@ -159,21 +121,14 @@ impl Registry {
 
     /// An open partition.
     pub fn get(&self, topic: &str, partition: i32) -> Option<Arc<Partition>> {
-        self.read()
-            .by_name
-            .get(topic)?
-            .partitions
-            .get(&partition)
-            .cloned()
+        self.read().by_name.get(topic)?.get(&partition).cloned()
     }
 
     /// An open partition of the topic with this id.
     pub fn get_by_id(&self, topic_id: Uuid, partition: i32) -> Option<Arc<Partition>> {
-        self.read()
-            .by_id(topic_id)?
-            .partitions
-            .get(&partition)
-            .cloned()
+        let topics = self.read();
+        let name = topics.names.get(&topic_id)?;
+        topics.by_name.get(name)?.get(&partition).cloned()
     }
 
     /// Name of the open topic with this id.
@@ -181,17 +136,15 @@ impl Registry {
         self.read().names.get(&topic_id).cloned()
     }
 
-    /// Id of the open topic of this name.
-    pub fn topic_id(&self, name: &str) -> Option<Uuid> {
-        self.read().by_name.get(name).map(|topic| topic.id)
-    }
-
     /// The open partitions of a topic, in order of their numbers; empty if it is not open.
     pub fn partitions(&self, topic: &str) -> Vec<Arc<Partition>> {
         let topics = self.read();
-        let open = topics.by_name.get(topic);
-        open.map(|topic| topic.partitions.values().cloned().collect())
-            .unwrap_or_default()
+        let partitions = topics
+            .by_name
+            .get(topic)
+            .into_iter()
+            .flat_map(Topic::values);
+        partitions.cloned().collect()
     }
 
     /// Applies a changed configuration to every partition of a topic.
@@ -207,11 +160,11 @@ impl Registry {
         let Some(topic) = self.take(topic_id) else {
             return Ok(());
         };
-        for partition in topic.partitions.values() {
+        for partition in topic.values() {
             partition.stop();
         }
         let mut outcome = Ok(());
-        for partition in topic.partitions.values() {
+        for partition in topic.values() {
             outcome = outcome.and(self.engine.delete(partition.id()).await);
         }
         outcome
@@ -221,26 +174,10 @@ impl Registry {
     pub async fn close_all(&self) -> Result<(), AppendError> {
         let topics = std::mem::take(&mut *self.write());
         let mut outcome = Ok(());
-        for partition in topics
-            .by_name
-            .values()
-            .flat_map(|topic| topic.partitions.values())
-        {
+        for partition in topics.by_name.values().flat_map(Topic::values) {
             outcome = outcome.and(partition.close().await);
         }
         outcome
-    }
-
-    fn check_name(&self, topic: &TopicToOpen) -> Result<(), OpenTopicError> {
-        let name = topic.name.to_string();
-        match self.topic_id(&topic.name) {
-            Some(open) if open != topic.topic_id => Err(OpenTopicError::NameTaken {
-                name,
-                open,
-                wanted: topic.topic_id,
-            }),
-            _ => Ok(()),
-        }
     }
 
     fn take(&self, topic_id: Uuid) -> Option<Topic> {

@@ -79,6 +79,8 @@ impl<'a> Inflater<'a> {
     pub fn new(codec: Compression, compressed: &'a [u8], limit_bytes: u64) -> io::Result<Self> {
         let stream = match codec {
             Compression::None => Stream::Plain(compressed),
+            // As Java's: an empty zstd stream has no frame to be missing, only records.
+            Compression::Zstd if compressed.is_empty() => Stream::Plain(compressed),
             Compression::Gzip => Stream::Gzip(Box::new(GzDecoder::new(compressed))),
             Compression::Snappy => Stream::Snappy(Snappy::new(compressed)?),
             Compression::Lz4 => Stream::Lz4(Box::new(lz4_decoder(compressed)?)),

@@ -148,6 +148,14 @@ enum RecordInput<'a> {
 impl<'a> Records<'a> {
     /// Reads `batch`, a whole batch that starts with `header`. Neither is trusted.
     pub fn new(header: &BatchHeader, batch: &'a [u8]) -> Result<Self, RecordError> {
+        Self::limited(header, batch, INFLATED_BYTES_MAX)
+    }
+
+    fn limited(
+        header: &BatchHeader,
+        batch: &'a [u8],
+        inflated_bytes_max: u64,
+    ) -> Result<Self, RecordError> {
         if header.record_count < 0 {
             return Err(RecordError::InvalidCount(header.record_count));
         }
@@ -158,7 +166,7 @@ impl<'a> Records<'a> {
         let input = if codec == super::Compression::None {
             RecordInput::Plain(Slice { bytes, position: 0 })
         } else {
-            let inflater = Inflater::new(codec, bytes, INFLATED_BYTES_MAX)?;
+            let inflater = Inflater::new(codec, bytes, inflated_bytes_max)?;
             let reader = BufReader::with_capacity(INFLATE_BUFFER_BYTES, inflater);
             RecordInput::Compressed(Stream {
                 reader,
@@ -215,7 +223,7 @@ impl<'a> Records<'a> {
         }
         let layout = match &mut self.input {
             RecordInput::Plain(source) => Layout::read(source),
-            RecordInput::Compressed(source) => Layout::read(source),
+            RecordInput::Compressed(source) => source.read_layout(),
         };
         let layout = layout.map_err(|error| error.told(self.header.record_count))?;
         Ok(Some(RecordFacts {
@@ -297,6 +305,22 @@ struct Stream<'a> {
 }
 
 impl Stream<'_> {
+    /// Reads a record that lies whole in the buffer from there, several times faster than byte by byte. Whatever is
+    /// wrong or cut with what the buffer holds, the careful way finds out.
+    fn read_layout(&mut self) -> Result<Layout, RecordError> {
+        let mut buffered = Slice {
+            bytes: self.reader.fill_buf()?,
+            position: 0,
+        };
+        let Ok(layout) = Layout::read(&mut buffered) else {
+            return Layout::read(self);
+        };
+        let read = buffered.position;
+        self.reader.consume(read);
+        self.position += read as u64;
+        Ok(layout)
+    }
+
     /// Reads exactly `length` bytes into the cleared `out`, which grows as bytes arrive.
     fn read_into(&mut self, length: usize, out: &mut Vec<u8>) -> Result<(), RecordError> {
         out.clear();
@@ -428,7 +452,7 @@ impl Layout {
         let header_count = varint(source)?;
         let headers_start = source.position();
         let room = end.saturating_sub(headers_start);
-        if header_count < 0 || header_count as u64 > room / HEADER_BYTES_MIN {
+        if !u64::try_from(header_count).is_ok_and(|count| count <= room / HEADER_BYTES_MIN) {
             return Err(RecordError::InvalidHeaderCount(header_count));
         }
         for _ in 0..header_count {

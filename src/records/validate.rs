@@ -168,6 +168,14 @@ pub enum ProduceError {
     /// The records cannot be read.
     #[error(transparent)]
     Unparsable(#[from] RecordError),
+    /// A record's offset is not the next one; nothing after it is looked at.
+    #[error("record {index} of the batch has offset delta {offset_delta}")]
+    OffsetDelta {
+        /// Which record, from 0.
+        index: i32,
+        /// Its offset delta, which had to be the same.
+        offset_delta: i32,
+    },
     /// Records break the topic's rules.
     #[error("{total} records are refused")]
     Refused {
@@ -205,6 +213,7 @@ impl ProduceError {
             | Self::OffsetRange { .. }
             | Self::ControlBatch
             | Self::InvalidSequence { .. }
+            | Self::OffsetDelta { .. }
             | Self::Unparsable(_) => ErrorCode::InvalidRecord,
         }
     }
@@ -230,6 +239,7 @@ impl ProduceError {
             | Self::OffsetRange { .. }
             | Self::ControlBatch
             | Self::InvalidSequence { .. }
+            | Self::OffsetDelta { .. }
             | Self::Unparsable(_)
             | Self::Refused { .. } => true,
         }
@@ -295,6 +305,13 @@ impl ProduceRecords<'_> {
         let mut records = Records::new(&header, batch)?;
         let mut index = 0;
         while let Some(record) = records.next_facts()? {
+            if record.offset_delta != index {
+                let offset_delta = record.offset_delta;
+                return Err(ProduceError::OffsetDelta {
+                    index,
+                    offset_delta,
+                });
+            }
             walk.record(index, &record);
             index += 1;
         }
@@ -404,14 +421,7 @@ impl Walk<'_> {
             config,
             ..
         } = *self.request;
-        if record.offset_delta != index {
-            self.refuse(index, false, || {
-                format!(
-                    "Record has offset delta {} instead of {index} in topic partition {topic}-{partition}",
-                    record.offset_delta
-                )
-            });
-        } else if config.compacted && record.key_bytes < 0 {
+        if config.compacted && record.key_bytes < 0 {
             self.refuse(index, false, || {
                 format!(
                     "Compacted topic cannot accept message without key in topic partition {topic}-{partition}"

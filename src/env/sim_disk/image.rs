@@ -12,7 +12,7 @@ const SECTOR_BYTES: usize = 512;
 #[derive(Clone)]
 pub(super) enum Node {
     File(Arc<Mutex<File>>),
-    Directory(Arc<Mutex<Directory>>),
+    Directory(u64),
 }
 
 /// A change of a file that is not durable yet.
@@ -133,86 +133,105 @@ impl File {
 
 /// A change of a directory that is not durable yet.
 pub(super) enum Change {
-    Link(String, Node),
-    Unlink(String),
+    /// The name stands for this from now on, or for nothing.
+    Link(String, Option<Node>),
     Rename(String, String),
 }
 
+/// Number of the root directory.
+pub(super) const ROOT: u64 = 0;
+
+/// What each directory and name in it stands for.
+type Links = BTreeMap<(u64, String), Node>;
+
+/// All names of a disk. What an unlinked directory held stays until the disk goes.
 #[derive(Default)]
-pub(super) struct Directory {
-    volatile: BTreeMap<String, Node>,
-    durable: BTreeMap<String, Node>,
-    pending: Vec<Change>,
+pub(super) struct Names {
+    volatile: Links,
+    durable: Links,
+    /// Directories and their changes, oldest first.
+    pending: Vec<(u64, Change)>,
+    directories: u64,
 }
 
 impl Change {
-    fn apply(&self, names: &mut BTreeMap<String, Node>) {
-        match self {
-            Self::Link(name, node) => {
-                names.insert(name.clone(), node.clone());
-            }
-            Self::Unlink(name) => {
-                names.remove(name);
-            }
-            Self::Rename(from, to) => {
-                if let Some(node) = names.remove(from) {
-                    names.insert(to.clone(), node);
-                }
-            }
-        }
-    }
-}
-
-impl Directory {
-    pub(super) fn get(&self, name: &str) -> Option<Node> {
-        self.volatile.get(name).cloned()
-    }
-
-    pub(super) fn names(&self) -> Vec<String> {
-        self.volatile.keys().cloned().collect()
-    }
-
-    pub(super) fn change(&mut self, change: Change) {
-        change.apply(&mut self.volatile);
-        self.pending.push(change);
-    }
-
-    pub(super) fn sync(&mut self) {
-        for change in self.pending.drain(..) {
-            change.apply(&mut self.durable);
-        }
-    }
-
-    fn children(&self) -> Vec<Node> {
-        self.volatile.values().cloned().collect()
-    }
-}
-
-/// Keeps, of everything unsynced under `directory`, what chance lets survive: of a directory's
-/// names the changes up to some point, of a file's writes any choice.
-pub(super) fn lose_power(directory: &Mutex<Directory>, random: &mut fastrand::Rng) {
-    let children = {
-        let mut directory = lock(directory);
-        let kept = random.usize(0..=directory.pending.len());
-        directory.pending.truncate(kept);
-        directory.sync();
-        directory.volatile = directory.durable.clone();
-        directory.children()
-    };
-    for node in children {
+    fn apply(&self, directory: u64, links: &mut Links) {
+        let (name, node) = match self {
+            Self::Link(name, node) => (name, node.clone()),
+            Self::Rename(from, to) => (to, links.remove(&(directory, from.clone()))),
+        };
         match node {
-            Node::File(file) => lock(&file).lose_power(random),
-            Node::Directory(directory) => lose_power(&directory, random),
-        }
+            Some(node) => links.insert((directory, name.clone()), node),
+            None => links.remove(&(directory, name.clone())),
+        };
     }
 }
 
-/// Bytes of all files below `directory`.
-pub(super) fn used_bytes(directory: &Mutex<Directory>) -> u64 {
-    let children = lock(directory).children();
-    let bytes = |node: &Node| match node {
-        Node::File(file) => lock(file).bytes().len() as u64,
-        Node::Directory(directory) => used_bytes(directory),
-    };
-    children.iter().map(bytes).sum()
+impl Names {
+    pub(super) fn new_directory(&mut self) -> u64 {
+        self.directories += 1;
+        self.directories
+    }
+
+    pub(super) fn get(&self, directory: u64, name: &str) -> Option<Node> {
+        self.volatile.get(&(directory, name.to_owned())).cloned()
+    }
+
+    pub(super) fn list(&self, directory: u64) -> Vec<String> {
+        let links = self.volatile.range((directory, String::new())..);
+        let names = links.map(|((holder, name), _)| (*holder, name.clone()));
+        names
+            .take_while(|(holder, _)| *holder == directory)
+            .map(|(_, name)| name)
+            .collect()
+    }
+
+    pub(super) fn change(&mut self, directory: u64, change: Change) {
+        change.apply(directory, &mut self.volatile);
+        self.pending.push((directory, change));
+    }
+
+    pub(super) fn sync(&mut self, directory: u64) {
+        for (_, change) in self
+            .pending
+            .extract_if(.., |(changed, _)| *changed == directory)
+        {
+            change.apply(directory, &mut self.durable);
+        }
+    }
+
+    /// Keeps, of everything unsynced, what chance lets survive: of a directory's names the changes
+    /// up to some point, of a file's writes any choice.
+    pub(super) fn lose_power(&mut self, random: &mut fastrand::Rng) {
+        let mut kept = BTreeMap::<u64, usize>::new();
+        for (directory, _) in &self.pending {
+            *kept.entry(*directory).or_default() += 1;
+        }
+        for kept in kept.values_mut() {
+            *kept = random.usize(0..=*kept);
+        }
+        for (directory, change) in self.pending.drain(..) {
+            if let Some(left) = kept.get_mut(&directory).filter(|left| **left > 0) {
+                *left -= 1;
+                change.apply(directory, &mut self.durable);
+            }
+        }
+        self.volatile = self.durable.clone();
+        for file in self.files() {
+            lock(file).lose_power(random);
+        }
+    }
+
+    pub(super) fn used_bytes(&self) -> u64 {
+        self.files()
+            .map(|file| lock(file).bytes().len() as u64)
+            .sum()
+    }
+
+    fn files(&self) -> impl Iterator<Item = &Mutex<File>> {
+        self.volatile.values().filter_map(|node| match node {
+            Node::File(file) => Some(&**file),
+            Node::Directory(_) => None,
+        })
+    }
 }

@@ -65,7 +65,7 @@ fn a_process_kill_keeps_what_was_written_and_kills_handles_and_locks() {
     assert!(disk.lock(path("/lock")).is_err());
     file.write_at(b"x", 0).unwrap();
     disk.crash(CrashMode::ProcessKill);
-    assert!(disk.is_down() && disk.list(path("/")).is_err());
+    assert!(disk.crashed().is_some() && disk.list(path("/")).is_err());
     let after = disk.restart();
     let _again = after.lock(path("/lock")).unwrap();
     drop(held);
@@ -123,7 +123,7 @@ fn faults_meet_their_operation() {
     assert_eq!(file.len().unwrap(), 0);
     assert!((1..3).contains(&file.write_at(b"abc", 0).unwrap()));
     disk.rename(path("/a"), path("/b")).unwrap();
-    assert!(disk.sync_dir(path("/")).is_err() && disk.is_down());
+    assert!(disk.sync_dir(path("/")).is_err() && disk.crashed().is_some());
     assert_eq!(disk.operations(), 6);
     assert_eq!(disk.journal()[4], "4 rename /b None");
     assert!(content(&disk.restart(), "/b").is_some());

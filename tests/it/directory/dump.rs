@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::text;
 use crate::reference;
 
-const DUMP: &str = "kafka.tools.DumpLogSegments";
+const DUMP: &str = "org.apache.kafka.tools.DumpLogSegments";
 
+/// What the tool prints; its complaints go to standard error, and there must be none.
 fn dump(files: &[PathBuf], options: &[&str]) -> String {
     let files: Vec<String> = files
         .iter()
@@ -18,9 +18,25 @@ fn dump(files: &[PathBuf], options: &[&str]) -> String {
     let mut arguments = vec!["--files", &list];
     arguments.extend_from_slice(options);
     let output = reference::tool(DUMP, &arguments);
-    let text = text(&output);
-    assert!(output.status.success(), "{text}");
+    let (text, errors) = (text(&output.stdout), text(&output.stderr));
+    // In 4.3.0 it takes the first record of every segment but the first for a gap.
+    let known = |line: &&str| {
+        line.starts_with("Non-consecutive offsets in ") || line.starts_with("  -1 is followed by ")
+    };
+    let complaints = errors
+        .lines()
+        .filter(|line| !line.is_empty() && !known(line))
+        .count();
+    assert!(
+        output.status.success() && complaints == 0,
+        "{options:?}: {errors}"
+    );
+    assert!(!text.contains("isvalid: false"), "{options:?}: {text}");
     text
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
 }
 
 fn partition_directories(data: &Path) -> Vec<PathBuf> {
@@ -46,62 +62,21 @@ fn files_ending(directories: &[PathBuf], ends: &[&str]) -> Vec<PathBuf> {
 
 /// Segments, indexes, producer snapshots and the metadata log are read and found sound.
 pub(super) fn assert_no_complaint(data: &Path) {
-    let all = partition_directories(data);
-    let (metadata, topics): (Vec<PathBuf>, Vec<PathBuf>) = all
-        .into_iter()
-        .partition(|path| path.ends_with("__cluster_metadata-0"));
+    let all = partition_directories(data).into_iter();
+    let (metadata, topics): (Vec<PathBuf>, Vec<PathBuf>) =
+        all.partition(|path| path.ends_with("__cluster_metadata-0"));
     let segments = files_ending(&topics, &[".log"]);
     assert!(segments.len() > 10, "segments have rolled: {segments:?}");
-    assert_sound(&dump(&segments, &["--deep-iteration", "--print-data-log"]));
-    assert_sound(&dump(
-        &files_ending(&topics, &[".timeindex", ".snapshot"]),
-        &[],
-    ));
+    dump(&segments, &["--deep-iteration", "--print-data-log"]);
     let indexes = files_ending(&topics, &[".index", ".timeindex"]);
     let checked = dump(&indexes, &["--index-sanity-check"]);
-    assert_sound(&checked);
-    assert_eq!(
-        checked.matches("passed sanity check").count(),
-        indexes.len(),
-        "{checked}"
-    );
-    assert_sound(&dump(
-        &files_ending(&topics, &[".index"]),
-        &["--verify-index-only"],
-    ));
-    assert_sound(&dump(
-        &files_ending(&metadata, &[".log", ".checkpoint"]),
-        &["--cluster-metadata-decoder"],
-    ));
-    assert_sound(&dump(
-        &files_ending(&metadata, &[".index", ".timeindex"]),
-        &[],
-    ));
-}
-
-fn assert_sound(dump: &str) {
-    let complaints = [
-        "isvalid: false",
-        "Exception",
-        "Mismatch",
-        "mismatch",
-        "Non-secutive",
-        "Non-consecutive",
-        "out of order",
-        "could not",
-        "Could not",
-        "invalid",
-        "Found",
-        "failed",
-        "unknown",
-    ];
-    for complaint in complaints {
-        // Data may hold any word: only what the tool says of it counts, which does not begin with a bar.
-        let line = dump
-            .lines()
-            .find(|line| line.contains(complaint) && !line.contains("payload: "));
-        assert!(line.is_none(), "{}", line.unwrap_or_default());
-    }
+    let passed = checked.matches("passed sanity check").count();
+    assert_eq!(passed, indexes.len(), "{checked}");
+    dump(&indexes, &["--verify-index-only"]);
+    dump(&files_ending(&topics, &[".snapshot"]), &[]);
+    let decoder = ["--cluster-metadata-decoder"];
+    dump(&files_ending(&metadata, &[".log", ".checkpoint"]), &decoder);
+    dump(&files_ending(&metadata, &[".index", ".timeindex"]), &[]);
 }
 
 /// Payloads and control records of a file, without offsets, times and sizes.

@@ -1,0 +1,490 @@
+//! One log: its state, and appending, rolling and deleting.
+//!
+//! Locks, in the order in which they may be held: the gate (flush, close, delete), the writer, a
+//! segment's indexes, a segment's tail. Readers take the last two only, and briefly.
+
+use std::io;
+use std::path::Path;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use arc_swap::ArcSwap;
+use uuid::Uuid;
+
+use super::checkpoint::{replace, replace_unsynced};
+use super::engine::Shared;
+use super::epochs::{self, Epochs};
+use super::files::lock;
+use super::flush::Urgency;
+use super::recover::Loaded;
+use super::scan::Located;
+use super::segment::Segment;
+use super::sidecars::{PARTITION_METADATA, Snapshots, sync_file};
+use crate::env::DiskFile;
+use crate::log::{AppendError, BatchBytes, Commit, CommitObserver, LogConfig};
+use crate::records::BatchHeader;
+
+/// State of a log, shared by its handle and the flusher.
+pub(super) struct Core {
+    pub(super) shared: Arc<Shared>,
+    /// Name of the directory.
+    pub(super) name: String,
+    pub(super) directory: Arc<Path>,
+    pub(super) topic_id: Uuid,
+    pub(super) observer: Arc<dyn CommitObserver>,
+    pub(super) config: Mutex<LogConfig>,
+    /// Never empty; batches are appended to the last one.
+    pub(super) segments: ArcSwap<Vec<Arc<Segment>>>,
+    pub(super) start_offset: AtomicI64,
+    pub(super) end_offset: AtomicI64,
+    pub(super) epochs: Mutex<Epochs>,
+    pub(super) writer: Mutex<Writer>,
+    /// One flush, close or delete at a time, commits told before the next.
+    pub(super) gate: tokio::sync::Mutex<()>,
+}
+
+/// What changes with appends.
+pub(super) struct Writer {
+    /// Why nothing is accepted any more.
+    pub(super) closed: Option<&'static str>,
+    /// The active segment's file while it has unsynced bytes: the handle that wrote hears of the
+    /// errors that writing back meets.
+    pub(super) unsynced: Option<Arc<dyn DiskFile>>,
+    /// Sealed segments whose index files are not synced.
+    pub(super) sealed: Vec<Arc<Segment>>,
+    pub(super) snapshots: Snapshots,
+    /// Names in the directory are not synced.
+    pub(super) has_new_names: bool,
+    /// The directory's own name and its `partition.metadata` are not synced.
+    pub(super) is_new: bool,
+    /// `leader-epoch-checkpoint` is behind.
+    pub(super) has_new_epochs: bool,
+    /// When the active segment was made, in milliseconds since the epoch.
+    created_ms: i64,
+    /// Timestamp of the active segment's first batch, once known.
+    first_timestamp_ms: Option<i64>,
+    /// Everything below is synced.
+    pub(super) synced_end: i64,
+    /// End of the last batch whose commit is pending.
+    pub(super) pending_end: i64,
+    /// How far the observer was told.
+    pub(super) announced_end: i64,
+    /// How soon the flusher comes.
+    pub(super) queued: Option<Urgency>,
+}
+
+impl Core {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        id: &crate::log::LogId,
+        directory: Arc<Path>,
+        config: LogConfig,
+        observer: Arc<dyn CommitObserver>,
+        loaded: Loaded,
+        is_new: bool,
+    ) -> Self {
+        let created_ms = shared.env.clock.now_ms();
+        let synced_end = match loaded.is_dirty {
+            true => loaded.start_offset,
+            false => loaded.end_offset,
+        };
+        Self {
+            name: id.directory_name(),
+            topic_id: id.topic_id,
+            directory,
+            observer,
+            config: Mutex::new(config),
+            segments: ArcSwap::from_pointee(loaded.segments),
+            start_offset: AtomicI64::new(loaded.start_offset),
+            end_offset: AtomicI64::new(loaded.end_offset),
+            epochs: Mutex::new(loaded.epochs),
+            writer: Mutex::new(Writer {
+                closed: None,
+                unsynced: None,
+                sealed: Vec::new(),
+                snapshots: loaded.snapshots,
+                has_new_names: is_new || loaded.is_dirty,
+                is_new: is_new || loaded.is_dirty,
+                has_new_epochs: loaded.epochs_changed,
+                created_ms,
+                first_timestamp_ms: None,
+                synced_end,
+                pending_end: 0,
+                announced_end: 0,
+                queued: None,
+            }),
+            gate: tokio::sync::Mutex::default(),
+            shared,
+        }
+    }
+
+    pub(super) fn config(&self) -> LogConfig {
+        *lock(&self.config)
+    }
+
+    pub(super) fn end_offset(&self) -> i64 {
+        self.end_offset.load(Ordering::Acquire)
+    }
+
+    pub(super) fn start_offset(&self) -> i64 {
+        self.start_offset.load(Ordering::Acquire)
+    }
+
+    fn active(&self) -> Arc<Segment> {
+        let segments = self.segments.load();
+        Arc::clone(&segments[segments.len() - 1])
+    }
+
+    pub(super) fn check_open(&self, writer: &Writer) -> Result<(), AppendError> {
+        self.shared.check_online()?;
+        match writer.closed {
+            Some(reason) => Err(AppendError::Offline(format!("{} {reason}", self.name))),
+            None => Ok(()),
+        }
+    }
+
+    /// A full device leaves the log as it is; any other failure takes the directory offline.
+    fn failure(&self, error: io::Error) -> AppendError {
+        match is_full(&error) {
+            true => AppendError::NoSpace(error),
+            false => self.shared.poison(&self.name, &error),
+        }
+    }
+
+    pub(super) fn append(
+        self: &Arc<Self>,
+        batch: BatchBytes<'_>,
+        snapshot: &mut dyn FnMut() -> Vec<u8>,
+    ) -> Result<Commit, AppendError> {
+        let config = self.config();
+        let header = BatchHeader::parse(&batch.header)
+            .map_err(|error| AppendError::Offline(error.to_string()))?;
+        let size_bytes = (batch.header.len() + batch.records.len()) as u64;
+        if size_bytes > config.segment_bytes {
+            return Err(AppendError::LargerThanSegment {
+                size_bytes,
+                segment_bytes: config.segment_bytes,
+            });
+        }
+        assert_eq!(size_bytes, header.size_bytes() as u64, "a batch is whole");
+        assert!(header.base_offset >= self.end_offset(), "offsets grow");
+        let next_offset = header.next_offset();
+        let next_offset = next_offset.filter(|next| *next > header.base_offset);
+        let next_offset = next_offset.ok_or(AppendError::Offline("offsets overflow".into()))?;
+
+        let mut writer = lock(&self.writer);
+        self.check_open(&writer)?;
+        let should_roll = self.should_roll(&mut writer, &config, &header, size_bytes);
+        if should_roll.map_err(|error| self.failure(error))? {
+            self.roll(&mut writer, &header, snapshot)?;
+        }
+        let segment = self.active();
+        let position = segment.tail().size_bytes;
+        let file = match &writer.unsynced {
+            Some(file) => Arc::clone(file),
+            None => segment.file().map_err(|error| self.failure(error))?,
+        };
+        writer.unsynced = Some(Arc::clone(&file));
+        self.write(file.as_ref(), batch, position)?;
+        segment
+            .publish(Located { position, header }, config.index_interval_bytes)
+            .map_err(|error| self.shared.poison(&self.name, &error))?;
+        writer.has_new_epochs |= lock(&self.epochs).assign(header.leader_epoch, header.base_offset);
+        self.end_offset.store(next_offset, Ordering::Release);
+        Ok(self.schedule_flush(&mut writer, &config, next_offset))
+    }
+
+    /// Kafka's `LogSegment.shouldRoll`.
+    fn should_roll(
+        &self,
+        writer: &mut Writer,
+        config: &LogConfig,
+        header: &BatchHeader,
+        size_bytes: u64,
+    ) -> io::Result<bool> {
+        let segment = self.active();
+        let tail = segment.tail();
+        if segment.relative(header.last_offset()).is_none()
+            || segment.index_is_full(config.segment_index_bytes)?
+            // Positions in the index have 31 bits.
+            || tail.size_bytes + size_bytes > config.segment_bytes.min(i32::MAX as u64)
+        {
+            return Ok(tail.size_bytes > 0 || segment.relative(header.last_offset()).is_none());
+        }
+        if tail.size_bytes == 0 {
+            return Ok(false);
+        }
+        if writer.first_timestamp_ms.is_none() {
+            writer.first_timestamp_ms = segment.first_timestamp()?;
+        }
+        let waited_ms = match writer.first_timestamp_ms {
+            Some(first) if first >= 0 => header.max_timestamp.saturating_sub(first),
+            _ => self
+                .shared
+                .env
+                .clock
+                .now_ms()
+                .saturating_sub(writer.created_ms),
+        };
+        Ok(waited_ms > config.segment_ms)
+    }
+
+    fn write(
+        &self,
+        file: &dyn DiskFile,
+        batch: BatchBytes<'_>,
+        position: u64,
+    ) -> Result<(), AppendError> {
+        let (mut header, mut records) = (&batch.header[..], batch.records);
+        let mut written = 0;
+        let error = loop {
+            if header.is_empty() && records.is_empty() {
+                return Ok(());
+            }
+            match file.write_parts_at(header, records, position + written) {
+                Ok(0) => break io::ErrorKind::WriteZero.into(),
+                Ok(more) => {
+                    written += more as u64;
+                    let of_header = more.min(header.len());
+                    header = &header[of_header..];
+                    records = &records[more - of_header..];
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => break error,
+            }
+        };
+        // Synced, or a crash after a later append could bring this piece back behind it.
+        let undone = match written {
+            0 => file.set_len(position),
+            _ => file.set_len(position).and_then(|()| file.sync()),
+        };
+        match undone {
+            Ok(()) => Err(self.failure(error)),
+            Err(error) => Err(self.shared.poison(&self.name, &error)),
+        }
+    }
+
+    /// Says when a batch is committed and sees to it that it is flushed in time.
+    fn schedule_flush(
+        self: &Arc<Self>,
+        writer: &mut Writer,
+        config: &LogConfig,
+        end_offset: i64,
+    ) -> Commit {
+        let awaits_sync = config.flush_messages <= 1 || writer.pending_end > writer.announced_end;
+        if awaits_sync {
+            writer.pending_end = end_offset;
+        }
+        let is_due = end_offset.saturating_sub(writer.synced_end) >= config.flush_messages;
+        let urgency = match awaits_sync || is_due {
+            true => Urgency::Now,
+            false => Urgency::Later,
+        };
+        self.queue_flush(writer, config, urgency);
+        match awaits_sync {
+            true => Commit::Pending,
+            false => Commit::Done,
+        }
+    }
+
+    pub(super) fn queue_flush(
+        self: &Arc<Self>,
+        writer: &mut Writer,
+        config: &LogConfig,
+        urgency: Urgency,
+    ) {
+        if writer.queued.is_none_or(|queued| queued < urgency) {
+            writer.queued = Some(urgency);
+            self.shared.flusher.queue(self, config, urgency);
+        }
+    }
+
+    /// Rolls at the end of the log unless the active segment is empty.
+    pub(super) fn roll_now(
+        self: &Arc<Self>,
+        snapshot: &mut dyn FnMut() -> Vec<u8>,
+    ) -> Result<(), AppendError> {
+        let mut writer = lock(&self.writer);
+        self.check_open(&writer)?;
+        if self.active().tail().size_bytes == 0 {
+            return Ok(());
+        }
+        self.roll_at(&mut writer, self.end_offset(), snapshot)?;
+        self.queue_flush(&mut writer, &self.config(), Urgency::Later);
+        Ok(())
+    }
+
+    fn roll(
+        &self,
+        writer: &mut Writer,
+        header: &BatchHeader,
+        snapshot: &mut dyn FnMut() -> Vec<u8>,
+    ) -> Result<(), AppendError> {
+        let end_offset = self.end_offset();
+        let is_near = i32::try_from(header.last_offset() - end_offset).is_ok();
+        let base_offset = if is_near {
+            end_offset
+        } else {
+            header.base_offset
+        };
+        self.roll_at(writer, base_offset, snapshot)
+    }
+
+    /// Seals the active segment and starts one at `base_offset`.
+    ///
+    /// The sealed one is synced first: after a loss of power the new one could otherwise be there
+    /// with batches that follow on ones that are lost, and nothing in the files would tell.
+    fn roll_at(
+        &self,
+        writer: &mut Writer,
+        base_offset: i64,
+        snapshot: &mut dyn FnMut() -> Vec<u8>,
+    ) -> Result<(), AppendError> {
+        let sealed = self.active();
+        let synced = writer.unsynced.as_ref().map_or(Ok(()), |file| file.sync());
+        synced
+            .and_then(|()| self.sync_names(writer))
+            .map_err(|error| self.shared.poison(&self.name, &error))?;
+        writer.unsynced = None;
+        sealed
+            .finish_indexes()
+            .map_err(|error| self.failure(error))?;
+        let shared = &self.shared;
+        if writer
+            .snapshots
+            .newest()
+            .is_none_or(|newest| newest < base_offset)
+        {
+            writer
+                .snapshots
+                .write(shared.disk(), &self.directory, base_offset, &snapshot())
+                .map_err(|error| self.failure(error))?;
+        }
+        writer.has_new_names = true;
+        let next = Segment::create(&shared.cache, &self.directory, base_offset)
+            .map_err(|error| self.abandon(base_offset, error))?;
+        let mut segments = Vec::clone(&self.segments.load());
+        segments.push(Arc::new(next));
+        self.segments.store(Arc::new(segments));
+        sealed.release();
+        writer.sealed.push(sealed);
+        writer.created_ms = shared.env.clock.now_ms();
+        writer.first_timestamp_ms = None;
+        Ok(())
+    }
+
+    /// Takes back a segment that could not be made: were its files found later, in the middle of a
+    /// longer one before it, the log would end there.
+    fn abandon(&self, base_offset: i64, error: io::Error) -> AppendError {
+        let (cache, directory) = (&self.shared.cache, &self.directory);
+        let tail = self.active().tail();
+        let removed = Segment::existing(cache, directory, base_offset, tail)
+            .remove()
+            .and_then(|()| self.shared.disk().sync_dir(directory));
+        match removed {
+            Ok(()) => self.failure(error),
+            Err(error) => self.shared.poison(&self.name, &error),
+        }
+    }
+
+    /// Makes the names of files survive a crash; after a failure nobody knows what does.
+    pub(super) fn sync_names(&self, writer: &mut Writer) -> io::Result<()> {
+        let disk = self.shared.disk();
+        if std::mem::take(&mut writer.has_new_names) {
+            if writer.is_new {
+                sync_file(disk, &self.directory.join(PARTITION_METADATA))?;
+            }
+            disk.sync_dir(&self.directory)?;
+        }
+        if std::mem::take(&mut writer.is_new) {
+            disk.sync_dir(&self.shared.root)?;
+        }
+        Ok(())
+    }
+
+    /// Of a new log not even the directory is synced: its first epoch is with the first flush.
+    pub(super) fn begin_epoch(self: &Arc<Self>, epoch: i32) -> Result<(), AppendError> {
+        let mut writer = lock(&self.writer);
+        self.check_open(&writer)?;
+        let mut next = lock(&self.epochs).clone();
+        if !next.assign(epoch, self.end_offset()) {
+            return Ok(());
+        }
+        let (disk, text) = (self.shared.disk(), next.format());
+        let write = if writer.is_new {
+            replace_unsynced
+        } else {
+            replace
+        };
+        write(disk, &self.directory, epochs::FILE_NAME, text.as_bytes())
+            .map_err(|error| self.failure(error))?;
+        *lock(&self.epochs) = next;
+        writer.has_new_epochs = writer.is_new;
+        if writer.is_new {
+            self.queue_flush(&mut writer, &self.config(), Urgency::Later);
+        }
+        Ok(())
+    }
+
+    /// Writes the epochs that came with batches.
+    pub(super) fn write_epochs(&self) -> io::Result<()> {
+        let text = lock(&self.epochs).format();
+        let disk = self.shared.disk();
+        replace(disk, &self.directory, epochs::FILE_NAME, text.as_bytes())
+    }
+
+    pub(super) fn delete_before(self: &Arc<Self>, offset: i64) -> Result<(), AppendError> {
+        let mut writer = lock(&self.writer);
+        self.check_open(&writer)?;
+        let offset = offset.min(self.end_offset());
+        if offset <= self.start_offset() {
+            return Ok(());
+        }
+        // First, durably: files may vanish in any order.
+        self.shared
+            .positions
+            .raise_start(&self.shared, &self.name, offset)
+            .map_err(|error| self.failure(error))?;
+        self.start_offset.store(offset, Ordering::Release);
+        writer.has_new_epochs |= lock(&self.epochs).truncate_from_start(offset);
+
+        let segments = self.segments.load_full();
+        let held = segments.partition_point(|segment| segment.base_offset <= offset);
+        let (gone, kept) = segments.split_at(held.saturating_sub(1));
+        self.segments.store(Arc::new(kept.to_vec()));
+        let first = kept[0].base_offset;
+        self.free(&mut writer, gone, first)
+            .map_err(|error| self.shared.poison(&self.name, &error))?;
+        if first == offset {
+            self.shared.positions.start_is_first_segment(&self.name);
+        }
+        if writer.has_new_epochs {
+            self.queue_flush(&mut writer, &self.config(), Urgency::Later);
+        }
+        Ok(())
+    }
+
+    fn free(&self, writer: &mut Writer, gone: &[Arc<Segment>], first: i64) -> io::Result<()> {
+        if gone.is_empty() {
+            return Ok(());
+        }
+        for segment in gone {
+            segment.remove()?;
+        }
+        writer.sealed.retain(|segment| !segment.is_retired());
+        let newest = writer.snapshots.newest();
+        let disk = self.shared.disk();
+        writer.snapshots.retain(disk, &self.directory, |snapshot| {
+            snapshot >= first || Some(snapshot) == newest
+        })?;
+        disk.sync_dir(&self.directory)
+    }
+}
+
+/// Whether an error says that the device, or a quota on it, is full.
+pub(super) fn is_full(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+    )
+}

@@ -1,0 +1,393 @@
+//! A log directory: opening and deleting logs, the lock, the checkpoints and the clean-shutdown
+//! marker, as Kafka's `LogManager`.
+
+use std::collections::{HashMap, HashSet};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
+
+use tokio::task::JoinHandle;
+
+use super::LocalLog;
+use super::checkpoint::{read_text, replace};
+use super::core::Core;
+use super::files::{FileCache, lock, remove_if_exists};
+use super::flush::{self, Flusher, Urgency};
+use super::positions::Positions;
+use super::recover::{Opening, holds_batches};
+use super::sidecars::{print_id, read_topic_id, write_topic_id};
+use crate::env::{DirLock, Disk, Env};
+use crate::log::{
+    AppendError, BoxFuture, CommitObserver, Engine, Log, LogConfig, LogId, OpenError, Replay,
+};
+
+const LOCK_FILE: &str = ".lock";
+const CLEAN_SHUTDOWN_FILE: &str = ".kafka_cleanshutdown";
+const DELETE_SUFFIX: &str = "-delete";
+const STRAY_SUFFIX: &str = "-stray";
+/// Longest name of a directory.
+const NAME_BYTES_MAX: usize = 255;
+
+/// What a [`LocalEngine`] takes from the broker's configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EngineSettings {
+    /// Longest time in milliseconds a byte stays unsynced where `flush.ms` says nothing.
+    pub flush_delay_ms: u64,
+    /// `log.flush.offset.checkpoint.interval.ms`: longest time in milliseconds between a flush
+    /// and the checkpoint that tells of it.
+    pub checkpoint_interval_ms: u64,
+    /// Files kept open; more are open while they are read or unsynced. At least 1.
+    pub open_files_max: usize,
+}
+
+impl Default for EngineSettings {
+    fn default() -> Self {
+        Self {
+            flush_delay_ms: 100,
+            checkpoint_interval_ms: 60_000,
+            open_files_max: 1_000,
+        }
+    }
+}
+
+/// Why a log directory cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The `.lock` file is held.
+    #[error(
+        "log directory {directory} is in use by another broker, this one or Apache Kafka; \
+         stop it or set log.dirs to another directory"
+    )]
+    Locked {
+        /// The directory.
+        directory: String,
+    },
+    /// The file system failed.
+    #[error("log directory {directory}: {source}")]
+    Io {
+        /// The directory.
+        directory: String,
+        /// Cause.
+        source: io::Error,
+    },
+}
+
+/// Keeps logs in one directory of files, in Apache Kafka's format.
+pub struct LocalEngine {
+    shared: Arc<Shared>,
+    flusher: JoinHandle<()>,
+    clean_shutdown_epoch: Option<i64>,
+    _lock: Box<dyn DirLock>,
+}
+
+/// What the engine and its logs share.
+pub(super) struct Shared {
+    pub(super) env: Env,
+    pub(super) root: PathBuf,
+    pub(super) settings: EngineSettings,
+    pub(super) cache: Arc<FileCache>,
+    pub(super) positions: Positions,
+    pub(super) flusher: Flusher,
+    /// Why the directory is offline.
+    offline: OnceLock<String>,
+    logs: Mutex<HashMap<String, Weak<Core>>>,
+}
+
+impl Shared {
+    pub(super) fn disk(&self) -> &dyn Disk {
+        self.env.disk.as_ref()
+    }
+
+    pub(super) fn check_online(&self) -> Result<(), AppendError> {
+        match self.offline.get() {
+            Some(reason) => Err(AppendError::Offline(reason.clone())),
+            None => Ok(()),
+        }
+    }
+
+    /// Takes the whole directory offline; the flusher tells every log's observer.
+    pub(super) fn poison(&self, log: &str, error: &io::Error) -> AppendError {
+        let reason = self.offline.get_or_init(|| {
+            tracing::error!(
+                directory = %self.root.display(), log, %error,
+                "log directory failed and is offline until the broker is restarted"
+            );
+            format!("{}: {log}: {error}", self.root.display())
+        });
+        self.flusher.wake();
+        AppendError::Offline(reason.clone())
+    }
+
+    fn open_logs(&self) -> Vec<Arc<Core>> {
+        lock(&self.logs)
+            .values()
+            .filter_map(Weak::upgrade)
+            .collect()
+    }
+
+    /// Tells every open log's observer that the directory is offline.
+    pub(super) async fn tell_failure(&self) {
+        for core in self.open_logs() {
+            let _gate = core.gate.lock().await;
+            if lock(&core.writer).closed.is_none() {
+                core.observer.failed();
+            }
+        }
+    }
+
+    /// Writes the checkpoints from time to time; a full device is no harm, the next ones tell more.
+    pub(super) async fn write_checkpoints(self: &Arc<Self>) {
+        let shared = Arc::clone(self);
+        let write = move || shared.positions.write(shared.disk(), &shared.root);
+        if let Err(error) = self.env.offload.run(write).await {
+            tracing::warn!(%error, "checkpoints not written");
+        }
+    }
+}
+
+impl LocalEngine {
+    /// Takes the lock, finishes deletions and reads the checkpoints. Blocks; to be called in a
+    /// tokio runtime, where the flusher lives until the engine is dropped.
+    pub fn open(
+        env: &Env,
+        directory: &Path,
+        settings: EngineSettings,
+    ) -> Result<Arc<Self>, EngineError> {
+        Self::start(env, directory, settings).map_err(|source| {
+            let directory = directory.display().to_string();
+            match source.kind() {
+                io::ErrorKind::WouldBlock => EngineError::Locked { directory },
+                _ => EngineError::Io { directory, source },
+            }
+        })
+    }
+
+    fn start(env: &Env, root: &Path, settings: EngineSettings) -> io::Result<Arc<Self>> {
+        let disk = env.disk.as_ref();
+        disk.create_dir_all(root)?;
+        let directory_lock = disk.lock(&root.join(LOCK_FILE))?;
+        let marker = root.join(CLEAN_SHUTDOWN_FILE);
+        let text = read_text(disk, &marker)?;
+        if text.is_some() {
+            // Durably: with the marker there, the next start would trust what this one leaves.
+            remove_if_exists(disk, &marker)?;
+            disk.sync_dir(root)?;
+        }
+        let mut existing = HashSet::new();
+        for name in disk.list(root)? {
+            if name.ends_with(DELETE_SUFFIX) {
+                disk.remove_dir_all(&root.join(name))?;
+            } else if is_log_name(&name) {
+                existing.insert(name);
+            }
+        }
+        let shared = Arc::new(Shared {
+            positions: Positions::load(disk, root, &existing, text.is_some())?,
+            cache: Arc::new(FileCache::new(
+                Arc::clone(&env.disk),
+                settings.open_files_max,
+            )),
+            flusher: Flusher::new(settings.flush_delay_ms),
+            env: env.clone(),
+            root: root.to_owned(),
+            settings,
+            offline: OnceLock::new(),
+            logs: Mutex::default(),
+        });
+        Ok(Arc::new(Self {
+            flusher: tokio::spawn(flush::run(Arc::clone(&shared))),
+            clean_shutdown_epoch: text.as_deref().and_then(broker_epoch),
+            shared,
+            _lock: directory_lock,
+        }))
+    }
+
+    /// Finds or makes the directory of a log; true if it is new.
+    fn prepare(&self, id: &LogId, directory: &Path) -> Result<bool, OpenError> {
+        let disk = self.shared.disk();
+        let io_error = |source| OpenError::Io {
+            directory: id.directory_name(),
+            source,
+        };
+        let mut exists = disk.kind(directory).map_err(io_error)?.is_some();
+        if exists {
+            match read_topic_id(disk, directory).map_err(io_error)? {
+                Some(found) if found == id.topic_id => return Ok(false),
+                Some(found) => {
+                    return Err(OpenError::WrongTopicId {
+                        directory: id.directory_name(),
+                        found: print_id(found),
+                        expected: print_id(id.topic_id),
+                    });
+                }
+                // As Kafka: batches of an unknown topic are set aside.
+                None if holds_batches(disk, directory).map_err(io_error)? => {
+                    let aside = self.unique_name(id, STRAY_SUFFIX);
+                    tracing::warn!(log = id.directory_name(), aside, "log without a topic id");
+                    disk.rename(directory, &self.shared.root.join(aside))
+                        .map_err(io_error)?;
+                    exists = false;
+                }
+                None => {}
+            }
+        }
+        let make = || {
+            if !exists {
+                disk.create_dir_all(directory)?;
+            }
+            write_topic_id(disk, directory, id.topic_id)
+        };
+        make().map_err(io_error)?;
+        Ok(true)
+    }
+
+    async fn open_log(
+        &self,
+        id: &LogId,
+        config: LogConfig,
+        observer: Arc<dyn CommitObserver>,
+        replay: &mut dyn Replay,
+    ) -> Result<Arc<dyn Log>, OpenError> {
+        let name = id.directory_name();
+        let io_error = |source| OpenError::Io {
+            directory: id.directory_name(),
+            source,
+        };
+        self.shared
+            .check_online()
+            .map_err(|error| io_error(io::Error::other(error)))?;
+        let open = lock(&self.shared.logs).get(&name).and_then(Weak::upgrade);
+        if let Some(open) = open {
+            open.retire("was opened again").await;
+        }
+        let directory: Arc<Path> = self.shared.root.join(&name).into();
+        let is_new = self.prepare(id, &directory)?;
+        let position = self.shared.positions.opening(&name);
+        let opening = Opening {
+            cache: &self.shared.cache,
+            directory: Arc::clone(&directory),
+            interval_bytes: config.index_interval_bytes,
+            is_clean: position.is_clean,
+            recovery_point: position.recovery_point.unwrap_or(0),
+            start_offset: position.start_offset.unwrap_or(0),
+        };
+        let loaded = opening.load(replay).map_err(io_error)?;
+        let needs_flush = loaded.epochs_changed || (loaded.is_dirty && !is_new);
+        let shared = Arc::clone(&self.shared);
+        let core = Arc::new(Core::new(
+            shared, id, directory, config, observer, loaded, is_new,
+        ));
+        lock(&self.shared.logs).insert(name, Arc::downgrade(&core));
+        if needs_flush {
+            core.queue_flush(&mut lock(&core.writer), &config, Urgency::Later);
+        }
+        Ok(Arc::new(LocalLog(core)))
+    }
+
+    async fn delete_log(&self, id: &LogId) -> io::Result<()> {
+        let name = id.directory_name();
+        let directory = self.shared.root.join(&name);
+        let open = lock(&self.shared.logs).get(&name).and_then(Weak::upgrade);
+        let found = match &open {
+            Some(core) => Some(core.topic_id),
+            None => read_topic_id(self.shared.disk(), &directory)?,
+        };
+        // The name may by now belong to another topic.
+        if found.is_some_and(|found| found != id.topic_id) {
+            return Ok(());
+        }
+        if let Some(core) = open {
+            core.retire("is deleted").await;
+            lock(&self.shared.logs).remove(&name);
+        }
+        let aside = self.shared.root.join(self.unique_name(id, DELETE_SUFFIX));
+        let shared = Arc::clone(&self.shared);
+        let delete = move || {
+            let (disk, root) = (shared.disk(), &shared.root);
+            if disk.kind(&directory)?.is_none() {
+                return shared.positions.remove(disk, root, &name);
+            }
+            disk.rename(&directory, &aside)?;
+            disk.sync_dir(root)?;
+            shared.positions.remove(disk, root, &name)?;
+            disk.remove_dir_all(&aside)
+        };
+        self.shared.env.offload.run(delete).await
+    }
+
+    /// Kafka's `LocalLog.logDeleteDirName`: the topic's name is cut where the whole is too long.
+    fn unique_name(&self, id: &LogId, suffix: &str) -> String {
+        let unique = self.shared.env.random.uuid().simple();
+        let tail = format!("-{}.{unique}{suffix}", id.partition);
+        let room = NAME_BYTES_MAX - tail.len();
+        let topic = id.topic.get(..room).unwrap_or(&id.topic);
+        format!("{topic}{tail}")
+    }
+
+    async fn close_directory(&self, broker_epoch: i64) -> io::Result<()> {
+        self.shared.check_online().map_err(io::Error::other)?;
+        if let Some(name) = self.shared.positions.open_log() {
+            return Err(io::Error::other(format!("log {name} is not closed")));
+        }
+        let shared = Arc::clone(&self.shared);
+        let close = move || {
+            let (disk, root) = (shared.disk(), &shared.root);
+            shared.positions.write_closed(disk, root)?;
+            let marker = format!(r#"{{"version":0,"brokerEpoch":{broker_epoch}}}"#);
+            replace(disk, root, CLEAN_SHUTDOWN_FILE, marker.as_bytes())
+        };
+        self.shared.env.offload.run(close).await
+    }
+}
+
+impl Drop for LocalEngine {
+    fn drop(&mut self) {
+        self.flusher.abort();
+        self.shared.flusher.clear();
+    }
+}
+
+impl Engine for LocalEngine {
+    fn open<'a>(
+        &'a self,
+        id: &'a LogId,
+        config: LogConfig,
+        observer: Arc<dyn CommitObserver>,
+        replay: &'a mut dyn Replay,
+    ) -> BoxFuture<'a, Result<Arc<dyn Log>, OpenError>> {
+        Box::pin(self.open_log(id, config, observer, replay))
+    }
+
+    fn delete<'a>(&'a self, id: &'a LogId) -> BoxFuture<'a, io::Result<()>> {
+        Box::pin(self.delete_log(id))
+    }
+
+    fn existing(&self) -> io::Result<Vec<String>> {
+        let mut names = self.shared.disk().list(&self.shared.root)?;
+        names.retain(|name| is_log_name(name));
+        Ok(names)
+    }
+
+    fn clean_shutdown_epoch(&self) -> Option<i64> {
+        self.clean_shutdown_epoch
+    }
+
+    fn close(&self, broker_epoch: i64) -> BoxFuture<'_, io::Result<()>> {
+        Box::pin(self.close_directory(broker_epoch))
+    }
+}
+
+/// Whether a name is `<topic>-<partition>`.
+fn is_log_name(name: &str) -> bool {
+    name.rsplit_once('-').is_some_and(|(topic, partition)| {
+        !topic.is_empty()
+            && partition.bytes().all(|byte| byte.is_ascii_digit())
+            && partition.parse::<i32>().is_ok()
+    })
+}
+
+/// The broker epoch in the clean-shutdown marker.
+fn broker_epoch(text: &str) -> Option<i64> {
+    let marker: serde_json::Value = serde_json::from_str(text).ok()?;
+    marker.get("brokerEpoch")?.as_i64()
+}

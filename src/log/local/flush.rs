@@ -1,0 +1,290 @@
+//! When and how written bytes are synced.
+//!
+//! A flush pass begins at most [`super::EngineSettings::flush_delay_ms`] after the first unsynced
+//! byte, or at once where a commit waits; one runs at a time, so commits that come meanwhile share
+//! the next. With nothing to sync, nothing runs.
+//!
+//! The recovery point of a log follows when its log files, the index files of its sealed segments
+//! and its sidecars are synced. The active segment's indexes need not be: recovery rebuilds the
+//! indexes of every segment that reaches beyond the recovery point.
+//!
+//! A failed sync is final: the kernel may have dropped the bytes and call the next sync a success.
+
+use std::io;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use super::core::{Core, is_full};
+use super::engine::Shared;
+use super::files::lock;
+use super::segment::Segment;
+use super::sidecars::Snapshots;
+use crate::env::DiskFile;
+use crate::log::{AppendError, LogConfig};
+
+/// Index entries that may gather in memory before a flush writes them.
+const UNWRITTEN_ENTRIES_MAX: usize = 256;
+
+/// The longest wait that is computed with: a year.
+const DELAY_MAX_MS: u64 = 365 * 86_400_000;
+
+/// How soon a log is flushed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Urgency {
+    /// With the next pass that time brings.
+    Later,
+    /// As soon as no other pass runs.
+    Now,
+}
+
+/// Logs with something to sync.
+pub(super) struct Flusher {
+    delay_ms: u64,
+    queue: Mutex<Vec<Queued>>,
+    wake: Notify,
+}
+
+struct Queued {
+    deadline: Instant,
+    urgency: Urgency,
+    core: Arc<Core>,
+}
+
+impl Flusher {
+    pub(super) fn new(delay_ms: u64) -> Self {
+        Self {
+            delay_ms,
+            queue: Mutex::default(),
+            wake: Notify::new(),
+        }
+    }
+
+    pub(super) fn queue(&self, core: &Arc<Core>, config: &LogConfig, urgency: Urgency) {
+        let delay_ms = match (urgency, u64::try_from(config.flush_ms)) {
+            (Urgency::Now, _) => 0,
+            (Urgency::Later, Ok(flush_ms)) if config.flush_ms < i64::MAX => flush_ms,
+            (Urgency::Later, _) => self.delay_ms,
+        };
+        let mut queue = lock(&self.queue);
+        queue.push(Queued {
+            deadline: Instant::now() + Duration::from_millis(delay_ms.min(DELAY_MAX_MS)),
+            urgency,
+            core: Arc::clone(core),
+        });
+        drop(queue);
+        self.wake.notify_one();
+    }
+
+    /// Wakes the task that runs passes, to look at the directory's state.
+    pub(super) fn wake(&self) {
+        self.wake.notify_one();
+    }
+
+    /// Forgets all logs.
+    pub(super) fn clear(&self) {
+        lock(&self.queue).clear();
+    }
+
+    fn next_deadline(&self) -> Option<Instant> {
+        lock(&self.queue).iter().map(|queued| queued.deadline).min()
+    }
+
+    /// Takes the logs of the next pass: the urgent ones, and everything else once one of them is
+    /// due.
+    fn take_due(&self) -> Vec<Arc<Core>> {
+        let now = Instant::now();
+        let mut queue = lock(&self.queue);
+        let all = queue
+            .iter()
+            .any(|queued| queued.urgency == Urgency::Later && queued.deadline <= now);
+        let due = queue.extract_if(.., |queued| all || queued.deadline <= now);
+        due.map(|queued| queued.core).collect()
+    }
+}
+
+/// Runs passes and writes checkpoints for as long as the engine lives.
+pub(super) async fn run(shared: Arc<Shared>) {
+    let interval = Duration::from_millis(shared.settings.checkpoint_interval_ms.min(DELAY_MAX_MS));
+    let mut checkpoint_at: Option<Instant> = None;
+    loop {
+        if shared.check_online().is_err() {
+            return shared.tell_failure().await;
+        }
+        let due = shared
+            .flusher
+            .next_deadline()
+            .into_iter()
+            .chain(checkpoint_at)
+            .min();
+        let due = async {
+            match due {
+                Some(due) => tokio::time::sleep_until(due).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            () = due => {}
+            () = shared.flusher.wake.notified() => continue,
+        }
+        for core in shared.flusher.take_due() {
+            if core.flush().await.is_ok() && checkpoint_at.is_none() {
+                checkpoint_at = Some(Instant::now() + interval);
+            }
+        }
+        if checkpoint_at.is_some_and(|at| at <= Instant::now()) {
+            checkpoint_at = None;
+            shared.write_checkpoints().await;
+        }
+    }
+}
+
+/// What one flush of a log has to do, taken under the writer's lock.
+struct Work {
+    file: Option<Arc<dyn DiskFile>>,
+    sealed: Vec<Arc<Segment>>,
+    snapshots: Vec<i64>,
+    has_new_epochs: bool,
+    end_offset: i64,
+}
+
+impl Core {
+    /// Syncs everything accepted so far and tells the observer.
+    pub(super) async fn flush(self: &Arc<Self>) -> Result<(), AppendError> {
+        let _gate = self.gate.lock().await;
+        self.flush_gated().await
+    }
+
+    /// As [`Core::flush`], for one who holds the gate.
+    pub(super) async fn flush_gated(self: &Arc<Self>) -> Result<(), AppendError> {
+        let core = Arc::clone(self);
+        let end_offset = self.shared.env.offload.run(move || core.sync()).await?;
+        let announce = {
+            let mut writer = lock(&self.writer);
+            let announce = writer.pending_end > writer.announced_end;
+            writer.announced_end = writer.announced_end.max(end_offset);
+            announce
+        };
+        if announce {
+            self.observer.committed(end_offset);
+        }
+        Ok(())
+    }
+
+    /// Syncs; gives the end of what is safe now.
+    fn sync(self: &Arc<Self>) -> Result<i64, AppendError> {
+        let fatal = |error: io::Error| self.shared.poison(&self.name, &error);
+        let work = {
+            let mut writer = lock(&self.writer);
+            writer.queued = None;
+            self.check_open(&writer)?;
+            self.sync_names(&mut writer).map_err(fatal)?;
+            Work {
+                file: writer.unsynced.take(),
+                sealed: std::mem::take(&mut writer.sealed),
+                snapshots: writer.snapshots.take_unsynced(),
+                has_new_epochs: std::mem::take(&mut writer.has_new_epochs),
+                end_offset: self.end_offset(),
+            }
+        };
+        if let Some(file) = &work.file {
+            file.sync().map_err(fatal)?;
+        }
+        let end_offset = work.end_offset;
+        match self.sync_sidecars(&work) {
+            Ok(()) => {
+                lock(&self.writer).synced_end = end_offset;
+                self.shared
+                    .positions
+                    .raise_recovery_point(&self.name, end_offset);
+            }
+            Err(error) if is_full(&error) => self.put_back(work),
+            Err(error) => return Err(fatal(error)),
+        }
+        Ok(end_offset)
+    }
+
+    fn sync_sidecars(&self, work: &Work) -> io::Result<()> {
+        let segments = self.segments.load();
+        segments[segments.len() - 1].write_indexes(UNWRITTEN_ENTRIES_MAX)?;
+        for segment in &work.sealed {
+            match segment.sync_indexes() {
+                Err(error) if !segment.is_retired() => return Err(error),
+                _ => {}
+            }
+        }
+        for offset in &work.snapshots {
+            Snapshots::sync(self.shared.disk(), &self.directory, *offset)?;
+        }
+        if work.has_new_epochs {
+            self.write_epochs()
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Leaves what a full device did not take for a later pass. The batches are safe.
+    fn put_back(self: &Arc<Self>, work: Work) {
+        let mut writer = lock(&self.writer);
+        writer.sealed.extend(work.sealed);
+        writer.snapshots.restore_unsynced(work.snapshots);
+        writer.has_new_epochs |= work.has_new_epochs;
+        self.queue_flush(&mut writer, &self.config(), Urgency::Later);
+    }
+
+    /// Closes after a last flush: complete indexes, a snapshot at the end, everything synced.
+    pub(super) async fn close(self: &Arc<Self>, snapshot: Vec<u8>) -> Result<(), AppendError> {
+        let _gate = self.gate.lock().await;
+        self.flush_gated().await?;
+        let core = Arc::clone(self);
+        self.shared
+            .env
+            .offload
+            .run(move || core.close_now(&snapshot))
+            .await
+    }
+
+    fn close_now(self: &Arc<Self>, snapshot: &[u8]) -> Result<(), AppendError> {
+        let fatal = |error: io::Error| self.shared.poison(&self.name, &error);
+        let mut writer = lock(&self.writer);
+        self.check_open(&writer)?;
+        let (start_offset, end_offset) = (self.start_offset(), self.end_offset());
+        let segments = self.segments.load();
+        let active = &segments[segments.len() - 1];
+        let newest = writer.snapshots.newest().unwrap_or(start_offset);
+        let (disk, directory) = (self.shared.disk(), &self.directory);
+        let mut complete = || {
+            if active.tail().size_bytes > 0 {
+                active.finish_indexes()?;
+                active.sync_indexes()?;
+            }
+            if newest < end_offset {
+                writer
+                    .snapshots
+                    .write(disk, directory, end_offset, snapshot)?;
+                Snapshots::sync(disk, directory, end_offset)?;
+                disk.sync_dir(directory)?;
+            }
+            self.sync_names(&mut writer)
+        };
+        complete().map_err(fatal)?;
+        writer.closed = Some("is closed");
+        for segment in segments.iter() {
+            segment.release();
+        }
+        self.shared.positions.closed(&self.name, end_offset);
+        Ok(())
+    }
+
+    /// Takes the log away from whoever still holds it; readers keep what they read.
+    pub(super) async fn retire(&self, reason: &'static str) {
+        let _gate = self.gate.lock().await;
+        lock(&self.writer).closed = Some(reason);
+        for segment in self.segments.load().iter() {
+            segment.retire();
+        }
+    }
+}

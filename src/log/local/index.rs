@@ -1,0 +1,224 @@
+//! Index files: sorted entries of fixed size, as Kafka's `OffsetIndex` and `TimeIndex`.
+//!
+//! ```text
+//!   file:    [entry][entry][entry][entry]        <- written
+//!   recent:               [entry][entry][entry]  <- in memory, the last ones not yet written
+//! ```
+//!
+//! Entries are written some time after their batches: recovery rebuilds the index of every segment
+//! that holds an unsynced batch, so an index only has to be complete when its segment is sealed.
+//! Looking up near the end of a log reads no file.
+
+use std::io;
+use std::sync::Arc;
+
+use super::files::CachedFile;
+use crate::env::{DiskFile, read_all, write_all_at};
+
+/// Entries kept in memory after they are written (with one per 4 KiB, the last 4 MiB of log).
+const RECENT_ENTRIES_MAX: usize = 1024;
+
+/// What an index file holds.
+pub(super) trait Entry: Copy {
+    /// Bytes of an entry.
+    const SIZE: usize;
+    /// What entries are sorted by.
+    fn key(self) -> i64;
+    /// Appends the entry's bytes.
+    fn encode(self, out: &mut Vec<u8>);
+    /// The entry in the first [`Entry::SIZE`] bytes; None if there are fewer.
+    fn decode(bytes: &[u8]) -> Option<Self>;
+}
+
+/// An entry of `.index`: where the batch that ends with an offset begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct OffsetEntry {
+    /// Last offset of the batch, relative to the segment's base offset.
+    pub(super) relative_offset: u32,
+    /// Position of the batch's first byte in the log file.
+    pub(super) position: u32,
+}
+
+impl Entry for OffsetEntry {
+    const SIZE: usize = 8;
+
+    fn key(self) -> i64 {
+        i64::from(self.relative_offset)
+    }
+
+    fn encode(self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.relative_offset.to_be_bytes());
+        out.extend_from_slice(&self.position.to_be_bytes());
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        Some(Self {
+            relative_offset: u32::from_be_bytes(*bytes.first_chunk()?),
+            position: u32::from_be_bytes(*bytes.get(4..)?.first_chunk()?),
+        })
+    }
+}
+
+/// An index file and its newest entries.
+pub(super) struct Index<E> {
+    file: CachedFile,
+    /// Entries in the file.
+    written: usize,
+    /// Entries before `recent`; all of them written.
+    older: usize,
+    recent: Vec<E>,
+    /// What the file holds is to be forgotten with the next write.
+    discarded: bool,
+}
+
+/// How to go on with a lookup: see [`Index::floor`].
+pub(super) enum Lookup<E> {
+    /// The answer.
+    Found(Option<E>),
+    /// The answer is among the first so many entries of this file.
+    InFile(Arc<dyn DiskFile>, usize),
+}
+
+impl<E: Entry> Index<E> {
+    /// An empty index, whose file is created or emptied.
+    pub(super) fn create(file: CachedFile) -> io::Result<Self> {
+        file.create()?;
+        Ok(Self::empty(file))
+    }
+
+    fn empty(file: CachedFile) -> Self {
+        Self {
+            file,
+            written: 0,
+            older: 0,
+            recent: Vec::new(),
+            discarded: false,
+        }
+    }
+
+    /// The index in an existing file; a cut entry at its end is ignored. A missing file is an
+    /// empty index.
+    pub(super) fn open(file: CachedFile) -> io::Result<Self> {
+        let written = match file.length_on_disk()? {
+            Some(length) => usize::try_from(length / E::SIZE as u64).unwrap_or(0),
+            None => 0,
+        };
+        let mut index = Self::empty(file);
+        if let Some(before_last) = written.checked_sub(1) {
+            let last = read_entry(index.file.get()?.as_ref(), before_last)?;
+            index.written = written;
+            index.older = before_last;
+            index.recent.push(last);
+        }
+        Ok(index)
+    }
+
+    /// Number of entries.
+    pub(super) fn len(&self) -> usize {
+        self.older + self.recent.len()
+    }
+
+    /// The newest entry.
+    pub(super) fn last(&self) -> Option<E> {
+        self.recent.last().copied()
+    }
+
+    /// Entries not yet in the file.
+    pub(super) fn unwritten(&self) -> usize {
+        self.len() - self.written
+    }
+
+    /// Adds an entry, whose key is at least that of the last one.
+    pub(super) fn push(&mut self, entry: E) {
+        self.recent.push(entry);
+    }
+
+    /// Forgets all entries: for an index that turned out not to fit its log.
+    pub(super) fn clear(&mut self) {
+        self.written = 0;
+        self.older = 0;
+        self.recent.clear();
+        self.discarded = true;
+    }
+
+    /// Writes what is not yet in the file. After an error nothing counts as written and the next
+    /// call writes the same place again.
+    pub(super) fn write(&mut self) -> io::Result<()> {
+        if self.unwritten() == 0 {
+            return Ok(());
+        }
+        let first = self.written - self.older;
+        let mut bytes = Vec::with_capacity(self.unwritten() * E::SIZE);
+        for entry in &self.recent[first..] {
+            entry.encode(&mut bytes);
+        }
+        let position = (self.written * E::SIZE) as u64;
+        let file = self.file.get()?;
+        if self.discarded {
+            file.set_len(0)?;
+            self.discarded = false;
+        }
+        write_all_at(file.as_ref(), &bytes, position)?;
+        self.written = self.len();
+        if self.recent.len() > RECENT_ENTRIES_MAX {
+            let forgotten = self.recent.len() - RECENT_ENTRIES_MAX / 2;
+            self.recent.drain(..forgotten);
+            self.older += forgotten;
+        }
+        Ok(())
+    }
+
+    /// The file, for syncing and removing.
+    pub(super) fn file(&self) -> &CachedFile {
+        &self.file
+    }
+
+    /// The last entry whose key is at most `key`, or that there is none; None if only the file
+    /// knows.
+    pub(super) fn recent_floor(&self, key: i64) -> Option<Option<E>> {
+        let after = self.recent.partition_point(|entry| entry.key() <= key);
+        match after.checked_sub(1) {
+            Some(found) => Some(Some(self.recent[found])),
+            None if self.older == 0 => Some(None),
+            None => None,
+        }
+    }
+
+    /// The last entry whose key is at most `key`. Reads nothing by itself, so that the lock around
+    /// the index is not held while a disk is slow: see [`Lookup::resolve`].
+    pub(super) fn floor(&self, key: i64) -> io::Result<Lookup<E>> {
+        Ok(match self.recent_floor(key) {
+            Some(entry) => Lookup::Found(entry),
+            None => Lookup::InFile(self.file.get()?, self.older),
+        })
+    }
+}
+
+impl<E: Entry> Lookup<E> {
+    /// Finishes the lookup for the same key, in the file where needed.
+    pub(super) fn resolve(self, key: i64) -> io::Result<Option<E>> {
+        let (file, entries) = match self {
+            Self::Found(entry) => return Ok(entry),
+            Self::InFile(file, entries) => (file, entries),
+        };
+        let (mut low, mut high, mut found) = (0, entries, None);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let entry: E = read_entry(file.as_ref(), middle)?;
+            if entry.key() <= key {
+                found = Some(entry);
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        Ok(found)
+    }
+}
+
+fn read_entry<E: Entry>(file: &dyn DiskFile, number: usize) -> io::Result<E> {
+    let mut bytes = [0; 16];
+    let bytes = &mut bytes[..E::SIZE];
+    let read = read_all(file, bytes, (number * E::SIZE) as u64)?;
+    E::decode(&bytes[..read]).ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+}

@@ -1,0 +1,120 @@
+//! Logs as files, in Apache Kafka's own data directory format.
+//!
+//! ```text
+//!   <log.dirs>/.lock  .kafka_cleanshutdown  recovery-point-offset-checkpoint  ...     engine, positions
+//!              orders-3/partition.metadata  leader-epoch-checkpoint                   sidecars, epochs
+//!                       00000000000000000000.log  .index  .timeindex                  segment, index
+//!                       00000000000000004711.log  ...     .snapshot
+//! ```
+//!
+//! What survives: the end of the process, everything appended; a loss of power, everything flushed
+//! (see [`flush`]), and of the rest of each log a prefix (see [`recover`]).
+
+mod checkpoint;
+mod core;
+mod engine;
+mod epochs;
+mod files;
+mod flush;
+mod index;
+mod positions;
+mod read;
+mod recover;
+mod scan;
+mod segment;
+mod sidecars;
+mod time_index;
+
+use std::sync::Arc;
+
+pub use engine::{EngineError, EngineSettings, LocalEngine};
+
+use self::core::Core;
+use super::{AppendError, BatchBytes, BoxFuture, Commit, Log, LogConfig, LogRead, ReadError};
+use crate::records::BatchHeader;
+use files::lock;
+
+/// A log of a [`LocalEngine`].
+struct LocalLog(Arc<Core>);
+
+impl Log for LocalLog {
+    fn start_offset(&self) -> i64 {
+        self.0.start_offset()
+    }
+
+    fn end_offset(&self) -> i64 {
+        self.0.end_offset()
+    }
+
+    fn size_bytes(&self) -> u64 {
+        let segments = self.0.segments.load();
+        segments
+            .iter()
+            .map(|segment| segment.tail().size_bytes)
+            .sum()
+    }
+
+    fn configure(&self, config: LogConfig) {
+        *lock(&self.0.config) = config;
+    }
+
+    fn append(
+        &self,
+        batch: BatchBytes<'_>,
+        snapshot: &mut dyn FnMut() -> Vec<u8>,
+    ) -> Result<Commit, AppendError> {
+        self.0.append(batch, snapshot)
+    }
+
+    fn read(
+        &self,
+        from: i64,
+        until: i64,
+        max_bytes: usize,
+    ) -> BoxFuture<'_, Result<LogRead, ReadError>> {
+        Box::pin(self.0.read(from, until, max_bytes))
+    }
+
+    fn first_batch_at_time(
+        &self,
+        timestamp_ms: i64,
+    ) -> BoxFuture<'_, Result<Option<BatchHeader>, ReadError>> {
+        Box::pin(self.0.first_batch_at_time(timestamp_ms))
+    }
+
+    fn batch_of_max_timestamp(&self) -> BoxFuture<'_, Result<Option<BatchHeader>, ReadError>> {
+        Box::pin(self.0.batch_of_max_timestamp())
+    }
+
+    fn begin_epoch(&self, epoch: i32) -> Result<(), AppendError> {
+        self.0.begin_epoch(epoch)
+    }
+
+    fn latest_epoch(&self) -> Option<i32> {
+        lock(&self.0.epochs).latest()
+    }
+
+    fn epoch_end_offset(&self, epoch: i32) -> Option<(i32, i64)> {
+        lock(&self.0.epochs).end_offset(epoch, self.0.end_offset())
+    }
+
+    fn epoch_of(&self, offset: i64) -> Option<i32> {
+        lock(&self.0.epochs).of(offset)
+    }
+
+    fn roll(&self, snapshot: &mut dyn FnMut() -> Vec<u8>) -> Result<(), AppendError> {
+        self.0.roll_now(snapshot)
+    }
+
+    fn delete_before(&self, offset: i64) -> Result<(), AppendError> {
+        self.0.delete_before(offset)
+    }
+
+    fn flush(&self) -> BoxFuture<'_, Result<(), AppendError>> {
+        Box::pin(self.0.flush())
+    }
+
+    fn close(&self, snapshot: Vec<u8>) -> BoxFuture<'_, Result<(), AppendError>> {
+        Box::pin(self.0.close(snapshot))
+    }
+}

@@ -1,0 +1,366 @@
+//! Brings a log's directory into order when it opens, as Kafka's `LogLoader`.
+//!
+//! 1. What was being deleted or cleaned goes; finished cleanings are put in place.
+//! 2. After an unclean stop every segment that reaches beyond the recovery point is checked batch
+//!    by batch and cut at the first bad byte, and what follows is removed. Its indexes are rebuilt,
+//!    as are those of any segment whose index files are missing or do not fit.
+//! 3. The log starts at its checkpointed start, ends with its last batch, and epochs and snapshots
+//!    outside of that are forgotten.
+//! 4. The newest usable snapshot and every later batch are replayed.
+//!
+//! A crash in any step leaves a directory from which the same steps lead to the same end: later
+//! files go before earlier ones are cut, and removals are synced before anything new is written.
+
+use std::collections::HashSet;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::checkpoint::TEMPORARY_SUFFIX;
+use super::epochs::{self, Epochs};
+use super::files::{FileCache, remove_if_exists};
+use super::scan::{Scanner, WALK_BUFFER_BYTES};
+use super::segment::{
+    INDEX_SUFFIX, LOG_SUFFIX, Segment, TIME_INDEX_SUFFIX, TXN_INDEX_SUFFIX, Tail, is_damage,
+};
+use super::sidecars::{SNAPSHOT_SUFFIX, Snapshots};
+use crate::env::{Disk, FileKind, OpenMode};
+use crate::log::Replay;
+
+/// What is known of a log before it opens.
+pub(super) struct Opening<'a> {
+    pub(super) cache: &'a Arc<FileCache>,
+    pub(super) directory: Arc<Path>,
+    /// `index.interval.bytes`, for rebuilding.
+    pub(super) interval_bytes: u64,
+    /// The log was closed, and nothing written since.
+    pub(super) is_clean: bool,
+    /// Everything below is synced.
+    pub(super) recovery_point: i64,
+    /// Checkpointed start.
+    pub(super) start_offset: i64,
+}
+
+/// What a log is after it opened.
+pub(super) struct Loaded {
+    /// At least one, by base offset.
+    pub(super) segments: Vec<Arc<Segment>>,
+    pub(super) start_offset: i64,
+    pub(super) end_offset: i64,
+    pub(super) epochs: Epochs,
+    pub(super) epochs_changed: bool,
+    pub(super) snapshots: Snapshots,
+    /// Files were changed that are not synced.
+    pub(super) is_dirty: bool,
+}
+
+/// Splits `00000000000000000042.log` into 42 and `.log`.
+fn split_name(name: &str) -> Option<(i64, &str)> {
+    let (digits, suffix) = name.split_at_checked(20)?;
+    let is_number = digits.bytes().all(|byte| byte.is_ascii_digit());
+    (is_number && suffix.starts_with('.')).then_some((digits.parse().ok()?, suffix))
+}
+
+impl Opening<'_> {
+    fn disk(&self) -> &dyn Disk {
+        self.cache.disk.as_ref()
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        remove_if_exists(self.disk(), &self.directory.join(name))
+    }
+
+    /// Runs all steps. The directory exists.
+    pub(super) fn load(mut self, replay: &mut dyn Replay) -> io::Result<Loaded> {
+        let names = self.sweep()?;
+        let text = super::checkpoint::read_text(self.disk(), &self.epochs_path())?;
+        let epochs = text.map_or(Some(Epochs::default()), |text| Epochs::parse(&text));
+        if epochs.is_none() {
+            // Only batches know the epochs now.
+            (self.is_clean, self.recovery_point) = (false, 0);
+        }
+        let before = epochs.unwrap_or_default();
+        let mut epochs = before.clone();
+        let mut segments = self.load_segments(&names, &mut epochs)?;
+        let mut removed = self.apply_start(&mut segments, &mut epochs)?;
+
+        let (first, last) = (segments[0].base_offset, segments[segments.len() - 1].tail());
+        let start_offset = self.start_offset.max(first);
+        epochs.truncate_from_end(last.end_offset);
+        epochs.truncate_from_start(start_offset);
+
+        let mut snapshots = self.snapshots(&names);
+        let bases: HashSet<_> = segments.iter().map(|segment| segment.base_offset).collect();
+        let newest = snapshots.newest_up_to(last.end_offset);
+        removed |= snapshots.retain(self.disk(), &self.directory, |offset| {
+            offset <= last.end_offset && (bases.contains(&offset) || Some(offset) == newest)
+        })?;
+        removed |= self.replay(&segments, &mut snapshots, start_offset, replay)?;
+        if removed {
+            self.disk().sync_dir(&self.directory)?;
+        }
+        Ok(Loaded {
+            start_offset,
+            end_offset: last.end_offset,
+            epochs_changed: epochs != before,
+            epochs,
+            snapshots,
+            is_dirty: !self.is_clean,
+            segments,
+        })
+    }
+
+    fn epochs_path(&self) -> PathBuf {
+        self.directory.join(epochs::FILE_NAME)
+    }
+
+    /// Step 1; gives the names that are left.
+    fn sweep(&self) -> io::Result<Vec<String>> {
+        let names = self.disk().list(&self.directory)?;
+        let ends = |suffix: &'static str| names.iter().filter(move |name| name.ends_with(suffix));
+        let base = |name: &str| split_name(name).map(|(base, _)| base);
+        let cleaned_from = ends(".cleaned").filter_map(|name| base(name)).min();
+        let (mut swaps, mut gone) = (Vec::new(), Vec::new());
+        for name in ends(".swap") {
+            match (base(name), cleaned_from) {
+                (Some(base), Some(cleaned)) if base >= cleaned => gone.push(name),
+                (Some(_), _) => swaps.push(name),
+                _ => {}
+            }
+        }
+        // Snapshots of the metadata log end in `.checkpoint.deleted` and are not ours.
+        gone.extend(ends(".deleted").filter(|name| split_name(name).is_some()));
+        gone.extend(ends(TEMPORARY_SUFFIX));
+        gone.extend(ends(".cleaned"));
+        if gone.is_empty() && swaps.is_empty() {
+            return Ok(names);
+        }
+        for name in gone {
+            self.remove(name)?;
+        }
+        self.finish_swaps(&names, &swaps)?;
+        self.disk().sync_dir(&self.directory)?;
+        self.disk().list(&self.directory)
+    }
+
+    /// Puts finished cleanings in the place of what they were made from.
+    fn finish_swaps(&self, names: &[String], swaps: &[&String]) -> io::Result<()> {
+        let mut replaced = i64::MAX..i64::MIN;
+        for name in swaps {
+            let Some((base, suffix)) = split_name(name) else {
+                continue;
+            };
+            if suffix == ".log.swap" {
+                let file = self
+                    .disk()
+                    .open(&self.directory.join(name), OpenMode::Read)?;
+                let length = file.len()?;
+                let mut scanner = Scanner::new(file, 0, length, WALK_BUFFER_BYTES);
+                let mut end = base;
+                while let Some(batch) = scanner.next()? {
+                    end = batch.header.last_offset() + 1;
+                }
+                replaced = replaced.start.min(base)..replaced.end.max(end);
+            }
+        }
+        for name in names.iter().filter(|name| !name.ends_with(".swap")) {
+            if split_name(name).is_some_and(|(base, _)| replaced.contains(&base)) {
+                self.remove(name)?;
+            }
+        }
+        for name in swaps {
+            let from = self.directory.join(name);
+            self.disk().rename(&from, &from.with_extension(""))?;
+        }
+        Ok(())
+    }
+
+    /// Step 2.
+    fn load_segments(
+        &self,
+        names: &[String],
+        epochs: &mut Epochs,
+    ) -> io::Result<Vec<Arc<Segment>>> {
+        let present: HashSet<_> = names.iter().filter_map(|name| split_name(name)).collect();
+        let is_index =
+            |suffix| [INDEX_SUFFIX, TIME_INDEX_SUFFIX, TXN_INDEX_SUFFIX].contains(&suffix);
+        for (base, suffix) in &present {
+            if is_index(*suffix) && !present.contains(&(*base, LOG_SUFFIX)) {
+                self.remove(&format!("{base:020}{suffix}"))?;
+            }
+        }
+        let logs = present.iter().filter(|(_, suffix)| *suffix == LOG_SUFFIX);
+        let mut bases: Vec<_> = logs.map(|(base, _)| *base).collect();
+        bases.sort_unstable();
+
+        let mut segments = Vec::with_capacity(bases.len());
+        for (index, base) in bases.iter().enumerate() {
+            let later = &bases[index + 1..];
+            let has_indexes = present.contains(&(*base, INDEX_SUFFIX))
+                && present.contains(&(*base, TIME_INDEX_SUFFIX));
+            let tail = Tail {
+                end_offset: later.first().copied().unwrap_or(*base),
+                size_bytes: 0,
+            };
+            let segment = Segment::existing(self.cache, &self.directory, *base, tail);
+            let is_cut = self.load_segment(&segment, later, has_indexes, epochs)?;
+            segments.push(Arc::new(segment));
+            if is_cut {
+                break;
+            }
+        }
+        Ok(segments)
+    }
+
+    /// Loads one segment; true if it was cut and the `later` ones removed.
+    fn load_segment(
+        &self,
+        segment: &Segment,
+        later: &[i64],
+        has_indexes: bool,
+        epochs: &mut Epochs,
+    ) -> io::Result<bool> {
+        let is_trusted = self.is_clean
+            || later
+                .first()
+                .is_some_and(|next| *next <= self.recovery_point);
+        if is_trusted && has_indexes {
+            let length = segment.length_on_disk()?.unwrap_or(0);
+            if !later.is_empty() {
+                segment.set_tail(Tail {
+                    size_bytes: length,
+                    ..segment.tail()
+                });
+                return Ok(false);
+            }
+            match segment.find_end(length) {
+                Err(error) if is_damage(&error) => {}
+                Err(error) => return Err(error),
+                Ok(_) => return Ok(false),
+            }
+        }
+        let next = later.first().copied();
+        let cut_bytes = segment.recover(
+            self.interval_bytes,
+            |header| {
+                epochs.assign(header.leader_epoch, header.base_offset);
+            },
+            || match is_trusted {
+                true => Ok(()),
+                false => self.remove_segments(later),
+            },
+        )?;
+        if cut_bytes > 0 {
+            tracing::warn!(
+                directory = %self.directory.display(),
+                segment = segment.base_offset,
+                cut_bytes,
+                "cut a segment at its first bad byte"
+            );
+        }
+        // A sealed segment reaches to the next one, whatever cleaning or damage took from its end.
+        let is_cut = cut_bytes > 0 && !is_trusted;
+        if let Some(next) = next.filter(|_| !is_cut) {
+            segment.set_tail(Tail {
+                end_offset: next,
+                ..segment.tail()
+            });
+        }
+        if next.is_some() {
+            segment.release();
+        }
+        Ok(is_cut)
+    }
+
+    /// Removes segments, the last one first, durably: a gap must never show.
+    fn remove_segments(&self, bases: &[i64]) -> io::Result<()> {
+        for base in bases.iter().rev() {
+            let tail = Tail {
+                end_offset: *base,
+                size_bytes: 0,
+            };
+            Segment::existing(self.cache, &self.directory, *base, tail).remove()?;
+        }
+        if bases.is_empty() {
+            return Ok(());
+        }
+        self.disk().sync_dir(&self.directory)
+    }
+
+    /// Step 3 for segments: those below the start go, and all of them if the log ends below it.
+    /// Makes the first segment of an empty log. True if a file was removed.
+    fn apply_start(
+        &self,
+        segments: &mut Vec<Arc<Segment>>,
+        epochs: &mut Epochs,
+    ) -> io::Result<bool> {
+        let bases: Vec<_> = segments.iter().map(|segment| segment.base_offset).collect();
+        let end = segments.last().map(|segment| segment.tail().end_offset);
+        if end.is_some_and(|end| end < self.start_offset) {
+            tracing::warn!(
+                directory = %self.directory.display(),
+                "the log ends below its start offset; starting anew there"
+            );
+            self.remove_segments(&bases)?;
+            segments.clear();
+            *epochs = Epochs::default();
+        }
+        if segments.is_empty() {
+            let base = self.start_offset;
+            let first = Segment::create(self.cache, &self.directory, base)?;
+            segments.push(Arc::new(first));
+            return Ok(false);
+        }
+        let held = bases.partition_point(|base| *base <= self.start_offset);
+        let below = held.saturating_sub(1);
+        for segment in segments.drain(..below) {
+            segment.remove()?;
+        }
+        Ok(below > 0)
+    }
+
+    fn snapshots(&self, names: &[String]) -> Snapshots {
+        let snapshots = names.iter().filter_map(|name| split_name(name));
+        let snapshots = snapshots.filter(|(_, suffix)| *suffix == SNAPSHOT_SUFFIX);
+        Snapshots::new(snapshots.map(|(offset, _)| offset))
+    }
+
+    /// Step 4; true if an unusable snapshot was removed.
+    fn replay(
+        &self,
+        segments: &[Arc<Segment>],
+        snapshots: &mut Snapshots,
+        start_offset: i64,
+        replay: &mut dyn Replay,
+    ) -> io::Result<bool> {
+        let mut removed = false;
+        let mut from = start_offset;
+        while let Some(offset) = snapshots.newest() {
+            let bytes = Snapshots::read(self.disk(), &self.directory, offset)?;
+            if bytes.is_some_and(|bytes| replay.snapshot(offset, &bytes)) {
+                from = from.max(offset);
+                break;
+            }
+            removed = snapshots.retain(self.disk(), &self.directory, |kept| kept < offset)?;
+        }
+        let first = segments.partition_point(|segment| segment.base_offset <= from);
+        for segment in &segments[first.saturating_sub(1)..] {
+            if segment.tail().end_offset > from && segment.tail().size_bytes > 0 {
+                segment.replay(from, replay)?;
+            }
+        }
+        Ok(removed)
+    }
+}
+
+/// Whether a directory holds batches.
+pub(super) fn holds_batches(disk: &dyn Disk, directory: &Path) -> io::Result<bool> {
+    for name in disk.list(directory)? {
+        let is_log = split_name(&name).is_some_and(|(_, suffix)| suffix == LOG_SUFFIX);
+        let kind = is_log.then(|| disk.kind(&directory.join(&name)));
+        if matches!(kind.transpose()?.flatten(), Some(FileKind::File(1..))) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}

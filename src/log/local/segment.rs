@@ -1,0 +1,509 @@
+//! A segment: a log file of at most 2 GiB, its offset index and its time index, as Kafka's
+//! `LogSegment`.
+//!
+//! One writer adds batches; any number of readers look for them. Readers see the segment up to its
+//! [`Tail`], which moves when a batch is completely written. Only recovery, before there is a
+//! reader, makes a segment shorter.
+
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use super::files::{CachedFile, FileCache, lock};
+use super::index::{Entry, Index, OffsetEntry};
+use super::scan::{LOOKUP_BUFFER_BYTES, Located, Scanner, WALK_BUFFER_BYTES};
+use super::time_index::{TimeEntry, maybe_append};
+use crate::env::DiskFile;
+use crate::log::Replay;
+use crate::records::BatchHeader;
+
+pub(super) const LOG_SUFFIX: &str = ".log";
+pub(super) const INDEX_SUFFIX: &str = ".index";
+pub(super) const TIME_INDEX_SUFFIX: &str = ".timeindex";
+pub(super) const TXN_INDEX_SUFFIX: &str = ".txnindex";
+
+/// Where a segment ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Tail {
+    /// The offset after its last batch (for a sealed segment possibly the next one's base).
+    pub(super) end_offset: i64,
+    /// Bytes of complete batches.
+    pub(super) size_bytes: u64,
+}
+
+/// A segment of a log.
+pub(super) struct Segment {
+    pub(super) base_offset: i64,
+    cache: Arc<FileCache>,
+    directory: Arc<Path>,
+    log: CachedFile,
+    tail: Mutex<Tail>,
+    /// Loaded when first needed.
+    indexes: Mutex<Option<Indexes>>,
+}
+
+struct Indexes {
+    offsets: Index<OffsetEntry>,
+    times: Index<TimeEntry>,
+    /// The time entry that would be added next.
+    largest: TimeEntry,
+    bytes_since_entry: u64,
+    /// The files did not fit the log and count as empty.
+    misfit: bool,
+}
+
+impl Indexes {
+    fn new(offsets: Index<OffsetEntry>, times: Index<TimeEntry>) -> Self {
+        let none = TimeEntry {
+            timestamp_ms: -1,
+            relative_offset: 0,
+        };
+        Self {
+            largest: times.last().unwrap_or(none),
+            offsets,
+            times,
+            // As Kafka: after a start the first entry comes a full interval later.
+            bytes_since_entry: 0,
+            misfit: false,
+        }
+    }
+
+    fn note(&mut self, relative_offset: u32, batch: Located, interval_bytes: u64) {
+        if batch.header.max_timestamp > self.largest.timestamp_ms {
+            self.largest = TimeEntry {
+                timestamp_ms: batch.header.max_timestamp,
+                relative_offset,
+            };
+        }
+        if self.bytes_since_entry > interval_bytes {
+            self.offsets.push(OffsetEntry {
+                relative_offset,
+                position: batch.position as u32,
+            });
+            maybe_append(&mut self.times, self.largest);
+            self.bytes_since_entry = 0;
+        }
+        self.bytes_since_entry += batch.header.size_bytes() as u64;
+    }
+
+    fn finish(&mut self) -> io::Result<()> {
+        maybe_append(&mut self.times, self.largest);
+        self.offsets.write()?;
+        self.times.write()
+    }
+}
+
+impl Segment {
+    /// A segment whose files exist; the tail is what the caller knows of it.
+    pub(super) fn existing(
+        cache: &Arc<FileCache>,
+        directory: &Arc<Path>,
+        base_offset: i64,
+        tail: Tail,
+    ) -> Self {
+        Self {
+            base_offset,
+            cache: Arc::clone(cache),
+            directory: Arc::clone(directory),
+            log: CachedFile::new(cache, directory, base_offset, LOG_SUFFIX),
+            tail: Mutex::new(tail),
+            indexes: Mutex::new(None),
+        }
+    }
+
+    /// A new, empty segment; files that stand in its place are emptied.
+    pub(super) fn create(
+        cache: &Arc<FileCache>,
+        directory: &Arc<Path>,
+        base_offset: i64,
+    ) -> io::Result<Self> {
+        let tail = Tail {
+            end_offset: base_offset,
+            size_bytes: 0,
+        };
+        let segment = Self::existing(cache, directory, base_offset, tail);
+        segment.log.create()?;
+        segment.create_indexes()?;
+        // An idle log costs no descriptor.
+        segment.release();
+        Ok(segment)
+    }
+
+    fn create_indexes(&self) -> io::Result<()> {
+        let indexes = Indexes::new(
+            Index::create(self.index_file(INDEX_SUFFIX))?,
+            Index::create(self.index_file(TIME_INDEX_SUFFIX))?,
+        );
+        *lock(&self.indexes) = Some(indexes);
+        Ok(())
+    }
+
+    fn index_file(&self, suffix: &'static str) -> CachedFile {
+        CachedFile::new(&self.cache, &self.directory, self.base_offset, suffix)
+    }
+
+    /// Runs `with` on the indexes. Ones that do not fit the log file count as empty, so that
+    /// lookups walk the log: recovery rebuilt every index that may lag, and what is left are files
+    /// somebody else cut.
+    fn with_indexes<T>(&self, with: impl FnOnce(&mut Indexes) -> io::Result<T>) -> io::Result<T> {
+        let tail = self.tail();
+        let mut guard = lock(&self.indexes);
+        let indexes = match &mut *guard {
+            Some(indexes) => indexes,
+            unloaded => {
+                let mut offsets = Index::open(self.index_file(INDEX_SUFFIX))?;
+                let mut times = Index::open(self.index_file(TIME_INDEX_SUFFIX))?;
+                let misfit = !self.fits(tail, &offsets, &times);
+                if misfit {
+                    tracing::warn!(segment = %self.log.path().display(), "index does not fit");
+                    offsets.clear();
+                    times.clear();
+                }
+                let loaded = unloaded.insert(Indexes::new(offsets, times));
+                loaded.misfit = misfit;
+                loaded
+            }
+        };
+        with(indexes)
+    }
+
+    fn fits(&self, tail: Tail, offsets: &Index<OffsetEntry>, times: &Index<TimeEntry>) -> bool {
+        let end = tail.end_offset.saturating_sub(self.base_offset);
+        let offset_fits = offsets.last().is_none_or(|last| {
+            i64::from(last.relative_offset) < end && u64::from(last.position) < tail.size_bytes
+        });
+        let time_fits = times
+            .last()
+            .is_none_or(|last| i64::from(last.relative_offset) < end && last.timestamp_ms >= 0);
+        offset_fits && time_fits
+    }
+
+    /// Where the segment ends now.
+    pub(super) fn tail(&self) -> Tail {
+        *lock(&self.tail)
+    }
+
+    pub(super) fn set_tail(&self, tail: Tail) {
+        *lock(&self.tail) = tail;
+    }
+
+    /// The log file, open.
+    pub(super) fn file(&self) -> io::Result<Arc<dyn DiskFile>> {
+        self.log.get()
+    }
+
+    /// Length of the log file on disk; None without a file.
+    pub(super) fn length_on_disk(&self) -> io::Result<Option<u64>> {
+        self.log.length_on_disk()
+    }
+
+    /// An offset in the form of index entries, None if it is out of reach of this segment.
+    pub(super) fn relative(&self, offset: i64) -> Option<u32> {
+        let relative = i32::try_from(offset.checked_sub(self.base_offset)?).ok()?;
+        u32::try_from(relative).ok()
+    }
+
+    /// Adds a written batch to the indexes and moves the tail past it.
+    pub(super) fn publish(&self, batch: Located, interval_bytes: u64) -> io::Result<()> {
+        let last_offset = batch.header.last_offset();
+        if let Some(relative_offset) = self.relative(last_offset) {
+            self.with_indexes(|indexes| {
+                indexes.note(relative_offset, batch, interval_bytes);
+                Ok(())
+            })?;
+        }
+        self.set_tail(Tail {
+            end_offset: last_offset + 1,
+            size_bytes: batch.end(),
+        });
+        Ok(())
+    }
+
+    /// Whether an index has no room for the entries of another batch (`LogSegment.shouldRoll`).
+    pub(super) fn index_is_full(&self, index_bytes_max: u64) -> io::Result<bool> {
+        let room = usize::try_from(index_bytes_max).unwrap_or(usize::MAX);
+        self.with_indexes(|indexes| {
+            let times_max = (room / TimeEntry::SIZE).saturating_sub(1);
+            Ok(indexes.offsets.len() >= room / OffsetEntry::SIZE
+                || indexes.times.len() >= times_max)
+        })
+    }
+
+    /// Writes index entries that have gathered in memory, if there are at least `entries`.
+    pub(super) fn write_indexes(&self, entries: usize) -> io::Result<()> {
+        let Some(indexes) = &mut *lock(&self.indexes) else {
+            return Ok(());
+        };
+        if indexes.offsets.unwritten() >= entries {
+            indexes.offsets.write()?;
+            indexes.times.write()?;
+        }
+        Ok(())
+    }
+
+    /// Completes the index files: the last time entry, then everything that is in memory only.
+    /// More batches may still follow.
+    pub(super) fn finish_indexes(&self) -> io::Result<()> {
+        self.with_indexes(Indexes::finish)
+    }
+
+    /// Syncs the index files.
+    pub(super) fn sync_indexes(&self) -> io::Result<()> {
+        for suffix in [INDEX_SUFFIX, TIME_INDEX_SUFFIX] {
+            let file = self.index_file(suffix);
+            file.get()?.sync()?;
+            file.release();
+        }
+        Ok(())
+    }
+
+    /// Closes the files until they are used again.
+    pub(super) fn release(&self) {
+        self.log.release();
+        if let Some(indexes) = &*lock(&self.indexes) {
+            indexes.offsets.file().release();
+            indexes.times.file().release();
+        }
+    }
+
+    /// Closes the files for good; readers keep the handles they have.
+    pub(super) fn retire(&self) {
+        self.log.retire();
+        if let Some(indexes) = &*lock(&self.indexes) {
+            indexes.offsets.file().retire();
+            indexes.times.file().retire();
+        }
+    }
+
+    pub(super) fn is_retired(&self) -> bool {
+        self.log.is_retired()
+    }
+
+    /// Removes the files; the log file goes first, since an index without one is swept at start.
+    pub(super) fn remove(&self) -> io::Result<()> {
+        self.retire();
+        for suffix in [
+            LOG_SUFFIX,
+            INDEX_SUFFIX,
+            TIME_INDEX_SUFFIX,
+            TXN_INDEX_SUFFIX,
+        ] {
+            self.index_file(suffix).remove()?;
+        }
+        Ok(())
+    }
+
+    /// The first batch before `limit` that ends at or above `offset`.
+    pub(super) fn find(&self, offset: i64, limit: u64) -> io::Result<Option<Located>> {
+        let from = self.position_before(offset)?.min(limit);
+        let mut scanner = Scanner::new(self.file()?, from, limit, LOOKUP_BUFFER_BYTES);
+        while let Some(batch) = scanner.next()? {
+            if batch.header.last_offset() >= offset {
+                return Ok(Some(batch));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Where to start walking for `offset`, without a file access if the index entry is in memory;
+    /// None if it is not.
+    pub(super) fn recent_position(&self, offset: i64) -> Option<u64> {
+        let relative = i64::from(self.relative(offset)?);
+        let indexes = lock(&self.indexes);
+        let entry = indexes.as_ref()?.offsets.recent_floor(relative)?;
+        Some(entry.map_or(0, |entry| entry.position.into()))
+    }
+
+    fn position_before(&self, offset: i64) -> io::Result<u64> {
+        let relative = offset.saturating_sub(self.base_offset);
+        let lookup = self.with_indexes(|indexes| indexes.offsets.floor(relative))?;
+        let entry = lookup.resolve(relative)?;
+        Ok(entry.map_or(0, |entry| entry.position.into()))
+    }
+
+    /// The first batch that ends at or above `from` with a timestamp of at least `timestamp_ms`.
+    pub(super) fn find_time(&self, timestamp_ms: i64, from: i64) -> io::Result<Option<Located>> {
+        if !self.is_timeless()? && self.largest_timestamp()? < timestamp_ms {
+            return Ok(None);
+        }
+        let lookup = self.with_indexes(|indexes| indexes.times.floor(timestamp_ms))?;
+        let reached = lookup.resolve(timestamp_ms)?;
+        let reached = reached.map_or(0, |entry| i64::from(entry.relative_offset));
+        let position = self.position_before(from.max(self.base_offset + reached))?;
+        self.walk(position, |batch| {
+            batch.header.last_offset() >= from && batch.header.max_timestamp >= timestamp_ms
+        })
+    }
+
+    /// The first batch with the largest timestamp among those that end at or above `from`.
+    pub(super) fn find_largest_time(&self, from: i64) -> io::Result<Option<Located>> {
+        let largest = self.with_indexes(|indexes| Ok(indexes.largest))?;
+        let offset = self.base_offset + i64::from(largest.relative_offset);
+        if largest.timestamp_ms >= 0 && offset >= from {
+            return self.find(offset, self.tail().size_bytes);
+        }
+        let mut best: Option<Located> = None;
+        self.walk(self.position_before(from)?, |batch| {
+            let better =
+                best.is_none_or(|best| batch.header.max_timestamp > best.header.max_timestamp);
+            if batch.header.last_offset() >= from && better {
+                best = Some(*batch);
+            }
+            false
+        })?;
+        Ok(best)
+    }
+
+    /// Whether the time index says nothing although there are batches.
+    fn is_timeless(&self) -> io::Result<bool> {
+        Ok(self.largest_timestamp()? < 0 && self.tail().size_bytes > 0)
+    }
+
+    fn largest_timestamp(&self) -> io::Result<i64> {
+        self.with_indexes(|indexes| Ok(indexes.largest.timestamp_ms))
+    }
+
+    fn walk(
+        &self,
+        position: u64,
+        mut found: impl FnMut(&Located) -> bool,
+    ) -> io::Result<Option<Located>> {
+        let limit = self.tail().size_bytes;
+        let mut scanner = Scanner::new(self.file()?, position.min(limit), limit, WALK_BUFFER_BYTES);
+        while let Some(batch) = scanner.next()? {
+            if found(&batch) {
+                return Ok(Some(batch));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Tells of every batch that ends at or above `from`.
+    pub(super) fn replay(&self, from: i64, replay: &mut dyn Replay) -> io::Result<()> {
+        let (position, limit) = (self.position_before(from)?, self.tail().size_bytes);
+        let mut scanner = Scanner::new(self.file()?, position, limit, WALK_BUFFER_BYTES);
+        while let Some(batch) = scanner.next()? {
+            if batch.header.last_offset() < from {
+                continue;
+            }
+            let control = match batch.header.is_control() {
+                true => Some(scanner.batch_bytes(batch)?),
+                false => None,
+            };
+            replay.batch(&batch.header, control.as_deref());
+        }
+        Ok(())
+    }
+
+    /// Timestamp of the first batch, by which `segment.ms` counts; None in an empty segment.
+    pub(super) fn first_timestamp(&self) -> io::Result<Option<i64>> {
+        let limit = self.tail().size_bytes;
+        if limit == 0 {
+            return Ok(None);
+        }
+        let first = Scanner::new(self.file()?, 0, limit, 0).next()?;
+        Ok(first.map(|batch| batch.header.max_timestamp))
+    }
+
+    /// Finds the end of a segment that was closed cleanly: from the last index entry a few headers
+    /// on, as Kafka. An error of kind `InvalidData` means that it was not.
+    pub(super) fn find_end(&self, length: u64) -> io::Result<Tail> {
+        let mut end = Tail {
+            end_offset: self.base_offset,
+            size_bytes: 0,
+        };
+        if length == 0 {
+            return Ok(end);
+        }
+        // The index is judged by the length alone while the end is not known.
+        self.set_tail(Tail {
+            end_offset: i64::MAX,
+            size_bytes: length,
+        });
+        let last = self.with_indexes(|indexes| Ok(indexes.offsets.last()))?;
+        let from = last.map_or(0, |last| last.position.into());
+        let mut scanner = Scanner::new(self.file()?, from, length, LOOKUP_BUFFER_BYTES)
+            .expect_from(self.base_offset);
+        while let Some(batch) = scanner.next()? {
+            let last_offset = batch.header.last_offset();
+            let is_indexed = last.is_some() && batch.position == from;
+            if is_indexed && self.relative(last_offset) != last.map(|last| last.relative_offset) {
+                return Err(io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    "index is not the log's",
+                ));
+            }
+            end = Tail {
+                end_offset: last_offset + 1,
+                size_bytes: batch.end(),
+            };
+        }
+        self.set_tail(end);
+        self.with_indexes(|indexes| {
+            if indexes.misfit || !self.fits(end, &indexes.offsets, &indexes.times) {
+                return Err(io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    "index is newer than the log",
+                ));
+            }
+            Ok(())
+        })?;
+        Ok(end)
+    }
+
+    /// Verifies every batch, cuts the file at the first bad byte and rebuilds the indexes, as
+    /// `LogSegment.recover`; `each` hears of the good batches and `before_cut` runs before bytes
+    /// are cut off. Gives how many were.
+    ///
+    /// A cut is synced: otherwise a crash after later appends could bring back, behind them, what
+    /// was cut off here.
+    pub(super) fn recover(
+        &self,
+        interval_bytes: u64,
+        mut each: impl FnMut(&BatchHeader),
+        before_cut: impl FnOnce() -> io::Result<()>,
+    ) -> io::Result<u64> {
+        let file = self.file()?;
+        let length = file.len()?;
+        self.create_indexes()?;
+        self.set_tail(Tail {
+            end_offset: self.base_offset,
+            size_bytes: 0,
+        });
+        let mut scanner = Scanner::new(Arc::clone(&file), 0, length, WALK_BUFFER_BYTES)
+            .expect_from(self.base_offset);
+        loop {
+            let verified = scanner.next().and_then(|batch| {
+                batch
+                    .map(|batch| scanner.verify(batch).map(|()| batch))
+                    .transpose()
+            });
+            match verified {
+                Ok(Some(batch)) if self.relative(batch.header.last_offset()).is_some() => {
+                    self.publish(batch, interval_bytes)?;
+                    self.write_indexes(1024)?;
+                    each(&batch.header);
+                }
+                Ok(None) => break,
+                Err(error) if !is_damage(&error) => return Err(error),
+                Ok(Some(_)) | Err(_) => break,
+            }
+        }
+        let valid = self.tail().size_bytes;
+        if valid < length {
+            before_cut()?;
+            file.set_len(valid)?;
+            file.sync()?;
+        }
+        self.finish_indexes()?;
+        Ok(length - valid)
+    }
+}
+
+/// Whether an error tells of bad bytes rather than of a bad device.
+pub(super) fn is_damage(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof
+    )
+}

@@ -1,0 +1,140 @@
+//! Small files beside the segments: `partition.metadata` and producer snapshots, whose content
+//! belongs to the partition. `.txnindex` files are kept and removed with their segments.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::path::Path;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use uuid::Uuid;
+
+use super::checkpoint::{read_bytes, read_text, replace_unsynced};
+use super::files::remove_if_exists;
+use crate::env::{Disk, OpenMode};
+
+/// Names the topic id a directory belongs to; Apache Kafka takes a log without one for a stray.
+pub(super) const PARTITION_METADATA: &str = "partition.metadata";
+
+/// Ends the name of a producer snapshot.
+pub(super) const SNAPSHOT_SUFFIX: &str = ".snapshot";
+
+/// A topic id as Kafka prints it.
+pub(super) fn print_id(id: Uuid) -> String {
+    URL_SAFE_NO_PAD.encode(id.as_bytes())
+}
+
+/// The topic id in a log's directory; None if there is none or the file is damaged.
+pub(super) fn read_topic_id(disk: &dyn Disk, directory: &Path) -> io::Result<Option<Uuid>> {
+    let text = read_text(disk, &directory.join(PARTITION_METADATA))?;
+    let id = text.as_deref().and_then(|text| {
+        let mut lines = text.lines();
+        lines.next().filter(|version| *version == "version: 0")?;
+        let id = lines.next()?.strip_prefix("topic_id: ")?;
+        Uuid::from_slice(&URL_SAFE_NO_PAD.decode(id).ok()?).ok()
+    });
+    Ok(id)
+}
+
+/// Writes `partition.metadata`; it has to be synced with the first batch.
+pub(super) fn write_topic_id(disk: &dyn Disk, directory: &Path, id: Uuid) -> io::Result<()> {
+    let text = format!("version: 0\ntopic_id: {}", print_id(id));
+    replace_unsynced(disk, directory, PARTITION_METADATA, text.as_bytes())
+}
+
+/// Syncs a file by name.
+pub(super) fn sync_file(disk: &dyn Disk, path: &Path) -> io::Result<()> {
+    disk.open(path, OpenMode::Write)?.sync()
+}
+
+/// The snapshots of one log: one at the base of each segment and one at the end after a clean stop.
+#[derive(Debug, Default)]
+pub(super) struct Snapshots {
+    offsets: BTreeSet<i64>,
+    unsynced: Vec<i64>,
+}
+
+impl Snapshots {
+    pub(super) fn new(offsets: impl IntoIterator<Item = i64>) -> Self {
+        Self {
+            offsets: offsets.into_iter().collect(),
+            unsynced: Vec::new(),
+        }
+    }
+
+    /// The newest snapshot's offset.
+    pub(super) fn newest(&self) -> Option<i64> {
+        self.offsets.last().copied()
+    }
+
+    /// The newest snapshot's offset at or below `end_offset`.
+    pub(super) fn newest_up_to(&self, end_offset: i64) -> Option<i64> {
+        self.offsets.range(..=end_offset).next_back().copied()
+    }
+
+    /// Writes the snapshot of `offset`.
+    pub(super) fn write(
+        &mut self,
+        disk: &dyn Disk,
+        directory: &Path,
+        offset: i64,
+        bytes: &[u8],
+    ) -> io::Result<()> {
+        replace_unsynced(disk, directory, &name(offset), bytes)?;
+        self.offsets.insert(offset);
+        self.unsynced.push(offset);
+        Ok(())
+    }
+
+    /// The bytes of a snapshot; None if it is gone.
+    pub(super) fn read(
+        disk: &dyn Disk,
+        directory: &Path,
+        offset: i64,
+    ) -> io::Result<Option<Vec<u8>>> {
+        read_bytes(disk, &directory.join(name(offset)))
+    }
+
+    /// Removes the snapshots for which `keep` is false; true if there were any.
+    pub(super) fn retain(
+        &mut self,
+        disk: &dyn Disk,
+        directory: &Path,
+        keep: impl Fn(i64) -> bool,
+    ) -> io::Result<bool> {
+        let gone: Vec<_> = self
+            .offsets
+            .iter()
+            .filter(|at| !keep(**at))
+            .copied()
+            .collect();
+        for offset in &gone {
+            remove_if_exists(disk, &directory.join(name(*offset)))?;
+            self.offsets.remove(offset);
+        }
+        self.unsynced.retain(|offset| self.offsets.contains(offset));
+        Ok(!gone.is_empty())
+    }
+
+    /// Takes the offsets of the snapshots that were not synced.
+    pub(super) fn take_unsynced(&mut self) -> Vec<i64> {
+        std::mem::take(&mut self.unsynced)
+    }
+
+    /// Gives back what [`Snapshots::take_unsynced`] took.
+    pub(super) fn restore_unsynced(&mut self, offsets: Vec<i64>) {
+        self.unsynced.extend(offsets);
+    }
+
+    /// Syncs one snapshot, unless it is gone.
+    pub(super) fn sync(disk: &dyn Disk, directory: &Path, offset: i64) -> io::Result<()> {
+        match sync_file(disk, &directory.join(name(offset))) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            result => result,
+        }
+    }
+}
+
+fn name(offset: i64) -> String {
+    format!("{offset:020}{SNAPSHOT_SUFFIX}")
+}

@@ -1,0 +1,13 @@
+//! Seeded simulation: the local engine on a disk that crashes and fails, against a model.
+//!
+//! `OTTLA_SEED` is the first seed (0), `OTTLA_SEEDS` how many (50).
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod every_operation;
+mod model;
+mod property;
+mod seeds;
+#[path = "../../src/log/test_batch.rs"]
+mod test_batch;
+mod world;
