@@ -24,6 +24,7 @@ const TOPIC: i8 = 2;
 const BROKER: i8 = 4;
 /// Sources of a value.
 const OF_THE_TOPIC: i8 = 1;
+const DEFAULT_OF_BROKERS: i8 = 3;
 const DEFAULT: i8 = 5;
 
 fn request(resource_type: i8, name: &str, keys: Option<&[&str]>) -> DescribeConfigsRequest {
@@ -242,8 +243,16 @@ fn the_broker_is_described(target: &Target) {
         assert_eq!((node.value.as_deref(), node.read_only), (Some("1"), true));
         let partitions = find(&result, "num.partitions");
         assert_eq!(partitions.value.as_deref(), Some("1"));
-        // The default for all brokers: only what was set dynamically.
+        // The default for all brokers: only what was set dynamically, here by the broker's first start.
         let defaults = describe(target, &request(BROKER, "", None), version);
-        assert_eq!(defaults.configs, [], "version {version}");
+        let defaults: Vec<_> = defaults
+            .configs
+            .iter()
+            .map(|one| (one.name.as_str(), one.value.as_deref(), one.config_source))
+            .collect();
+        assert_eq!(
+            defaults,
+            [("min.insync.replicas", Some("1"), DEFAULT_OF_BROKERS)]
+        );
     }
 }

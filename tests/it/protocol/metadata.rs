@@ -264,7 +264,11 @@ fn an_internal_topic_is_created_as_internal(target: &Target) {
             Some(target.call(&named(name), 12)).filter(|response| only(response).error_code == 0)
         });
         let topic = only(&second);
-        assert_eq!((topic.is_internal, topic.partitions.len()), (true, 50), "{name}");
+        assert_eq!(
+            (topic.is_internal, topic.partitions.len()),
+            (true, 50),
+            "{name}"
+        );
     }
 }
 

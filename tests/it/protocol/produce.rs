@@ -1,6 +1,6 @@
 //! Produce: what is appended, and what is refused before a batch is looked at.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use ottla::wire::messages::metadata::{MetadataRequest, MetadataRequestTopic};
 use ottla::wire::messages::produce::{
@@ -8,7 +8,7 @@ use ottla::wire::messages::produce::{
 };
 use uuid::Uuid;
 
-use super::client::{Client, Target, Topic, framed_as, unframed};
+use super::client::{Client, Outcome, Target, Topic, framed_as, soon, unframed};
 use super::errors::{
     INVALID_REQUIRED_ACKS, INVALID_TOPIC, TRANSACTIONAL_ID_AUTHORIZATION_FAILED, UNKNOWN_TOPIC_ID,
     UNKNOWN_TOPIC_OR_PARTITION,
@@ -16,7 +16,6 @@ use super::errors::{
 use super::fetch::read_all;
 use crate::broker::against_kafka;
 use crate::raw_client::Batch;
-use crate::wait::until;
 
 checks![
     every_version_appends,
@@ -35,6 +34,7 @@ checks![
 /// Attribute bit of a batch whose times are the broker's.
 const LOG_APPEND_TIME: i16 = 0x08;
 const TRANSACTIONAL: i16 = 0x10;
+pub(super) const CONTROL: i16 = 0x20;
 
 /// A well-formed batch of so many records.
 pub(super) fn batch(records: usize) -> Vec<u8> {
@@ -249,18 +249,20 @@ fn a_transactional_id_needs_no_transactional_batch(target: &Target) {
 
 fn a_transactional_batch_needs_a_transactional_id(target: &Target) {
     let topic = target.topic(1);
-    let mut transactional = batch_of(1);
-    transactional.attributes = TRANSACTIONAL;
-    transactional.producer_id = 1_000_000;
-    transactional.producer_epoch = 0;
-    transactional.base_sequence = 0;
-    let request = produce(&topic, &transactional.encode());
-    for version in 3..=13 {
-        let refused = answer(&mut target.client(), &request, version);
-        assert_eq!(
-            refused.error_code, TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
-            "{version}"
-        );
+    for attributes in [TRANSACTIONAL, TRANSACTIONAL | CONTROL] {
+        let mut transactional = batch_of(1);
+        transactional.attributes = attributes;
+        transactional.producer_id = 1_000_000;
+        transactional.producer_epoch = 0;
+        transactional.base_sequence = 0;
+        let request = produce(&topic, &transactional.encode());
+        for version in 3..=13 {
+            let refused = answer(&mut target.client(), &request, version).error_code;
+            assert_eq!(
+                refused, TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+                "version {version}"
+            );
+        }
     }
 }
 
@@ -273,8 +275,10 @@ fn internal_topics_are_refused(target: &Target) {
         topics: Some(vec![asked]),
         ..Default::default()
     };
-    let found = || Some(target.call(&request, 12).topics.remove(0)).filter(|it| it.error_code == 0);
-    let found = until("the internal topic", Duration::from_secs(10), found);
+    target.call(&request, 12);
+    let found = soon("the internal topic", || {
+        Some(target.call(&request, 12).topics.remove(0)).filter(|topic| topic.error_code == 0)
+    });
     let topic = Topic {
         name: "__consumer_offsets".into(),
         id: found.topic_id,
@@ -292,7 +296,7 @@ fn internal_topics_are_refused(target: &Target) {
         1,
         "__admin_client",
     ));
-    let super::client::Outcome::Answer(frame) = client.outcome() else {
+    let Outcome::Answer(frame) = client.outcome() else {
         panic!("no answer")
     };
     let response = unframed::<ProduceRequest>(frame, 9).1;

@@ -6,7 +6,9 @@ use ottla::wire::messages::init_producer_id::{InitProducerIdRequest, InitProduce
 use ottla::wire::messages::produce::PartitionProduceResponse;
 
 use super::client::{Target, Topic, soon};
-use super::errors::{COORDINATOR_LOAD_IN_PROGRESS as LOADING, INVALID_PRODUCER_EPOCH, OUT_OF_ORDER_SEQUENCE_NUMBER};
+use super::errors::{
+    COORDINATOR_LOAD_IN_PROGRESS as LOADING, INVALID_PRODUCER_EPOCH, OUT_OF_ORDER_SEQUENCE_NUMBER,
+};
 use super::produce::{answer, batch_of, produce};
 
 checks![

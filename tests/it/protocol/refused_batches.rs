@@ -6,10 +6,9 @@ use ottla::wire::messages::produce::PartitionProduceResponse;
 
 use super::client::{Target, Topic};
 use super::errors::{
-    CORRUPT_MESSAGE, INVALID_RECORD, INVALID_REQUEST, INVALID_TIMESTAMP, MESSAGE_TOO_LARGE,
-    UNKNOWN_SERVER_ERROR,
+    CORRUPT_MESSAGE, INVALID_RECORD, INVALID_TIMESTAMP, MESSAGE_TOO_LARGE, UNKNOWN_SERVER_ERROR,
 };
-use super::produce::{answer, append, batch, batch_of, now_ms, produce};
+use super::produce::{CONTROL, answer, append, batch, batch_of, now_ms, produce};
 use crate::raw_client::{Batch, Body, record};
 
 checks![
@@ -24,8 +23,6 @@ checks![
     a_batch_larger_than_allowed_is_refused,
     nothing_refused_is_appended,
 ];
-
-const CONTROL: i16 = 0x20;
 
 fn with(change: impl FnOnce(&mut Batch)) -> Vec<u8> {
     let mut batch = batch_of(3);
