@@ -14,7 +14,9 @@ use std::collections::BTreeSet;
 use uuid::Uuid;
 
 use super::{Api, Context, Reply};
-use crate::metadata::{MetadataImage, NewTopic, TopicImage, is_internal_topic, validate_topic_name};
+use crate::metadata::{
+    MetadataImage, NewTopic, TopicImage, is_internal_topic, validate_topic_name,
+};
 use crate::wire::ErrorCode;
 use crate::wire::messages::metadata::{
     MetadataRequest, MetadataRequestTopic, MetadataResponse, MetadataResponseBroker,
@@ -38,7 +40,10 @@ impl Api for Metadata {
         request: MetadataRequest,
         version: i16,
     ) -> Reply<MetadataResponse> {
-        let asked = request.topics.as_deref().filter(|topics| version > 0 || !topics.is_empty());
+        let asked = request
+            .topics
+            .as_deref()
+            .filter(|topics| version > 0 || !topics.is_empty());
         if let Some(topics) = asked
             && let Some(error) = refused(topics, version)
         {
@@ -49,9 +54,7 @@ impl Api for Metadata {
             Some(asked) if asked.iter().any(|topic| !topic.topic_id.is_nil()) => {
                 topics_by_id(&context.shared.metadata.image(), asked)
             }
-            Some(asked) => {
-                topics_by_name(context, asked, request.allow_auto_topic_creation).await
-            }
+            Some(asked) => topics_by_name(context, asked, request.allow_auto_topic_creation).await,
         };
         if request.include_topic_authorized_operations && version >= 8 {
             for topic in topics.iter_mut().filter(|topic| topic.name.is_some()) {
@@ -84,7 +87,9 @@ impl Api for Metadata {
 /// `MetadataRequest` can name by null and by id only from version 12 on.
 fn refused(topics: &[MetadataRequestTopic], version: i16) -> Option<ErrorCode> {
     if version < 12 {
-        let bad = topics.iter().any(|topic| topic.name.is_none() || !topic.topic_id.is_nil());
+        let bad = topics
+            .iter()
+            .any(|topic| topic.name.is_none() || !topic.topic_id.is_nil());
         return bad.then_some(ErrorCode::InvalidRequest);
     }
     let nameless = topics.iter().all(|topic| topic.topic_id.is_nil())
@@ -109,14 +114,24 @@ fn failed(topics: &[MetadataRequestTopic], error: ErrorCode, version: i16) -> Me
 }
 
 fn all_topics(image: &MetadataImage) -> Vec<MetadataResponseTopic> {
-    image.topics().map(|topic| described(topic, image.node_id)).collect()
+    image
+        .topics()
+        .map(|topic| described(topic, image.node_id))
+        .collect()
 }
 
-fn topics_by_id(image: &MetadataImage, asked: &[MetadataRequestTopic]) -> Vec<MetadataResponseTopic> {
-    let ids: BTreeSet<Uuid> =
-        asked.iter().map(|topic| topic.topic_id).filter(|id| !id.is_nil()).collect();
-    let (known, unknown): (Vec<Uuid>, Vec<Uuid>) =
-        ids.into_iter().partition(|&id| image.topic_by_id(id).is_some());
+fn topics_by_id(
+    image: &MetadataImage,
+    asked: &[MetadataRequestTopic],
+) -> Vec<MetadataResponseTopic> {
+    let ids: BTreeSet<Uuid> = asked
+        .iter()
+        .map(|topic| topic.topic_id)
+        .filter(|id| !id.is_nil())
+        .collect();
+    let (known, unknown): (Vec<Uuid>, Vec<Uuid>) = ids
+        .into_iter()
+        .partition(|&id| image.topic_by_id(id).is_some());
     let unknown = unknown.into_iter().map(|topic_id| MetadataResponseTopic {
         error_code: ErrorCode::UnknownTopicId.code(),
         name: None,
@@ -124,7 +139,9 @@ fn topics_by_id(image: &MetadataImage, asked: &[MetadataRequestTopic]) -> Vec<Me
         ..Default::default()
     });
     let known = known.into_iter().filter_map(|id| image.topic_by_id(id));
-    unknown.chain(known.map(|topic| described(topic, image.node_id))).collect()
+    unknown
+        .chain(known.map(|topic| described(topic, image.node_id)))
+        .collect()
 }
 
 async fn topics_by_name(
@@ -134,10 +151,13 @@ async fn topics_by_name(
 ) -> Vec<MetadataResponseTopic> {
     let metadata = &context.shared.metadata;
     let image = metadata.image();
-    let names: BTreeSet<&str> =
-        asked.iter().filter_map(|topic| topic.name.as_deref()).collect();
-    let (known, missing): (Vec<&str>, Vec<&str>) =
-        names.into_iter().partition(|name| image.topic(name).is_some());
+    let names: BTreeSet<&str> = asked
+        .iter()
+        .filter_map(|topic| topic.name.as_deref())
+        .collect();
+    let (known, missing): (Vec<&str>, Vec<&str>) = names
+        .into_iter()
+        .partition(|name| image.topic(name).is_some());
     let known = known.into_iter().filter_map(|name| image.topic(name));
     let mut topics: Vec<_> = known.map(|topic| described(topic, image.node_id)).collect();
     let creates = may_create && context.shared.config.auto_create_topics_enable;
@@ -159,7 +179,10 @@ async fn topics_by_name(
 
 /// Creates a topic with the broker's defaults and gives what the first answer says of it.
 async fn create(context: Context<'_>, name: &str) -> ErrorCode {
-    let created = context.shared.metadata.create_topics(vec![NewTopic::with_defaults(name)], false);
+    let created = context
+        .shared
+        .metadata
+        .create_topics(vec![NewTopic::with_defaults(name)], false);
     match created.await.into_iter().next() {
         Some(Err(error)) if error.code != ErrorCode::TopicAlreadyExists => error.code,
         _ => ErrorCode::UnknownTopicOrPartition,

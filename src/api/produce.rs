@@ -17,7 +17,7 @@ use std::sync::Arc;
 use super::{Api, Context, Reply};
 use crate::metadata::is_internal_topic;
 use crate::partition::{Appended, Partition, Refusal};
-use crate::records::BatchHeader;
+use crate::records::{BatchHeader, Compression};
 use crate::wire::ErrorCode;
 use crate::wire::messages::produce::{
     BatchIndexAndErrorMessage, PartitionProduceData, PartitionProduceResponse, ProduceRequest,
@@ -26,6 +26,9 @@ use crate::wire::messages::produce::{
 
 /// `AdminUtils.ADMIN_CLIENT_ID`: may write to internal topics.
 const ADMIN_CLIENT_ID: &str = "__admin_client";
+
+/// Compressed batches from this size on are validated away from the network threads.
+const OFFLOADED_BYTES_MIN: usize = 16 * 1024;
 
 pub(super) struct Produce;
 
@@ -51,7 +54,7 @@ impl Api for Produce {
             for data in &topic.partition_data {
                 // A partition named twice has one answer, the later one.
                 partition_responses.retain(|response| response.index != data.index);
-                let (response, appended) = append.partition(topic, data);
+                let (response, appended) = append.partition(topic, data).await;
                 if let Some((partition, end_offset)) = appended {
                     uncommitted.push((responses.len(), partition, end_offset));
                 }
@@ -63,9 +66,15 @@ impl Api for Produce {
                 partition_responses,
             });
         }
-        let mut response = ProduceResponse { responses, ..Default::default() };
+        let mut response = ProduceResponse {
+            responses,
+            ..Default::default()
+        };
         if acks == 0 {
-            let mut all = response.responses.iter().flat_map(|topic| &topic.partition_responses);
+            let mut all = response
+                .responses
+                .iter()
+                .flat_map(|topic| &topic.partition_responses);
             return if all.any(|partition| partition.error_code != 0) {
                 Reply::Close
             } else {
@@ -77,7 +86,9 @@ impl Api for Produce {
         }
         Reply::Pending(Box::pin(async move {
             for (topic, partition, end_offset) in uncommitted {
-                let Err(error) = partition.committed(end_offset).await else { continue };
+                let Err(error) = partition.committed(end_offset).await else {
+                    continue;
+                };
                 let index = partition.id().partition;
                 for answer in &mut response.responses[topic].partition_responses {
                     if answer.index == index {
@@ -103,13 +114,17 @@ struct Append<'a> {
 
 impl<'a> Append<'a> {
     fn new(context: Context<'a>, request: &ProduceRequest, version: i16) -> Self {
-        let refused =
-            (!(-1..=1).contains(&request.acks)).then_some(ErrorCode::InvalidRequiredAcks);
+        let refused = (!(-1..=1).contains(&request.acks)).then_some(ErrorCode::InvalidRequiredAcks);
         let internal_allowed = context.client_id == Some(ADMIN_CLIENT_ID);
-        Self { context, version, refused, internal_allowed }
+        Self {
+            context,
+            version,
+            refused,
+            internal_allowed,
+        }
     }
 
-    fn partition(
+    async fn partition(
         &self,
         topic: &TopicProduceData,
         data: &PartitionProduceData,
@@ -124,7 +139,10 @@ impl<'a> Append<'a> {
             registry.get(&topic.name, data.index)
         };
         let Some(partition) = partition else {
-            return (refusal(data.index, ErrorCode::UnknownTopicOrPartition), None);
+            return (
+                refusal(data.index, ErrorCode::UnknownTopicOrPartition),
+                None,
+            );
         };
         if let Some(error) = self.refused {
             return (refusal(data.index, error), None);
@@ -136,9 +154,23 @@ impl<'a> Append<'a> {
         if is_internal_topic(name) && !self.internal_allowed {
             let message = format!("Cannot append to internal topic {name}");
             let refused = refusal(data.index, ErrorCode::InvalidTopicException);
-            return (PartitionProduceResponse { error_message: Some(message), ..refused }, None);
+            return (
+                PartitionProduceResponse {
+                    error_message: Some(message),
+                    ..refused
+                },
+                None,
+            );
         }
-        match partition.append(records, self.version) {
+        let version = self.version;
+        let appended = if takes_long(records) {
+            let (partition, records) = (partition.clone(), records.clone());
+            let append = move || partition.append(&records, version);
+            self.context.shared.env.offload.run(append).await
+        } else {
+            partition.append(records, version)
+        };
+        match appended {
             Ok(appended) => {
                 let waits = !partition.is_committed(appended.end_offset);
                 let uncommitted = waits.then_some((partition, appended.end_offset));
@@ -149,9 +181,18 @@ impl<'a> Append<'a> {
     }
 }
 
+/// Inflating much data would hold up the other connections of this thread.
+fn takes_long(records: &[u8]) -> bool {
+    let compressed = |header: BatchHeader| header.compression() != Some(Compression::None);
+    records.len() >= OFFLOADED_BYTES_MIN && BatchHeader::parse(records).is_ok_and(compressed)
+}
+
 /// A batch of a transaction without a transactional id fails the whole request.
 fn has_transactional(request: &ProduceRequest) -> bool {
-    let data = request.topic_data.iter().flat_map(|topic| &topic.partition_data);
+    let data = request
+        .topic_data
+        .iter()
+        .flat_map(|topic| &topic.partition_data);
     data.filter_map(|data| BatchHeader::parse(data.records.as_deref()?).ok())
         .any(|header| header.is_transactional())
 }
@@ -166,12 +207,18 @@ fn failed(request: ProduceRequest) -> Reply<ProduceResponse> {
         error_message: Some(message.to_owned()),
         ..refusal(data.index, ErrorCode::TransactionalIdAuthorizationFailed)
     };
-    let responses = request.topic_data.into_iter().map(|topic| TopicProduceResponse {
-        partition_responses: topic.partition_data.iter().map(answer).collect(),
-        name: topic.name,
-        topic_id: topic.topic_id,
-    });
-    Reply::Ready(ProduceResponse { responses: responses.collect(), ..Default::default() })
+    let responses = request
+        .topic_data
+        .into_iter()
+        .map(|topic| TopicProduceResponse {
+            partition_responses: topic.partition_data.iter().map(answer).collect(),
+            name: topic.name,
+            topic_id: topic.topic_id,
+        });
+    Reply::Ready(ProduceResponse {
+        responses: responses.collect(),
+        ..Default::default()
+    })
 }
 
 /// What a partition has refused.

@@ -393,8 +393,8 @@ fn kafka_and_we_refuse_each_others_running_directory() {
     command.arg(format!("log.dirs={}", kafka.data().display()));
     let output = command.output().unwrap();
     assert!(!output.status.success());
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(errors.contains("lock"), "{errors}");
+    let said = text(&output);
+    assert!(said.contains("in use"), "{said}");
 }
 
 #[test]

@@ -92,7 +92,10 @@ pub struct Decoder {
 impl Decoder {
     /// Starts at the first of `bytes`. Byte fields read from it share its memory.
     pub fn new(bytes: Bytes) -> Self {
-        Self { rest: bytes, elements_left: ELEMENTS_MAX }
+        Self {
+            rest: bytes,
+            elements_left: ELEMENTS_MAX,
+        }
     }
 
     /// Bytes not read yet.

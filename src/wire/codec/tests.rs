@@ -162,7 +162,9 @@ fn an_array_longer_than_the_rest_is_refused_and_little_room_is_made() {
     assert_eq!(refused(b"\x7f\xff\xff\xffab", CLASSIC), (i32::MAX, 2));
     assert_eq!(refused(b"\x80\x80\x80\x80\x08ab", COMPACT), (i32::MAX, 2));
     assert_eq!(refused(b"\0\0\0\x03ab", CLASSIC), (3, 2));
-    let list: Vec<[u8; 64]> = Decoder::new(vec![0; 1 << 20].into()).list(1_000_000).unwrap();
+    let list: Vec<[u8; 64]> = Decoder::new(vec![0; 1 << 20].into())
+        .list(1_000_000)
+        .unwrap();
     assert!(list.capacity() <= 1024);
 }
 
