@@ -12,7 +12,7 @@ use crate::metadata::Metadata;
 use crate::partition::Registry;
 
 /// The parts of a running broker that serve requests.
-pub struct Shared {
+pub(crate) struct Shared {
     /// Time, chance, files.
     pub env: Env,
     /// Settings.
@@ -29,7 +29,7 @@ pub struct Shared {
 
 /// One connection, as far as requests care.
 #[derive(Debug)]
-pub struct Session {
+pub(crate) struct Session {
     listener: Arc<str>,
     local: SocketAddr,
     peer: SocketAddr,
@@ -38,7 +38,7 @@ pub struct Session {
 
 impl Session {
     /// A connection accepted on `listener`.
-    pub fn new(listener: Arc<str>, local: SocketAddr, peer: SocketAddr) -> Self {
+    pub(crate) fn new(listener: Arc<str>, local: SocketAddr, peer: SocketAddr) -> Self {
         Self {
             listener,
             local,
@@ -48,19 +48,19 @@ impl Session {
     }
 
     /// The peer's address.
-    pub fn peer(&self) -> SocketAddr {
+    pub(crate) fn peer(&self) -> SocketAddr {
         self.peer
     }
 
     /// Turns true when the peer has closed: a parked fetch or join need not wait any more.
-    pub fn peer_closed(&self) -> watch::Sender<bool> {
+    pub(crate) fn peer_closed(&self) -> watch::Sender<bool> {
         self.closed.clone()
     }
 }
 
 /// Where clients of a listener are told to connect.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Advertised {
+pub(crate) struct Advertised {
     /// Host name or address.
     pub host: String,
     /// Port.

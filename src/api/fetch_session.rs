@@ -135,14 +135,14 @@ pub(super) enum FetchContext {
 
 /// All sessions of a broker.
 #[derive(Debug)]
-pub struct FetchSessions {
+pub(crate) struct FetchSessions {
     slots: usize,
     sessions: Mutex<HashMap<i32, FetchSession>>,
 }
 
 impl FetchSessions {
     /// Room for `max.incremental.fetch.session.cache.slots` sessions.
-    pub fn new(slots: usize) -> Self {
+    pub(crate) fn new(slots: usize) -> Self {
         Self {
             slots,
             sessions: Mutex::default(),

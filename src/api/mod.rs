@@ -25,10 +25,10 @@ mod produce;
 use std::ops::RangeInclusive;
 
 pub(crate) use context::Context;
-pub use context::{Session, Shared};
+pub(crate) use context::{Session, Shared};
 pub(crate) use dispatch::Reply;
-pub use dispatch::{DispatchError, EncodedReply, dispatch};
-pub use fetch_session::FetchSessions;
+pub(crate) use dispatch::{DispatchError, EncodedReply, dispatch};
+pub(crate) use fetch_session::FetchSessions;
 
 use crate::wire::{Keyed, Message};
 use dispatch::{Row, row};

@@ -45,7 +45,7 @@ pub enum BindError {
 
 /// The open sockets of one listener.
 #[derive(Debug)]
-pub struct Listener {
+pub(crate) struct Listener {
     name: Arc<str>,
     host: String,
     port: u16,
@@ -55,7 +55,7 @@ pub struct Listener {
 impl Listener {
     /// Binds `host:port` on every address of the host; port 0 takes one free port for all of them.
     /// An empty host is every interface.
-    pub fn bind(name: &str, host: &str, port: u16, backlog: i32) -> Result<Self, BindError> {
+    pub(crate) fn bind(name: &str, host: &str, port: u16, backlog: i32) -> Result<Self, BindError> {
         let addresses = resolve(name, host, port)?;
         let mut attempt = 0;
         loop {
@@ -85,22 +85,22 @@ impl Listener {
     }
 
     /// The listener's name, as `PLAINTEXT`.
-    pub fn name(&self) -> &Arc<str> {
+    pub(crate) fn name(&self) -> &Arc<str> {
         &self.name
     }
 
     /// The host as configured.
-    pub fn host(&self) -> &str {
+    pub(crate) fn host(&self) -> &str {
         &self.host
     }
 
     /// The one port of every address.
-    pub fn port(&self) -> u16 {
+    pub(crate) fn port(&self) -> u16 {
         self.port
     }
 
     /// The bound addresses.
-    pub fn addresses(&self) -> Vec<SocketAddr> {
+    pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
         self.sockets
             .iter()
             .filter_map(|socket| socket.local_addr().ok())
@@ -194,7 +194,7 @@ fn bind_one(address: SocketAddr, backlog: i32) -> io::Result<TcpListener> {
 
 /// Accepts connections on every socket of `listener` until `stop` turns true, then waits for the
 /// connections to end.
-pub async fn serve(listener: Listener, shared: Arc<Shared>, stop: watch::Receiver<bool>) {
+pub(crate) async fn serve(listener: Listener, shared: Arc<Shared>, stop: watch::Receiver<bool>) {
     let mut acceptors = JoinSet::new();
     for socket in listener.sockets {
         let (name, shared, stop) = (listener.name.clone(), shared.clone(), stop.clone());

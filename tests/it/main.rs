@@ -16,6 +16,7 @@ mod directory;
 mod hostile;
 mod needs;
 mod protocol;
+mod structure;
 mod wait;
 mod words;
 
