@@ -47,7 +47,7 @@ impl Api for Metadata {
         if let Some(topics) = asked
             && let Some(error) = refused(topics, version)
         {
-            return Reply::Ready(failed(topics, error, version));
+            return Reply::Ready(failed(topics, error));
         }
         let mut topics = match asked {
             None => all_topics(&context.shared.metadata.image()),
@@ -97,12 +97,12 @@ fn refused(topics: &[MetadataRequestTopic], version: i16) -> Option<ErrorCode> {
     nameless.then_some(ErrorCode::UnknownServerError)
 }
 
-/// What `MetadataRequest.getErrorResponse` gives: the error for each topic and no brokers.
-fn failed(topics: &[MetadataRequestTopic], error: ErrorCode, version: i16) -> MetadataResponse {
+/// What `MetadataRequest.getErrorResponse` gives: the error for each topic, an empty name for a null
+/// one, and no brokers.
+fn failed(topics: &[MetadataRequestTopic], error: ErrorCode) -> MetadataResponse {
     let topic = |topic: &MetadataRequestTopic| MetadataResponseTopic {
         error_code: error.code(),
-        // A null name cannot be written before version 12.
-        name: topic.name.clone().or((version < 12).then(String::new)),
+        name: Some(topic.name.clone().unwrap_or_default()),
         topic_id: topic.topic_id,
         ..Default::default()
     };
