@@ -66,6 +66,18 @@ fn find<'a>(result: &'a DescribeConfigsResult, name: &str) -> &'a DescribeConfig
     found.unwrap_or_else(|| panic!("{name} is not described"))
 }
 
+/// What a topic has of its own, in order.
+pub(super) fn own_configs(target: &Target, topic: &str) -> Vec<(String, String)> {
+    let result = describe(target, &request(TOPIC, topic, None), 4);
+    let configs = result.configs.into_iter();
+    let mut own: Vec<_> = configs
+        .filter(|config| config.config_source == OF_THE_TOPIC)
+        .map(|config| (config.name, config.value.unwrap_or_default()))
+        .collect();
+    own.sort_unstable();
+    own
+}
+
 fn an_empty_list_of_keys_is_all_of_them(target: &Target) {
     let topic = target.topic(1).name;
     for version in 1..=4 {

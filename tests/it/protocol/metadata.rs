@@ -7,6 +7,7 @@ use ottla::wire::messages::metadata::{
 use uuid::Uuid;
 
 use super::client::{Target, Topic, creatable, soon};
+use super::configs::own_configs;
 use super::errors::{
     INVALID_REQUEST, INVALID_TOPIC, MISMATCHED_ENDPOINT_TYPE, UNKNOWN_TOPIC_ID,
     UNKNOWN_TOPIC_OR_PARTITION, UNSUPPORTED_ENDPOINT_TYPE,
@@ -21,7 +22,7 @@ checks![
     creation_on_first_use_is_asked_for_from_version_4,
     a_topic_created_on_first_use_serves_at_once,
     a_bad_name_is_not_created,
-    an_internal_topic_is_created_as_internal,
+    an_internal_topic_is_created_as_its_owner_needs_it,
     a_null_name_or_an_id_in_version_10_or_11_fails_everything,
     a_null_name_without_an_id_fails_everything,
     a_topic_is_found_by_its_id,
@@ -250,8 +251,32 @@ fn a_bad_name_is_not_created(target: &Target) {
     }
 }
 
-fn an_internal_topic_is_created_as_internal(target: &Target) {
-    for name in ["__consumer_offsets", "__transaction_state"] {
+fn an_internal_topic_is_created_as_its_owner_needs_it(target: &Target) {
+    let share = [
+        ("cleanup.policy", "delete"),
+        ("compression.type", "producer"),
+        ("min.insync.replicas", "1"),
+        ("retention.ms", "-1"),
+        ("segment.bytes", "104857600"),
+    ];
+    let group = [
+        ("cleanup.policy", "compact"),
+        ("compression.type", "producer"),
+        ("segment.bytes", "104857600"),
+    ];
+    let transaction = [
+        ("cleanup.policy", "compact"),
+        ("compression.type", "uncompressed"),
+        ("min.insync.replicas", "1"),
+        ("segment.bytes", "104857600"),
+        ("unclean.leader.election.enable", "false"),
+    ];
+    let topics: [(&str, &[(&str, &str)]); 3] = [
+        ("__consumer_offsets", &group),
+        ("__transaction_state", &transaction),
+        ("__share_group_state", &share),
+    ];
+    for (name, configs) in topics {
         let request = MetadataRequest {
             allow_auto_topic_creation: true,
             ..named(name)
@@ -269,6 +294,12 @@ fn an_internal_topic_is_created_as_internal(target: &Target) {
             (true, 50),
             "{name}"
         );
+        let own = own_configs(target, name);
+        let own: Vec<_> = own
+            .iter()
+            .map(|(key, value)| (key.as_str(), value.as_str()))
+            .collect();
+        assert_eq!(own, configs, "{name}");
     }
 }
 
