@@ -17,7 +17,7 @@ use std::sync::Arc;
 use super::{Api, Context, Reply};
 use crate::metadata::is_internal_topic;
 use crate::partition::{Appended, Partition, Refusal};
-use crate::records::BatchHeader;
+use crate::records::{BatchHeader, Compression};
 use crate::wire::ErrorCode;
 use crate::wire::messages::produce::{
     BatchIndexAndErrorMessage, PartitionProduceData, PartitionProduceResponse, ProduceRequest,
@@ -26,6 +26,9 @@ use crate::wire::messages::produce::{
 
 /// `AdminUtils.ADMIN_CLIENT_ID`: may write to internal topics.
 const ADMIN_CLIENT_ID: &str = "__admin_client";
+
+/// Compressed batches from this size on are validated away from the network threads.
+const OFFLOADED_BYTES_MIN: usize = 16 * 1024;
 
 pub(super) struct Produce;
 
@@ -51,7 +54,7 @@ impl Api for Produce {
             for data in &topic.partition_data {
                 // A partition named twice has one answer, the later one.
                 partition_responses.retain(|response| response.index != data.index);
-                let (response, appended) = append.partition(topic, data);
+                let (response, appended) = append.partition(topic, data).await;
                 if let Some((partition, end_offset)) = appended {
                     uncommitted.push((responses.len(), partition, end_offset));
                 }
@@ -121,7 +124,7 @@ impl<'a> Append<'a> {
         }
     }
 
-    fn partition(
+    async fn partition(
         &self,
         topic: &TopicProduceData,
         data: &PartitionProduceData,
@@ -159,7 +162,15 @@ impl<'a> Append<'a> {
                 None,
             );
         }
-        match partition.append(records, self.version) {
+        let version = self.version;
+        let appended = if takes_long(records) {
+            let (partition, records) = (partition.clone(), records.clone());
+            let append = move || partition.append(&records, version);
+            self.context.shared.env.offload.run(append).await
+        } else {
+            partition.append(records, version)
+        };
+        match appended {
             Ok(appended) => {
                 let waits = !partition.is_committed(appended.end_offset);
                 let uncommitted = waits.then_some((partition, appended.end_offset));
@@ -168,6 +179,12 @@ impl<'a> Append<'a> {
             Err(error) => (refused(data.index, error.refusal()), None),
         }
     }
+}
+
+/// Inflating much data would hold up the other connections of this thread.
+fn takes_long(records: &[u8]) -> bool {
+    let compressed = |header: BatchHeader| header.compression() != Some(Compression::None);
+    records.len() >= OFFLOADED_BYTES_MIN && BatchHeader::parse(records).is_ok_and(compressed)
 }
 
 /// A batch of a transaction without a transactional id fails the whole request.

@@ -183,7 +183,7 @@ impl Directory {
             }
         }
         let quorum_state = self.log.join("quorum-state");
-        if self.read(&quorum_state)?.is_some() {
+        if found.is_none() && self.read(&quorum_state)?.is_some() {
             found = Some(format!("{log_name}/quorum-state"));
         }
         match found {
@@ -196,7 +196,7 @@ impl Directory {
     }
 
     /// Takes the next epoch for this run, durably.
-    pub fn begin_epoch(&self, node_id: i32, at_least: i32) -> Result<i32, DirectoryError> {
+    pub(super) fn begin_epoch(&self, node_id: i32, at_least: i32) -> Result<i32, DirectoryError> {
         let path = self.log.join("quorum-state");
         let mut state =
             match self.read(&path)? {
@@ -219,7 +219,7 @@ impl Directory {
     }
 
     /// The records a new cluster starts with.
-    pub fn bootstrap_records(&self) -> Result<Vec<MetadataRecord>, DirectoryError> {
+    pub(super) fn bootstrap_records(&self) -> Result<Vec<MetadataRecord>, DirectoryError> {
         let path = self.root.join("bootstrap.checkpoint");
         let Some(file) = self.read(&path)? else {
             return Ok(bootstrap_features().map(MetadataRecord::from).collect());
@@ -237,7 +237,7 @@ impl Directory {
     }
 
     /// The newest snapshot that can be read; one that cannot is passed over with a warning.
-    pub fn newest_snapshot(&self) -> Result<Option<(SnapshotId, Snapshot)>, DirectoryError> {
+    pub(super) fn newest_snapshot(&self) -> Result<Option<(SnapshotId, Snapshot)>, DirectoryError> {
         let mut ids = self.snapshots()?;
         ids.sort_unstable();
         for id in ids.into_iter().rev() {
@@ -254,7 +254,7 @@ impl Directory {
     }
 
     /// Writes a snapshot.
-    pub fn write_snapshot(
+    pub(super) fn write_snapshot(
         &self,
         id: SnapshotId,
         snapshot: &Snapshot,
@@ -264,7 +264,7 @@ impl Directory {
     }
 
     /// Removes the snapshots older than `newest`.
-    pub fn remove_snapshots_before(&self, newest: SnapshotId) -> Result<(), DirectoryError> {
+    pub(super) fn remove_snapshots_before(&self, newest: SnapshotId) -> Result<(), DirectoryError> {
         for id in self.snapshots()?.into_iter().filter(|id| *id < newest) {
             let path = self.log.join(id.file_name());
             self.env
@@ -333,3 +333,6 @@ impl Directory {
         write().map_err(|source| self.failed(path, source))
     }
 }
+
+#[cfg(test)]
+mod tests;

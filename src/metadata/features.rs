@@ -4,11 +4,11 @@
 use crate::wire::records::FeatureLevelRecord;
 
 /// Name of the feature that says which metadata records may be written.
-pub const METADATA_VERSION_FEATURE: &str = "metadata.version";
+pub(super) const METADATA_VERSION_FEATURE: &str = "metadata.version";
 /// Name of the feature that says whether the voters stand in the log.
-pub const KRAFT_VERSION_FEATURE: &str = "kraft.version";
+pub(super) const KRAFT_VERSION_FEATURE: &str = "kraft.version";
 /// The level written and served: that of Kafka 4.3.
-pub const METADATA_VERSION: i16 = 30;
+pub(super) const METADATA_VERSION: i16 = 30;
 
 /// A feature and the levels that are supported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +41,7 @@ pub const FEATURES: [Feature; 7] = [
 ];
 
 /// The feature levels of a new cluster, in the order in which the reference writes them.
-pub fn bootstrap_features() -> impl Iterator<Item = FeatureLevelRecord> {
+pub(super) fn bootstrap_features() -> impl Iterator<Item = FeatureLevelRecord> {
     let others = FEATURES.iter().filter(|feature| feature.min_level == 0);
     let others = others.filter(|feature| feature.name != KRAFT_VERSION_FEATURE);
     std::iter::once((METADATA_VERSION_FEATURE, METADATA_VERSION))

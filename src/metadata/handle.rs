@@ -81,6 +81,11 @@ impl Metadata {
         }
     }
 
+    /// First offset of the metadata log, above 0 once a snapshot has pruned it.
+    pub fn log_start_offset(&self) -> i64 {
+        self.partition.bounds().log_start_offset
+    }
+
     /// Says in the log that the broker serves no longer, and closes it. The registry's partitions
     /// are closed before, the engine after this.
     pub async fn close(&self) {

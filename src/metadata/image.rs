@@ -28,9 +28,9 @@ pub fn is_internal_topic(name: &str) -> bool {
 pub type ConfigResource = (i8, String);
 
 /// The number of `ConfigResource.Type.TOPIC`.
-pub const TOPIC_RESOURCE: i8 = 2;
+pub(super) const TOPIC_RESOURCE: i8 = 2;
 /// The number of `ConfigResource.Type.BROKER`.
-pub const BROKER_RESOURCE: i8 = 4;
+pub(super) const BROKER_RESOURCE: i8 = 4;
 
 /// One state of the cluster.
 #[derive(Clone, Debug, PartialEq)]

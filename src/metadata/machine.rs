@@ -26,11 +26,11 @@ use super::state::{Entry, ReplayError, State};
 use super::topics::{CreatedTopic, NewTopic, RECORDS_MAX, TopicError};
 
 /// Producer ids in a block (Kafka: `ProducerIdsBlock.PRODUCER_ID_BLOCK_SIZE`).
-pub const PRODUCER_ID_BLOCK: i64 = 1_000;
+pub(super) const PRODUCER_ID_BLOCK: i64 = 1_000;
 
 /// What the machine is asked.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Command {
+pub(super) enum Command {
     /// Begin the partition's new leader epoch.
     BeginEpoch,
     /// Write a new cluster's first records, or end a transaction that a crash has left open.
@@ -59,7 +59,7 @@ pub enum Command {
 
 /// What it answers.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Reply {
+pub(super) enum Reply {
     /// Done; how many records it took.
     Done(usize),
     /// The log has records of the epoch that was to begin, or of this newer one.
@@ -74,7 +74,7 @@ pub enum Reply {
 
 /// What must happen because of records, in this order.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Effect {
+pub(super) enum Effect {
     /// Serve these topics.
     Open(Vec<Arc<TopicImage>>),
     /// Show everyone this image.
@@ -87,7 +87,7 @@ pub enum Effect {
 
 /// What a process gives its machine, the same at every replay.
 #[derive(Clone, Debug)]
-pub struct Process {
+pub(super) struct Process {
     /// Settings.
     pub settings: Arc<Settings>,
     /// Where topic ids come from.
@@ -101,7 +101,7 @@ pub struct Process {
 }
 
 /// The machine.
-pub struct MetadataMachine {
+pub(super) struct MetadataMachine {
     pub(super) process: Process,
     pub(super) state: State,
     /// Every partition gets a new epoch at the start, not only those without a leader.
@@ -115,7 +115,7 @@ pub struct MetadataMachine {
 
 impl MetadataMachine {
     /// A machine that goes on from `state`: empty, or that of a snapshot.
-    pub fn new(process: Process, state: State) -> Self {
+    pub(super) fn new(process: Process, state: State) -> Self {
         Self {
             process,
             state,
@@ -279,7 +279,7 @@ impl Machine for MetadataMachine {
             }
             Command::BeginEpoch => {
                 let mut outcome = done(self.begin_epoch(now));
-                for batch in &mut outcome.batch {
+                if let Some(batch) = &mut outcome.batch {
                     batch.control = true;
                 }
                 outcome
@@ -349,11 +349,12 @@ impl Machine for MetadataMachine {
         effects
     }
 
-    fn loaded(&mut self) -> Vec<Effect> {
+    fn loaded(&mut self) -> Result<Vec<Effect>, ReplayError> {
+        self.state.check_complete()?;
         // The registration found is that of the run before, unless this run replays.
         let clean = self.process.clean_shutdown_epoch == Some(self.state.image.broker_epoch);
         self.unclean = self.registration().is_none() && !clean;
-        self.effects()
+        Ok(self.effects())
     }
 
     fn encode(record: &Entry) -> KeyValue {
@@ -386,3 +387,6 @@ impl Machine for MetadataMachine {
         Ok(Some(entry))
     }
 }
+
+#[cfg(test)]
+mod tests;

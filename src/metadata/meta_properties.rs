@@ -28,7 +28,7 @@ pub enum MetaPropertiesError {
 
 /// The content of the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MetaProperties {
+pub(super) struct MetaProperties {
     /// Any text; Kafka makes it of a random id in base64.
     pub cluster_id: String,
     /// The node that owns the directory.
@@ -40,7 +40,7 @@ pub struct MetaProperties {
 
 impl MetaProperties {
     /// Reads the file of the node `node_id`.
-    pub fn parse(text: &str, node_id: i32) -> Result<Self, MetaPropertiesError> {
+    pub(super) fn parse(text: &str, node_id: i32) -> Result<Self, MetaPropertiesError> {
         let entries = parse_properties(text).map_err(|_| MetaPropertiesError::Damaged)?;
         let wrong = |key: &'static str, expected: &str| MetaPropertiesError::Key {
             key,
@@ -75,7 +75,7 @@ impl MetaProperties {
     }
 
     /// The file, with Kafka's order of keys and without its comment that holds the date.
-    pub fn to_text(&self) -> String {
+    pub(super) fn to_text(&self) -> String {
         let mut text = format!("#\nnode.id={}\n", self.node_id);
         if let Some(id) = self.directory_id {
             let _ = writeln!(text, "directory.id={}", base64(id));

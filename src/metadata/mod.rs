@@ -106,3 +106,6 @@ impl Settings {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -19,7 +19,7 @@ pub enum QuorumStateError {
 
 /// The content of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct QuorumState {
+pub(super) struct QuorumState {
     /// Newest known epoch, 0 or more.
     pub leader_epoch: i32,
     /// True for version 0: the voters are configured, not recorded in the log.
@@ -28,7 +28,7 @@ pub struct QuorumState {
 
 impl QuorumState {
     /// Reads the file of the single voter `node_id`.
-    pub fn parse(text: &str, node_id: i32) -> Result<Self, QuorumStateError> {
+    pub(super) fn parse(text: &str, node_id: i32) -> Result<Self, QuorumStateError> {
         let damaged = |_| QuorumStateError::Damaged("its JSON");
         let line = text.lines().next().unwrap_or_default();
         let state: Value = serde_json::from_str(line).map_err(damaged)?;
@@ -57,7 +57,7 @@ impl QuorumState {
     }
 
     /// The file in which `node_id` leads `leader_epoch`.
-    pub fn to_text(self, node_id: i32) -> String {
+    pub(super) fn to_text(self, node_id: i32) -> String {
         let epoch = self.leader_epoch;
         if self.static_voters {
             format!(

@@ -21,7 +21,7 @@ const BATCH_RECORDS: usize = 1_024;
 
 /// Which snapshot: everything below an offset, the last of it written in an epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct SnapshotId {
+pub(super) struct SnapshotId {
     /// First offset that is not contained.
     pub offset: i64,
     /// Epoch of the last record contained.
@@ -30,18 +30,18 @@ pub struct SnapshotId {
 
 impl SnapshotId {
     /// Of the checkpoint that a formatted directory starts with.
-    pub const BOOTSTRAP: Self = Self {
+    pub(super) const BOOTSTRAP: Self = Self {
         offset: 0,
         epoch: 0,
     };
 
     /// Name of its file.
-    pub fn file_name(self) -> String {
+    pub(super) fn file_name(self) -> String {
         format!("{:020}-{:010}.checkpoint", self.offset, self.epoch)
     }
 
     /// Reads a file's name; None for other files, half-written ones among them.
-    pub fn parse(name: &str) -> Option<Self> {
+    pub(super) fn parse(name: &str) -> Option<Self> {
         let (offset, epoch) = name.strip_suffix(".checkpoint")?.split_once('-')?;
         let id = Self {
             offset: offset.parse().ok()?,
@@ -73,7 +73,7 @@ pub enum SnapshotError {
 
 /// The content of a snapshot.
 #[derive(Debug)]
-pub struct Snapshot {
+pub(super) struct Snapshot {
     /// Time of the last record of the log that is contained, in milliseconds.
     pub last_contained_timestamp_ms: i64,
     /// All records between header and footer.
@@ -82,7 +82,7 @@ pub struct Snapshot {
 
 impl Snapshot {
     /// The file, written at `now_ms` in `epoch`; control records first.
-    pub fn encode(&self, epoch: i32, now_ms: i64) -> Vec<u8> {
+    pub(super) fn encode(&self, epoch: i32, now_ms: i64) -> Vec<u8> {
         let header = ControlRecord::SnapshotHeader(SnapshotHeaderRecord {
             version: 0,
             last_contained_log_timestamp: self.last_contained_timestamp_ms,
@@ -111,7 +111,7 @@ impl Snapshot {
     }
 
     /// Reads a file, all of it.
-    pub fn decode(file: &[u8]) -> Result<Self, SnapshotError> {
+    pub(super) fn decode(file: &[u8]) -> Result<Self, SnapshotError> {
         let mut entries = Vec::new();
         let mut batches = Batches::new(file);
         loop {

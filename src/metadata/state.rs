@@ -4,7 +4,7 @@
 //! exist yet are kept, so that snapshots hold them again; what this broker could not honour (ACLs,
 //! delegation tokens, several replicas, other metadata versions) is refused by name.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use uuid::Uuid;
@@ -31,7 +31,7 @@ const PARTITIONS_MAX: usize = 1_000_000;
 
 /// A record of the metadata log.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Entry {
+pub(super) enum Entry {
     /// Of the log itself: epochs, voters.
     Control(ControlRecord),
     /// Of the cluster.
@@ -94,7 +94,7 @@ pub enum ReplayError {
 
 /// Everything the records add up to.
 #[derive(Clone, Debug, PartialEq)]
-pub struct State {
+pub(super) struct State {
     /// The part that is published.
     pub image: Arc<MetadataImage>,
     /// Registrations, by broker.
@@ -114,13 +114,13 @@ pub struct State {
     /// Topics removed since [`State::take_removed`].
     removed: Vec<Arc<TopicImage>>,
     /// Topics created or configured since [`State::settle`].
-    stale: Vec<Uuid>,
+    stale: BTreeSet<Uuid>,
     all_stale: bool,
 }
 
 impl State {
     /// The state before any record.
-    pub fn new(cluster_id: Arc<str>, node_id: i32) -> Self {
+    pub(super) fn new(cluster_id: Arc<str>, node_id: i32) -> Self {
         Self {
             image: Arc::new(MetadataImage::empty(cluster_id, node_id)),
             brokers: BTreeMap::new(),
@@ -131,7 +131,7 @@ impl State {
             transaction: None,
             last_timestamp_ms: 0,
             removed: Vec::new(),
-            stale: Vec::new(),
+            stale: BTreeSet::new(),
             all_stale: true,
         }
     }
@@ -141,7 +141,7 @@ impl State {
     }
 
     /// Takes over a record that stands at `at`.
-    pub fn apply(&mut self, entry: &Entry, at: Position) -> Result<(), ReplayError> {
+    pub(super) fn apply(&mut self, entry: &Entry, at: Position) -> Result<(), ReplayError> {
         let image = self.image();
         image.finalized_features_epoch = at.offset;
         image.controller_epoch = at.epoch;
@@ -281,7 +281,7 @@ impl State {
     fn topic(&mut self, record: &TopicRecord) {
         let name: Arc<str> = record.name.as_str().into();
         let internal = is_internal_topic(&name);
-        self.stale.push(record.topic_id);
+        self.stale.insert(record.topic_id);
         self.image().put(TopicImage {
             name,
             id: record.topic_id,
@@ -376,7 +376,7 @@ impl State {
                 .map(|topic| topic.id);
             if let Some(id) = topic {
                 self.image().change(id, |topic| set(&mut topic.overrides));
-                self.stale.push(id);
+                self.stale.insert(id);
             }
             return;
         }
@@ -447,10 +447,10 @@ impl State {
 
     /// Reads anew the configuration of topics for which it may have changed, and names these topics.
     /// Apart from `apply`, so that a replay does it once.
-    pub fn settle(&mut self, fixed: &ConfigMap) -> Vec<Uuid> {
+    pub(super) fn settle(&mut self, fixed: &ConfigMap) -> Vec<Uuid> {
         let stale: Vec<Uuid> = match std::mem::take(&mut self.all_stale) {
             true => self.image.topics().map(|topic| topic.id).collect(),
-            false => std::mem::take(&mut self.stale),
+            false => self.stale.iter().copied().collect(),
         };
         self.stale.clear();
         if stale.is_empty() {
@@ -475,18 +475,18 @@ impl State {
     }
 
     /// Topics removed since the last call.
-    pub fn take_removed(&mut self) -> Vec<Arc<TopicImage>> {
+    pub(super) fn take_removed(&mut self) -> Vec<Arc<TopicImage>> {
         std::mem::take(&mut self.removed)
     }
 
     /// What is set at run time for this broker, and for all.
-    pub fn broker_configs(&self) -> (ConfigMap, ConfigMap) {
+    pub(super) fn broker_configs(&self) -> (ConfigMap, ConfigMap) {
         let of = |name: &str| self.image.broker_config(name).cloned().unwrap_or_default();
         (of(&self.image.node_id.to_string()), of(""))
     }
 
     /// The state that a snapshot of everything below `id.offset` holds.
-    pub fn restore(mut self, snapshot: &Snapshot, id: SnapshotId) -> Result<Self, ReplayError> {
+    pub(super) fn restore(mut self, snapshot: &Snapshot, id: SnapshotId) -> Result<Self, ReplayError> {
         let at = Position {
             offset: id.offset - 1,
             epoch: id.epoch,
@@ -502,7 +502,7 @@ impl State {
 
     /// Which snapshot this state is, and its content in the reference's order
     /// (Kafka: `MetadataImage.write`). No transaction is open.
-    pub fn snapshot(&self, directory_id: Uuid) -> (SnapshotId, Snapshot) {
+    pub(super) fn snapshot(&self, directory_id: Uuid) -> (SnapshotId, Snapshot) {
         let image = &self.image;
         let voters = self
             .voters
@@ -584,15 +584,12 @@ impl State {
         )
     }
 
-    /// A partition that was named only by a higher number, if any.
-    pub fn missing_partition(&self) -> Option<ReplayError> {
-        let missing =
-            |topic: &&Arc<TopicImage>| topic.partitions.contains(&PartitionImage::MISSING);
-        let topic = self.image.topics().find(missing)?;
-        Some(ReplayError::Inconsistent(format!(
-            "topic {} lacks a partition",
-            topic.name
-        )))
+    /// Refuses a topic of which a partition was named only by a higher number.
+    pub(super) fn check_complete(&self) -> Result<(), ReplayError> {
+        let lacking = |topic: &&Arc<TopicImage>| topic.partitions.contains(&PartitionImage::MISSING);
+        let text = |topic: &Arc<TopicImage>| format!("topic {} lacks a partition", topic.name);
+        let lacking = self.image.topics().find(lacking).map(text);
+        lacking.map_or(Ok(()), |text| Err(ReplayError::Inconsistent(text)))
     }
 }
 

@@ -4,6 +4,7 @@
 //! the reference's: what its consumers could not read must not be accepted by a broker.
 
 use std::io::{self, Read, Write};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use flate2::bufread::GzDecoder;
 use lz4_flex::frame::{BlockMode, BlockSize, FrameDecoder, FrameEncoder, FrameInfo};
@@ -71,7 +72,7 @@ enum Stream<'a> {
     Gzip(Box<GzDecoder<&'a [u8]>>),
     Snappy(Snappy<'a>),
     Lz4(Box<FrameDecoder<Input<'a>>>),
-    Zstd(zstd::Decoder<'static, &'a [u8]>),
+    Zstd(Zstd<'a>),
 }
 
 impl<'a> Inflater<'a> {
@@ -84,7 +85,7 @@ impl<'a> Inflater<'a> {
             Compression::Gzip => Stream::Gzip(Box::new(GzDecoder::new(compressed))),
             Compression::Snappy => Stream::Snappy(Snappy::new(compressed)?),
             Compression::Lz4 => Stream::Lz4(Box::new(lz4_decoder(compressed)?)),
-            Compression::Zstd => Stream::Zstd(zstd::Decoder::with_buffer(compressed)?),
+            Compression::Zstd => Stream::Zstd(Zstd::new(compressed)?),
         };
         Ok(Self {
             stream,
@@ -111,6 +112,47 @@ impl Read for Inflater<'_> {
             .left
             .checked_sub(read as u64)
             .ok_or_else(|| io::Error::from(io::ErrorKind::FileTooLarge))?;
+        Ok(read)
+    }
+}
+
+/// A zstd stream. Its header says how much memory it takes, so a small batch may claim 128 MiB, which
+/// Java's highest level really uses: windows above [`SMALL_WINDOW_LOG`] are inflated one at a time.
+struct Zstd<'a> {
+    compressed: &'a [u8],
+    decoder: zstd::Decoder<'static, &'a [u8]>,
+    read_bytes: u64,
+    turn: Option<MutexGuard<'static, ()>>,
+}
+
+/// 8 MiB: what every level but the highest stays within.
+const SMALL_WINDOW_LOG: u32 = 23;
+/// 128 MiB, the most that decoders take without being told to.
+const LARGE_WINDOW_LOG: u32 = 27;
+static LARGE_WINDOW: Mutex<()> = Mutex::new(());
+
+impl<'a> Zstd<'a> {
+    fn new(compressed: &'a [u8]) -> io::Result<Self> {
+        let mut decoder = zstd::Decoder::with_buffer(compressed)?;
+        decoder.window_log_max(SMALL_WINDOW_LOG)?;
+        Ok(Self { compressed, decoder, read_bytes: 0, turn: None })
+    }
+
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = match self.decoder.read(buffer) {
+            // The library does not tell its errors apart; a damaged stream fails again.
+            Err(_) if self.turn.is_none() => {
+                self.turn = Some(LARGE_WINDOW.lock().unwrap_or_else(PoisonError::into_inner));
+                let mut decoder = zstd::Decoder::with_buffer(self.compressed)?;
+                decoder.window_log_max(LARGE_WINDOW_LOG)?;
+                let mut done = (&mut decoder).take(self.read_bytes);
+                io::copy(&mut done, &mut io::sink())?;
+                self.decoder = decoder;
+                self.decoder.read(buffer)?
+            }
+            read => read?,
+        };
+        self.read_bytes += read as u64;
         Ok(read)
     }
 }

@@ -41,7 +41,7 @@ pub enum LoadError<E: std::error::Error + 'static> {
         /// What is wrong.
         source: E,
     },
-    /// What stands beside the log could not be read.
+    /// What stands beside the log, or the log as a whole, cannot be used.
     #[error("{0}")]
     Host(E),
 }

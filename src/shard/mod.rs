@@ -59,8 +59,8 @@ pub trait Machine: Send + 'static {
     fn apply(&mut self, record: &Self::Record, at: Position) -> Result<(), Self::ReplayError>;
     /// What follows from the batch just applied (not called during a replay).
     fn effects(&mut self) -> Vec<Self::Effect>;
-    /// What may be outstanding after a replay.
-    fn loaded(&mut self) -> Vec<Self::Effect>;
+    /// What may be outstanding after a replay; refuses records that are not complete.
+    fn loaded(&mut self) -> Result<Vec<Self::Effect>, Self::ReplayError>;
 
     /// A record's bytes.
     fn encode(record: &Self::Record) -> KeyValue;

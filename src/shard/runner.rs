@@ -54,7 +54,7 @@ async fn load<M: Machine>(
 ) -> Result<Loaded<M>, LoadError<M::ReplayError>> {
     let (mut machine, from) = host.load().await?;
     let end_offset = journal::replay(partition, env, &mut machine, from).await?;
-    for effect in machine.loaded() {
+    for effect in machine.loaded().map_err(LoadError::Host)? {
         host.run(effect).await;
     }
     Ok(Loaded {
@@ -268,3 +268,6 @@ impl<M: Machine> Runner<M> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
 use ottla::env::{CrashMode, Env, Fault, Offload, Random, SimClock, SimDisk, read_all};
+use ottla::log::local::{EngineSettings, LocalEngine};
 use ottla::log::{
     AppendError, BatchBytes, Commit, CommitObserver, Engine, Log, LogConfig, LogId, MemoryEngine,
     Replay,
@@ -240,8 +241,9 @@ fn env(disk: &SimDisk, clock: &Arc<SimClock>) -> Env {
 
 /// The engine under test on the disk of `env`.
 async fn start_engine(env: Env) -> Result<Arc<dyn Engine>, String> {
-    let _ = env;
-    Err(String::new())
+    let settings = EngineSettings::default();
+    let engine = LocalEngine::open(&env, "/logs".as_ref(), settings);
+    Ok(engine.map_err(|error| error.to_string())?)
 }
 
 async fn memory_log() -> Arc<dyn Log> {

@@ -23,6 +23,8 @@ mod recover;
 mod scan;
 mod segment;
 mod sidecars;
+#[cfg(test)]
+mod tests;
 mod time_index;
 
 use std::sync::Arc;

@@ -110,10 +110,8 @@ impl Positions {
 
     /// Forgets a deleted log, durably.
     pub(super) fn remove(&self, disk: &dyn Disk, root: &Path, name: &str) -> io::Result<()> {
-        match lock(&self.logs).remove(name) {
-            Some(_) => self.write(disk, root),
-            None => Ok(()),
-        }
+        let known = lock(&self.logs).remove(name);
+        known.map_or(Ok(()), |_| self.write(disk, root))
     }
 
     /// The name of a log that is open.

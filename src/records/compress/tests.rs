@@ -196,3 +196,19 @@ proptest! {
         let _ = inflate(codec, &noise);
     }
 }
+
+#[test]
+fn a_large_zstd_window_is_read_also_in_a_later_frame() {
+    let plain = vec![7; 20 << 20];
+    let mut encoder = zstd::Encoder::new(Vec::new(), 1).unwrap();
+    encoder.window_log(26).unwrap();
+    encoder.write_all(&plain).unwrap();
+    let large = encoder.finish().unwrap();
+    let length = |bytes: &[u8]| {
+        let mut inflater = Inflater::new(Compression::Zstd, bytes, INFLATED_BYTES_MAX).unwrap();
+        io::copy(&mut inflater, &mut io::sink()).unwrap()
+    };
+    assert_eq!(length(&large), 20 << 20);
+    let small = compress(Compression::Zstd, None, b"first");
+    assert_eq!(length(&[small, large].concat()), (20 << 20) + 5);
+}
