@@ -172,6 +172,8 @@ impl LocalEngine {
             // Durably: with the marker there, the next start would trust what this one leaves.
             remove_if_exists(disk, &marker)?;
             disk.sync_dir(root)?;
+        } else {
+            sync_parents(disk, root)?;
         }
         let mut existing = HashSet::new();
         for name in disk.list(root)? {
@@ -274,9 +276,8 @@ impl LocalEngine {
         let loaded = opening.load(replay).map_err(io_error)?;
         let needs_flush = loaded.epochs_changed || (loaded.is_dirty && !is_new);
         let shared = Arc::clone(&self.shared);
-        let core = Arc::new(Core::new(
-            shared, id, directory, config, observer, loaded, is_new,
-        ));
+        let core = Core::new(shared, id, directory, config, observer, loaded, is_new);
+        let core = Arc::new(core.map_err(io_error)?);
         lock(&self.shared.logs).insert(name, Arc::downgrade(&core));
         if needs_flush {
             core.queue_flush(&mut lock(&core.writer), &config, Urgency::Later);
@@ -375,6 +376,22 @@ impl Engine for LocalEngine {
     fn close(&self, broker_epoch: i64) -> BoxFuture<'_, io::Result<()>> {
         Box::pin(self.close_directory(broker_epoch))
     }
+}
+
+/// Makes the name of a directory that may be new survive a crash, and those of its parents.
+fn sync_parents(disk: &dyn Disk, directory: &Path) -> io::Result<()> {
+    for parent in directory.ancestors().skip(1) {
+        let parent = match parent.as_os_str().is_empty() {
+            true => Path::new("."),
+            false => parent,
+        };
+        match disk.sync_dir(parent) {
+            // Who may not list it did not make an entry of it.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Ok(()),
+            result => result?,
+        }
+    }
+    Ok(())
 }
 
 /// Whether a name is `<topic>-<partition>`.

@@ -50,8 +50,19 @@ pub(super) struct Loaded {
     pub(super) epochs: Epochs,
     pub(super) epochs_changed: bool,
     pub(super) snapshots: Snapshots,
-    /// Files were changed that are not synced.
+    /// There may be unsynced bytes.
     pub(super) is_dirty: bool,
+    /// Sealed segments with new index files.
+    pub(super) rebuilt: Vec<Arc<Segment>>,
+}
+
+/// How a segment was loaded.
+enum Outcome {
+    AsItWas,
+    /// It was checked and has new index files; there are later ones.
+    Rebuilt,
+    /// There is none after it any more.
+    IsLast,
 }
 
 /// Splits `00000000000000000042.log` into 42 and `.log`.
@@ -81,7 +92,8 @@ impl Opening<'_> {
         }
         let before = epochs.unwrap_or_default();
         let mut epochs = before.clone();
-        let mut segments = self.load_segments(&names, &mut epochs)?;
+        let mut rebuilt = Vec::new();
+        let mut segments = self.load_segments(&names, &mut epochs, &mut rebuilt)?;
         let mut removed = self.apply_start(&mut segments, &mut epochs)?;
 
         let (first, last) = (segments[0].base_offset, segments[segments.len() - 1].tail());
@@ -106,6 +118,7 @@ impl Opening<'_> {
             epochs,
             snapshots,
             is_dirty: !self.is_clean,
+            rebuilt,
             segments,
         })
     }
@@ -180,6 +193,7 @@ impl Opening<'_> {
         &self,
         names: &[String],
         epochs: &mut Epochs,
+        rebuilt: &mut Vec<Arc<Segment>>,
     ) -> io::Result<Vec<Arc<Segment>>> {
         let present: HashSet<_> = names.iter().filter_map(|name| split_name(name)).collect();
         let is_index =
@@ -203,23 +217,25 @@ impl Opening<'_> {
                 size_bytes: 0,
             };
             let segment = Segment::existing(self.cache, &self.directory, *base, tail);
-            let is_cut = self.load_segment(&segment, later, has_indexes, epochs)?;
-            segments.push(Arc::new(segment));
-            if is_cut {
-                break;
+            let segment = Arc::new(segment);
+            segments.push(Arc::clone(&segment));
+            match self.load_segment(&segment, later, has_indexes, epochs)? {
+                Outcome::AsItWas => {}
+                Outcome::Rebuilt => rebuilt.push(segment),
+                Outcome::IsLast => break,
             }
         }
         Ok(segments)
     }
 
-    /// Loads one segment; true if it was cut and the `later` ones removed.
+    /// Loads one segment.
     fn load_segment(
         &self,
         segment: &Segment,
         later: &[i64],
         has_indexes: bool,
         epochs: &mut Epochs,
-    ) -> io::Result<bool> {
+    ) -> io::Result<Outcome> {
         let is_trusted = self.is_clean
             || later
                 .first()
@@ -231,12 +247,12 @@ impl Opening<'_> {
                     size_bytes: length,
                     ..segment.tail()
                 });
-                return Ok(false);
+                return Ok(Outcome::AsItWas);
             }
             match segment.find_end(length) {
                 Err(error) if is_damage(&error) => {}
                 Err(error) => return Err(error),
-                Ok(_) => return Ok(false),
+                Ok(_) => return Ok(Outcome::AsItWas),
             }
         }
         let next = later.first().copied();
@@ -258,18 +274,18 @@ impl Opening<'_> {
                 "cut a segment at its first bad byte"
             );
         }
-        // A sealed segment reaches to the next one, whatever cleaning or damage took from its end.
-        let is_cut = cut_bytes > 0 && !is_trusted;
-        if let Some(next) = next.filter(|_| !is_cut) {
-            segment.set_tail(Tail {
-                end_offset: next,
-                ..segment.tail()
-            });
-        }
-        if next.is_some() {
-            segment.release();
-        }
-        Ok(is_cut)
+        let Some(next) = next.filter(|_| cut_bytes == 0 || is_trusted) else {
+            return Ok(Outcome::IsLast);
+        };
+        // A sealed segment reaches to the next one, whatever cleaning or damage took from its end,
+        // and is on the disk before anything is added to a later one.
+        segment.file()?.sync()?;
+        segment.release();
+        segment.set_tail(Tail {
+            end_offset: next,
+            ..segment.tail()
+        });
+        Ok(Outcome::Rebuilt)
     }
 
     /// Removes segments, the last one first, durably: a gap must never show.
