@@ -3,6 +3,7 @@
 //! Behavior:
 //! - A topic that is created by the request is answered with UNKNOWN_TOPIC_OR_PARTITION, as Kafka
 //!   does, but only once it serves: the client's next request succeeds.
+//! - A coordinator's topic is created as the coordinator needs it, also before there is one.
 //! - A null name or a topic id at version 10 or 11 fails the whole request with INVALID_REQUEST.
 //!
 //! Version notes: version 0 asks for all topics with an empty list, later ones with null; versions
@@ -29,6 +30,9 @@ pub(super) const TOPIC_OPERATIONS: i32 = 3576;
 /// Every operation on the cluster.
 pub(super) const CLUSTER_OPERATIONS: i32 = 8096;
 
+/// Partitions of a coordinator's topic (default of `offsets.topic.num.partitions` and its like).
+const COORDINATOR_PARTITIONS: i32 = 50;
+
 pub(super) struct Metadata;
 
 impl Api for Metadata {
@@ -47,7 +51,7 @@ impl Api for Metadata {
         if let Some(topics) = asked
             && let Some(error) = refused(topics, version)
         {
-            return Reply::Ready(failed(topics, error, version));
+            return Reply::Ready(failed(topics, error));
         }
         let mut topics = match asked {
             None => all_topics(&context.shared.metadata.image()),
@@ -97,12 +101,12 @@ fn refused(topics: &[MetadataRequestTopic], version: i16) -> Option<ErrorCode> {
     nameless.then_some(ErrorCode::UnknownServerError)
 }
 
-/// What `MetadataRequest.getErrorResponse` gives: the error for each topic and no brokers.
-fn failed(topics: &[MetadataRequestTopic], error: ErrorCode, version: i16) -> MetadataResponse {
+/// What `MetadataRequest.getErrorResponse` gives: the error for each topic, an empty name for a null
+/// one, and no brokers.
+fn failed(topics: &[MetadataRequestTopic], error: ErrorCode) -> MetadataResponse {
     let topic = |topic: &MetadataRequestTopic| MetadataResponseTopic {
         error_code: error.code(),
-        // A null name cannot be written before version 12.
-        name: topic.name.clone().or((version < 12).then(String::new)),
+        name: Some(topic.name.clone().unwrap_or_default()),
         topic_id: topic.topic_id,
         ..Default::default()
     };
@@ -177,12 +181,46 @@ async fn topics_by_name(
     topics
 }
 
-/// Creates a topic with the broker's defaults and gives what the first answer says of it.
+/// A topic as its first use creates it (`AutoTopicCreationManager`): with the broker's defaults, but
+/// a coordinator's topic with that coordinator's, because groups and transactions are found by the
+/// number of partitions.
+fn on_first_use(name: &str) -> NewTopic {
+    let configs: &[(&str, &str)] = match name {
+        "__consumer_offsets" => &[
+            ("cleanup.policy", "compact"),
+            ("compression.type", "producer"),
+        ],
+        "__transaction_state" => &[
+            ("cleanup.policy", "compact"),
+            ("compression.type", "uncompressed"),
+            ("min.insync.replicas", "1"),
+            ("unclean.leader.election.enable", "false"),
+        ],
+        "__share_group_state" => &[
+            ("cleanup.policy", "delete"),
+            ("compression.type", "producer"),
+            ("min.insync.replicas", "1"),
+            ("retention.ms", "-1"),
+        ],
+        _ => return NewTopic::with_defaults(name),
+    };
+    let segment_bytes = [("segment.bytes", "104857600")];
+    let configs = configs.iter().chain(&segment_bytes);
+    NewTopic {
+        num_partitions: COORDINATOR_PARTITIONS,
+        configs: configs
+            .map(|(key, value)| ((*key).to_owned(), Some((*value).to_owned())))
+            .collect(),
+        ..NewTopic::with_defaults(name)
+    }
+}
+
+/// Creates a topic and gives what the first answer says of it.
 async fn create(context: Context<'_>, name: &str) -> ErrorCode {
     let created = context
         .shared
         .metadata
-        .create_topics(vec![NewTopic::with_defaults(name)], false);
+        .create_topics(vec![on_first_use(name)], false);
     match created.await.into_iter().next() {
         Some(Err(error)) if error.code != ErrorCode::TopicAlreadyExists => error.code,
         _ => ErrorCode::UnknownTopicOrPartition,

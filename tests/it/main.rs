@@ -15,6 +15,7 @@ mod crash;
 mod directory;
 mod hostile;
 mod needs;
+mod protocol;
 mod structure;
 mod wait;
 mod words;
