@@ -21,10 +21,10 @@ use super::Settings;
 use super::features::bootstrap_features;
 use super::ids::base64;
 use super::image::CLUSTER_METADATA_TOPIC;
-use super::meta_properties::{MetaProperties, MetaPropertiesError};
-use super::quorum_state::{QuorumState, QuorumStateError};
+use super::meta_properties::MetaProperties;
+use super::quorum_state::QuorumState;
 use super::registration;
-use super::snapshot::{Snapshot, SnapshotError, SnapshotId};
+use super::snapshot::{Snapshot, SnapshotId};
 use super::state::Entry;
 
 /// None of these files is ever larger.
@@ -51,29 +51,31 @@ pub enum DirectoryError {
         /// An entry that a new directory has not.
         found: String,
     },
-    /// It belongs to another node, or the file is damaged.
+    /// The content of a file is damaged or that of somebody else.
     #[error("{path}: {source}")]
-    MetaProperties {
-        /// The directory.
-        path: PathBuf,
-        /// What is wrong.
-        source: MetaPropertiesError,
-    },
-    /// It belongs to another quorum, or the file is damaged.
-    #[error("{path}: {source}")]
-    QuorumState {
-        /// The directory.
-        path: PathBuf,
-        /// What is wrong.
-        source: QuorumStateError,
-    },
-    /// A file with metadata records is damaged.
-    #[error("{path}: {source}; restore it from a backup")]
-    Snapshot {
+    File {
         /// The file.
         path: PathBuf,
         /// What is wrong.
-        source: SnapshotError,
+        source: FileError,
+    },
+}
+
+/// Why a file's content cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    /// Cut off or overwritten.
+    #[error("it is damaged at {0}; restore it from a backup")]
+    Damaged(String),
+    /// It says something that this broker cannot serve.
+    #[error("{field} is {found}, not {expected}")]
+    Refused {
+        /// Which part.
+        field: &'static str,
+        /// What it says.
+        found: String,
+        /// What it may say.
+        expected: String,
     },
 }
 
@@ -83,7 +85,7 @@ pub struct Directory {
     root: PathBuf,
     log: PathBuf,
     cluster_id: String,
-    directory_id: Uuid,
+    id: Uuid,
 }
 
 impl Directory {
@@ -94,22 +96,19 @@ impl Directory {
             root: root.to_owned(),
             log: root.join(format!("{CLUSTER_METADATA_TOPIC}-0")),
             cluster_id: String::new(),
-            directory_id: Uuid::nil(),
+            id: Uuid::nil(),
         };
         let path = directory.root.join("meta.properties");
         let mut properties = match directory.read(&path)? {
             Some(text) => MetaProperties::parse(&String::from_utf8_lossy(&text), settings.node_id)
-                .map_err(|source| DirectoryError::MetaProperties {
-                    path: root.into(),
-                    source,
-                })?,
+                .map_err(of_file(&path))?,
             None => directory.format(settings)?,
         };
         if properties.directory_id.is_none() {
             properties.directory_id = Some(env.random.uuid());
             directory.replace(&path, properties.to_text().as_bytes())?;
         }
-        directory.directory_id = properties.directory_id.unwrap_or_default();
+        directory.id = properties.directory_id.unwrap_or_default();
         directory.cluster_id = properties.cluster_id;
         Ok(directory)
     }
@@ -121,14 +120,14 @@ impl Directory {
 
     /// Id of the directory.
     pub fn directory_id(&self) -> Uuid {
-        self.directory_id
+        self.id
     }
 
     fn format(&self, settings: &Settings) -> Result<MetaProperties, DirectoryError> {
         self.check_new()?;
         let directory_id = self.env.random.uuid();
         let create = self.env.disk.create_dir_all(&self.log);
-        create.map_err(|source| self.failed(&self.log, source))?;
+        create.map_err(|source| failed(&self.log, source))?;
         let now_ms = self.env.clock.now_ms();
         let first = bootstrap_features().map(Entry::from).collect();
         let bootstrap = Snapshot {
@@ -174,7 +173,7 @@ impl Directory {
         let mut found = None;
         for name in self.list(&self.root)? {
             let kind = self.env.disk.kind(&self.root.join(&name));
-            let kind = kind.map_err(|source| self.failed(&self.root, source))?;
+            let kind = kind.map_err(|source| failed(&self.root, source))?;
             let partition = name
                 .rsplit_once('-')
                 .is_some_and(|(_, number)| number.parse::<i32>().is_ok());
@@ -198,21 +197,16 @@ impl Directory {
     /// Takes the next epoch for this run, durably.
     pub(super) fn begin_epoch(&self, node_id: i32, at_least: i32) -> Result<i32, DirectoryError> {
         let path = self.log.join("quorum-state");
-        let mut state =
-            match self.read(&path)? {
-                Some(text) => QuorumState::parse(&String::from_utf8_lossy(&text), node_id)
-                    .map_err(|source| DirectoryError::QuorumState {
-                        path: self.log.clone(),
-                        source,
-                    })?,
-                None => {
-                    let bootstrap = self.read(&self.log.join(SnapshotId::BOOTSTRAP.file_name()))?;
-                    QuorumState {
-                        leader_epoch: 0,
-                        static_voters: bootstrap.is_none(),
-                    }
-                }
-            };
+        let mut state = if let Some(text) = self.read(&path)? {
+            let text = String::from_utf8_lossy(&text);
+            QuorumState::parse(&text, node_id).map_err(of_file(&path))?
+        } else {
+            let bootstrap = self.read(&self.log.join(SnapshotId::BOOTSTRAP.file_name()))?;
+            QuorumState {
+                leader_epoch: 0,
+                static_voters: bootstrap.is_none(),
+            }
+        };
         state.leader_epoch = state.leader_epoch.saturating_add(1).max(at_least);
         self.replace(&path, state.to_text(node_id).as_bytes())?;
         Ok(state.leader_epoch)
@@ -224,8 +218,7 @@ impl Directory {
         let Some(file) = self.read(&path)? else {
             return Ok(bootstrap_features().map(MetadataRecord::from).collect());
         };
-        let snapshot =
-            Snapshot::decode(&file).map_err(|source| DirectoryError::Snapshot { path, source })?;
+        let snapshot = Snapshot::decode(&file).map_err(of_file(&path))?;
         let data = snapshot
             .entries
             .into_iter()
@@ -270,7 +263,7 @@ impl Directory {
             self.env
                 .disk
                 .remove_file(&path)
-                .map_err(|source| self.failed(&path, source))?;
+                .map_err(|source| failed(&path, source))?;
         }
         Ok(())
     }
@@ -289,14 +282,7 @@ impl Directory {
             Ok(None) => Ok(Vec::new()),
             Err(error) => Err(error),
         };
-        listed.map_err(|source| self.failed(path, source))
-    }
-
-    fn failed(&self, path: &Path, source: io::Error) -> DirectoryError {
-        DirectoryError::Io {
-            path: path.to_owned(),
-            source,
-        }
+        listed.map_err(|source| failed(path, source))
     }
 
     /// A file's bytes, None where there is none.
@@ -314,7 +300,7 @@ impl Directory {
             bytes.truncate(filled);
             Ok(Some(bytes))
         };
-        read().map_err(|source| self.failed(path, source))
+        read().map_err(|source| failed(path, source))
     }
 
     /// Writes a file so that a crash leaves the old one or the new one.
@@ -330,8 +316,20 @@ impl Directory {
             disk.rename(&temporary, path)?;
             disk.sync_dir(path.parent().unwrap_or(&self.root))
         };
-        write().map_err(|source| self.failed(path, source))
+        write().map_err(|source| failed(path, source))
     }
+}
+
+fn failed(path: &Path, source: io::Error) -> DirectoryError {
+    DirectoryError::Io {
+        path: path.to_owned(),
+        source,
+    }
+}
+
+fn of_file(path: &Path) -> impl FnOnce(FileError) -> DirectoryError {
+    let path = path.to_owned();
+    |source| DirectoryError::File { path, source }
 }
 
 #[cfg(test)]

@@ -29,7 +29,7 @@ const fn feature(name: &'static str, min_level: i16, max_level: i16) -> Feature 
     }
 }
 
-/// What registrations and ApiVersions list.
+/// What registrations and `ApiVersions` list.
 pub const FEATURES: [Feature; 7] = [
     feature("eligible.leader.replicas.version", 0, 1),
     feature("group.version", 0, 1),

@@ -51,7 +51,7 @@ impl Metadata {
             .await
         {
             Ok(Reply::Created(created)) => created,
-            other => vec![Err(failed(other)); count],
+            other => vec![Err(failed(&other)); count],
         }
     }
 
@@ -61,7 +61,7 @@ impl Metadata {
         let count = ids.len();
         match self.shard.call(Command::DeleteTopics(ids)).await {
             Ok(Reply::Deleted(deleted)) => deleted,
-            other => vec![Err(failed(other)); count],
+            other => vec![Err(failed(&other)); count],
         }
     }
 
@@ -77,7 +77,7 @@ impl Metadata {
                 *block = first + 1..first + PRODUCER_ID_BLOCK;
                 Ok(first)
             }
-            other => Err(failed(other)),
+            other => Err(failed(&other)),
         }
     }
 
@@ -100,7 +100,7 @@ impl Metadata {
 }
 
 /// What a client is told where there is no reply.
-fn failed(answer: Result<Reply, CallError>) -> TopicError {
+fn failed(answer: &Result<Reply, CallError>) -> TopicError {
     match answer {
         Err(CallError::Closed) => {
             TopicError::new(ErrorCode::NotController, "The broker is stopping.")

@@ -1,20 +1,19 @@
 //! Where metadata machines come from and what their effects do.
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 
 use crate::env::Env;
-use crate::log::{BoxFuture, LogId};
+use crate::log::{BoxFuture, LogId, OpenError};
 use crate::partition::{Partition, Registry, TopicToOpen};
-use crate::shard::{Host, LoadError};
+use crate::shard::{Host, LoadError, Loaded};
 
 use super::directory::Directory;
 use super::image::{MetadataImage, TopicImage};
 use super::machine::{Effect, MetadataMachine, Process};
 use super::registration;
-use super::snapshot::SnapshotId;
 use super::state::{ReplayError, State};
 
 /// The broker's parts that metadata acts on.
@@ -27,10 +26,12 @@ pub(super) struct MetadataHost {
     pub(super) registry: Arc<Registry>,
     pub(super) partition: Arc<Partition>,
     pub(super) image: Arc<ArcSwap<MetadataImage>>,
+    /// Why a topic is not served; taken by the start, which fails then.
+    pub(super) unopened: Mutex<Option<OpenError>>,
 }
 
 impl Host<MetadataMachine> for MetadataHost {
-    fn load(&self) -> BoxFuture<'_, Result<(MetadataMachine, i64), LoadError<ReplayError>>> {
+    fn load(&self) -> BoxFuture<'_, Loaded<MetadataMachine>> {
         Box::pin(async move {
             let (state, from) = self.load_state().await.map_err(LoadError::Host)?;
             Ok((MetadataMachine::new(self.process.clone(), state), from))
@@ -64,7 +65,7 @@ impl MetadataHost {
             .offload
             .run(move || directory.newest_snapshot())
             .await;
-        let newest = newest.map_err(|error| ReplayError::Snapshot(error.to_string()))?;
+        let newest = newest.map_err(|error| ReplayError::Inconsistent(error.to_string()))?;
         let bounds = self.partition.bounds();
         let (start, end) = (bounds.log_start_offset, bounds.end_offset);
         let (state, from) = match newest {
@@ -72,7 +73,7 @@ impl MetadataHost {
             Some((id, snapshot)) => (state.restore(&snapshot, id)?, id.offset),
         };
         if !(start..=end).contains(&from) {
-            return Err(ReplayError::Snapshot(format!(
+            return Err(ReplayError::Inconsistent(format!(
                 "the log has the offsets {start} to {end}, its newest snapshot ends at {from}; \
                  restore the files of __cluster_metadata-0 from a backup"
             )));
@@ -93,6 +94,7 @@ impl MetadataHost {
         let topics = topics.iter().map(topic_to_open).collect();
         if let Err(error) = self.registry.open_topics(topics).await {
             tracing::error!(%error, "a topic cannot be served");
+            *self.unopened.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
         }
     }
 
@@ -124,23 +126,33 @@ impl MetadataHost {
     }
 
     async fn snapshot(&self, state: State) {
-        let Some(directory) = self.directory.clone() else {
-            return;
-        };
+        if let Some(directory) = self.directory.clone()
+            && let Err(error) = self.write_snapshot(directory, state).await
+        {
+            tracing::error!(%error, "the metadata log could not be pruned by a snapshot");
+        }
+    }
+
+    async fn write_snapshot(&self, directory: Arc<Directory>, state: State) -> Result<(), String> {
+        // A crash must not leave a snapshot of more than the log has.
+        self.partition
+            .flush()
+            .await
+            .map_err(|error| error.to_string())?;
         let (id, snapshot) = state.snapshot(self.process.directory_id);
         let write = move || {
             directory.write_snapshot(id, &snapshot)?;
             directory.remove_snapshots_before(id)
         };
-        let written = self.env.offload.run(write).await;
-        let written = written.map_err(|error| error.to_string());
-        if let Err(error) = written.and_then(|()| self.prune(id)) {
-            tracing::error!(%error, "the metadata log could not be pruned by a snapshot");
-        }
-    }
-
-    fn prune(&self, id: SnapshotId) -> Result<(), String> {
-        let pruned = self.partition.roll().and_then(|()| self.partition.delete_before(id.offset));
+        self.env
+            .offload
+            .run(write)
+            .await
+            .map_err(|error| error.to_string())?;
+        let pruned = self
+            .partition
+            .roll()
+            .and_then(|()| self.partition.delete_before(id.offset));
         pruned.map_err(|error| error.to_string())
     }
 }

@@ -1,4 +1,4 @@
-//! The cluster metadata machine: commands in, KRaft's records out.
+//! The cluster metadata machine: commands in, `KRaft`'s records out.
 //!
 //! A start is a series of commands: an epoch begins (control records), a new cluster gets its
 //! features, this node registers as controller and broker, partitions get a leader again, and
@@ -327,12 +327,11 @@ impl Machine for MetadataMachine {
         }
         let changed = self.state.settle(&self.process.settings.fixed);
         let image = &self.state.image;
-        let open: Vec<_> = match std::mem::replace(&mut self.served, true) {
-            false => image.topics().cloned().collect(),
-            true => changed
-                .into_iter()
-                .filter_map(|id| image.topic_by_id(id).cloned())
-                .collect(),
+        let open: Vec<_> = if std::mem::replace(&mut self.served, true) {
+            let topic = |id| image.topic_by_id(id).cloned();
+            changed.into_iter().filter_map(topic).collect()
+        } else {
+            image.topics().cloned().collect()
         };
         let image = image.clone();
         let removed = self.state.take_removed();
@@ -377,9 +376,13 @@ impl Machine for MetadataMachine {
     }
 
     fn decode(raw: KeyValue, control: bool) -> Result<Option<Entry>, ReplayError> {
-        let value = raw.value.ok_or(ReplayError::Empty("value"))?;
+        let value = raw
+            .value
+            .ok_or(ReplayError::Inconsistent("a record without value".into()))?;
         let entry = if control {
-            let key = raw.key.ok_or(ReplayError::Empty("key"))?;
+            let key = raw.key.ok_or(ReplayError::Inconsistent(
+                "a control record without key".into(),
+            ))?;
             Entry::Control(ControlRecord::decode(key, value)?)
         } else {
             Entry::Data(VersionedRecord::decode(value)?.record)

@@ -6,28 +6,12 @@ use uuid::Uuid;
 
 use crate::config::parse_properties;
 
+use super::directory::FileError;
 use super::ids::{base64, from_base64};
-
-/// Why the file cannot be used.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub enum MetaPropertiesError {
-    /// The key is missing or its value is not what it must be.
-    #[error("meta.properties: {key} is {found}, not {expected}")]
-    Key {
-        /// The key.
-        key: &'static str,
-        /// Its value, or `missing`.
-        found: String,
-        /// What is allowed.
-        expected: String,
-    },
-    /// Not in the properties format.
-    #[error("meta.properties is damaged; restore it from a backup")]
-    Damaged,
-}
 
 /// The content of the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_field_names, reason = "the names are Kafka's")]
 pub(super) struct MetaProperties {
     /// Any text; Kafka makes it of a random id in base64.
     pub cluster_id: String,
@@ -40,10 +24,11 @@ pub(super) struct MetaProperties {
 
 impl MetaProperties {
     /// Reads the file of the node `node_id`.
-    pub(super) fn parse(text: &str, node_id: i32) -> Result<Self, MetaPropertiesError> {
-        let entries = parse_properties(text).map_err(|_| MetaPropertiesError::Damaged)?;
-        let wrong = |key: &'static str, expected: &str| MetaPropertiesError::Key {
-            key,
+    pub(super) fn parse(text: &str, node_id: i32) -> Result<Self, FileError> {
+        let entries =
+            parse_properties(text).map_err(|_| FileError::Damaged("an escape".to_owned()))?;
+        let wrong = |key: &'static str, expected: &str| FileError::Refused {
+            field: key,
             found: entries
                 .get(key)
                 .cloned()
@@ -109,7 +94,7 @@ mod tests {
         let error = MetaProperties::parse(FILE, 2).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "meta.properties: node.id is 1, not 2, this broker's node.id"
+            "node.id is 1, not 2, this broker's node.id"
         );
         let zookeeper = FILE.replace("version=1", "version=0");
         assert!(MetaProperties::parse(&zookeeper, 1).is_err());

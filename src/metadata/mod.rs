@@ -1,7 +1,7 @@
 //! Cluster metadata: topics, configurations, features and producer ids.
 //!
 //! A machine on the log `__cluster_metadata-0` with the records, control batches and snapshots of
-//! KRaft, so that Apache Kafka can go on where this broker stopped, and the other way round.
+//! `KRaft`, so that Apache Kafka can go on where this broker stopped, and the other way round.
 //!
 //! - Everyone reads a [`MetadataImage`] without a lock. It is published once the records behind it
 //!   are committed and what follows from them is done: a topic in it serves.
@@ -27,7 +27,7 @@ mod topics;
 
 use crate::config::{ConfigMap, ServerConfig};
 
-pub use directory::{Directory, DirectoryError};
+pub use directory::{Directory, DirectoryError, FileError};
 pub use features::{FEATURES, Feature};
 pub use handle::Metadata;
 pub use ids::{base64, from_base64};
@@ -35,10 +35,7 @@ pub use image::{
     CLUSTER_METADATA_TOPIC, CLUSTER_METADATA_TOPIC_ID, ConfigResource, MetadataImage,
     PartitionImage, TopicImage, is_internal_topic,
 };
-pub use meta_properties::MetaPropertiesError;
-pub use quorum_state::QuorumStateError;
 pub use registration::Endpoint;
-pub use snapshot::SnapshotError;
 pub use start::{Parts, StartError, start};
 pub use state::ReplayError;
 pub use topics::{CreatedTopic, NewTopic, TopicError, validate_topic_name};

@@ -3,19 +3,7 @@
 
 use serde_json::Value;
 
-/// Why the file cannot be used.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub enum QuorumStateError {
-    /// Not the JSON that is expected.
-    #[error("quorum-state is damaged at {0}; restore it from a backup")]
-    Damaged(&'static str),
-    /// Written by something newer.
-    #[error("quorum-state has data_version {0}; versions 0 and 1 are known")]
-    Version(i64),
-    /// The log belongs to a quorum of other nodes.
-    #[error("quorum-state names the voters {0:?}; only a single-node quorum is served")]
-    Voters(Vec<i64>),
-}
+use super::directory::FileError;
 
 /// The content of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,28 +16,39 @@ pub(super) struct QuorumState {
 
 impl QuorumState {
     /// Reads the file of the single voter `node_id`.
-    pub(super) fn parse(text: &str, node_id: i32) -> Result<Self, QuorumStateError> {
-        let damaged = |_| QuorumStateError::Damaged("its JSON");
+    pub(super) fn parse(text: &str, node_id: i32) -> Result<Self, FileError> {
+        let damaged = |what: &str| FileError::Damaged(what.to_owned());
+        let refused = |field, found: String, expected: &str| {
+            Err(FileError::Refused {
+                field,
+                found,
+                expected: expected.to_owned(),
+            })
+        };
         let line = text.lines().next().unwrap_or_default();
-        let state: Value = serde_json::from_str(line).map_err(damaged)?;
-        let version = state["data_version"].as_i64();
-        let version = version.ok_or(QuorumStateError::Damaged("data_version"))?;
+        let state: Value = serde_json::from_str(line).map_err(|_| damaged("its JSON"))?;
+        let version = state["data_version"]
+            .as_i64()
+            .ok_or_else(|| damaged("data_version"))?;
         if !(0..=1).contains(&version) {
-            return Err(QuorumStateError::Version(version));
+            return refused("data_version", version.to_string(), "0 or 1");
         }
         let epoch = state["leaderEpoch"]
             .as_i64()
             .and_then(|epoch| i32::try_from(epoch).ok());
-        let leader_epoch = epoch.filter(|epoch| *epoch >= 0);
-        let leader_epoch = leader_epoch.ok_or(QuorumStateError::Damaged("leaderEpoch"))?;
+        let epoch = epoch.filter(|epoch| *epoch >= 0);
         // An attempt to start on static voters without configuring them leaves an empty list.
         let voters = state["currentVoters"].as_array().into_iter().flatten();
-        let voters: Vec<i64> = voters
-            .map(|voter| voter["voterId"].as_i64().unwrap_or(-1))
-            .collect();
-        if voters.iter().any(|voter| *voter != i64::from(node_id)) {
-            return Err(QuorumStateError::Voters(voters));
+        let voters: Vec<_> = voters.map(|voter| voter["voterId"].as_i64()).collect();
+        if voters.iter().any(|voter| *voter != Some(node_id.into())) {
+            let found = state["currentVoters"].to_string();
+            return refused(
+                "currentVoters",
+                found,
+                "only this node: Ottla is a quorum of one",
+            );
         }
+        let leader_epoch = epoch.ok_or_else(|| damaged("leaderEpoch"))?;
         Ok(Self {
             leader_epoch,
             static_voters: version == 0,
@@ -101,32 +100,16 @@ mod tests {
 
     #[test]
     fn other_voters_versions_and_damage_are_refused() {
+        let refused =
+            |text: &str, node_id| QuorumState::parse(text, node_id).unwrap_err().to_string();
         let two = STATIC.replace(r#"[{"voterId":1}]"#, r#"[{"voterId":1},{"voterId":2}]"#);
-        assert_eq!(
-            QuorumState::parse(&two, 1),
-            Err(QuorumStateError::Voters(vec![1, 2]))
-        );
-        assert_eq!(
-            QuorumState::parse(STATIC, 7),
-            Err(QuorumStateError::Voters(vec![1]))
-        );
+        assert!(refused(&two, 1).contains(r#"currentVoters is [{"voterId":1},{"voterId":2}]"#));
+        assert!(refused(STATIC, 7).contains("currentVoters"));
         let newer = STANDALONE.replace("\"data_version\":1", "\"data_version\":2");
-        assert_eq!(
-            QuorumState::parse(&newer, 1),
-            Err(QuorumStateError::Version(2))
-        );
-        assert_eq!(
-            QuorumState::parse("", 1),
-            Err(QuorumStateError::Damaged("its JSON"))
-        );
-        assert_eq!(
-            QuorumState::parse("{}", 1),
-            Err(QuorumStateError::Damaged("data_version"))
-        );
+        assert_eq!(refused(&newer, 1), "data_version is 2, not 0 or 1");
+        assert!(refused("", 1).contains("damaged at its JSON"));
+        assert!(refused("{}", 1).contains("damaged at data_version"));
         let negative = STANDALONE.replace("\"leaderEpoch\":1", "\"leaderEpoch\":-2");
-        assert_eq!(
-            QuorumState::parse(&negative, 1),
-            Err(QuorumStateError::Damaged("leaderEpoch"))
-        );
+        assert!(refused(&negative, 1).contains("damaged at leaderEpoch"));
     }
 }

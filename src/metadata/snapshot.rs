@@ -7,14 +7,24 @@
 //! `<offset>-<epoch>.checkpoint` holds what all records below `offset` add up to
 //! (Kafka: `Snapshots`, `RecordsSnapshotWriter`, `RecordsSnapshotReader`).
 
-use bytes::Bytes;
+use std::fmt::Display;
 
-use crate::records::{BatchBuilder, BatchError, Batches, RecordError as BatchRecordError, Records};
-use crate::shard::{KeyValue, Machine as _};
-use crate::wire::records::{ControlRecord, SnapshotFooterRecord, SnapshotHeaderRecord};
+use uuid::Uuid;
 
+use crate::config::ConfigMap;
+use crate::records::{BatchBuilder, Batches, Records};
+use crate::shard::{KeyValue, Machine as _, Position};
+use crate::wire::records::{
+    ConfigRecord, ControlRecord, FeatureLevelRecord, PartitionRecord, ProducerIdsRecord,
+    SnapshotFooterRecord, SnapshotHeaderRecord, TopicRecord,
+};
+
+use super::directory::FileError;
+use super::features::{KRAFT_VERSION_FEATURE, METADATA_VERSION_FEATURE};
+use super::image::{PartitionImage, TOPIC_RESOURCE};
 use super::machine::MetadataMachine;
-use super::state::{Entry, ReplayError};
+use super::registration;
+use super::state::{Entry, ReplayError, State};
 
 /// Records in a batch (Kafka: `RaftSnapshotWriter`).
 const BATCH_RECORDS: usize = 1_024;
@@ -49,26 +59,6 @@ impl SnapshotId {
         };
         (id.file_name() == name).then_some(id)
     }
-}
-
-/// Why a snapshot's bytes cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum SnapshotError {
-    /// Bytes that are no batch.
-    #[error("position {0}: {1}")]
-    Batch(usize, #[source] BatchError),
-    /// A batch with a wrong CRC.
-    #[error("position {0}: wrong CRC")]
-    Crc(usize),
-    /// A batch with bytes that are no records.
-    #[error("position {0}: {1}")]
-    Records(usize, #[source] BatchRecordError),
-    /// A record that cannot be read.
-    #[error("position {0}: {1}")]
-    Record(usize, #[source] ReplayError),
-    /// The header is missing at the beginning, or the footer at the end.
-    #[error("it is not complete")]
-    Incomplete,
 }
 
 /// The content of a snapshot.
@@ -111,39 +101,176 @@ impl Snapshot {
     }
 
     /// Reads a file, all of it.
-    pub(super) fn decode(file: &[u8]) -> Result<Self, SnapshotError> {
+    pub(super) fn decode(file: &[u8]) -> Result<Self, FileError> {
         let mut entries = Vec::new();
         let mut batches = Batches::new(file);
         loop {
             let position = file.len() - batches.remaining().len();
+            let damaged =
+                |what: &dyn Display| FileError::Damaged(format!("position {position}: {what}"));
             let Some(batch) = batches.next() else { break };
-            let (header, batch) = batch.map_err(|error| SnapshotError::Batch(position, error))?;
+            let (header, batch) = batch.map_err(|error| damaged(&error))?;
             if !header.verify_crc(batch) {
-                return Err(SnapshotError::Crc(position));
+                return Err(damaged(&"wrong CRC"));
             }
-            let damaged = |error| SnapshotError::Records(position, error);
-            let mut records = Records::new(&header, batch).map_err(damaged)?;
-            while let Some(record) = records.next().map_err(damaged)? {
-                let copied = |bytes: Option<&[u8]>| bytes.map(Bytes::copy_from_slice);
-                let raw = KeyValue {
-                    key: copied(record.key),
-                    value: copied(record.value),
-                };
-                let entry = MetadataMachine::decode(raw, header.is_control());
-                entries.extend(entry.map_err(|error| SnapshotError::Record(position, error))?);
+            let mut records = Records::new(&header, batch).map_err(|error| damaged(&error))?;
+            while let Some(record) = records.next().map_err(|error| damaged(&error))? {
+                let entry = MetadataMachine::decode(KeyValue::of(&record), header.is_control());
+                entries.extend(entry.map_err(|error| damaged(&error))?);
             }
         }
-        let Some(Entry::Control(ControlRecord::SnapshotHeader(header))) = entries.first() else {
-            return Err(SnapshotError::Incomplete);
-        };
-        let last_contained_timestamp_ms = header.last_contained_log_timestamp;
-        let Some(Entry::Control(ControlRecord::SnapshotFooter(_))) = entries.pop() else {
-            return Err(SnapshotError::Incomplete);
-        };
-        entries.remove(0);
-        Ok(Self {
-            last_contained_timestamp_ms,
-            entries,
-        })
+        let mut entries = entries.into_iter();
+        match (entries.next(), entries.next_back()) {
+            (
+                Some(Entry::Control(ControlRecord::SnapshotHeader(header))),
+                Some(Entry::Control(ControlRecord::SnapshotFooter(_))),
+            ) => Ok(Self {
+                last_contained_timestamp_ms: header.last_contained_log_timestamp,
+                entries: entries.collect(),
+            }),
+            _ => Err(FileError::Damaged("its end".to_owned())),
+        }
     }
+}
+
+impl State {
+    /// The state that a snapshot of everything below `id.offset` holds.
+    pub(super) fn restore(
+        mut self,
+        snapshot: &Snapshot,
+        id: SnapshotId,
+    ) -> Result<Self, ReplayError> {
+        let at = Position {
+            offset: id.offset - 1,
+            epoch: id.epoch,
+            timestamp_ms: snapshot.last_contained_timestamp_ms,
+            size_bytes: 0,
+        };
+        snapshot
+            .entries
+            .iter()
+            .try_for_each(|entry| self.apply(entry, at))?;
+        Ok(self)
+    }
+
+    /// Which snapshot this state is, and its content in the reference's order
+    /// (Kafka: `MetadataImage.write`). No transaction is open.
+    pub(super) fn snapshot(&self, directory_id: Uuid) -> (SnapshotId, Snapshot) {
+        let image = &self.image;
+        let voters = self
+            .voters
+            .iter()
+            .cloned()
+            .flat_map(registration::quorum_records);
+        let mut entries: Vec<Entry> = voters.map(Entry::Control).collect();
+        let level = |name: &str| FeatureLevelRecord {
+            name: name.to_owned(),
+            feature_level: image
+                .finalized_features
+                .get(name)
+                .copied()
+                .unwrap_or_default(),
+        };
+        entries.push(level(METADATA_VERSION_FEATURE).into());
+        let others = image
+            .finalized_features
+            .keys()
+            .filter(|name| *name != METADATA_VERSION_FEATURE && *name != KRAFT_VERSION_FEATURE);
+        entries.extend(others.map(|name| Entry::from(level(name))));
+        entries.extend(self.brokers.values().cloned().map(Entry::from));
+        entries.extend(self.controllers.values().cloned().map(Entry::from));
+        for topic in image.topics() {
+            let name = topic.name.to_string();
+            entries.push(
+                TopicRecord {
+                    name,
+                    topic_id: topic.id,
+                }
+                .into(),
+            );
+            let partitions = (0..).zip(&topic.partitions);
+            entries.extend(partitions.map(|(number, partition)| {
+                Entry::from(partition_record(
+                    topic.id,
+                    number,
+                    *partition,
+                    image.node_id,
+                    directory_id,
+                ))
+            }));
+        }
+        for topic in image.topics() {
+            entries.extend(config_records(
+                TOPIC_RESOURCE,
+                &topic.name,
+                &topic.overrides,
+            ));
+        }
+        for ((resource_type, name), configs) in &image.configs {
+            entries.extend(config_records(*resource_type, name, configs));
+        }
+        if self.next_producer_id > 0 {
+            let next_producer_id = self.next_producer_id;
+            let (broker_id, broker_epoch) = (-1, -1);
+            entries.push(
+                ProducerIdsRecord {
+                    broker_id,
+                    broker_epoch,
+                    next_producer_id,
+                }
+                .into(),
+            );
+        }
+        entries.extend(self.kept.values().cloned().map(Entry::Data));
+        let offset = image.finalized_features_epoch + 1;
+        let id = SnapshotId {
+            offset,
+            epoch: image.controller_epoch,
+        };
+        let last_contained_timestamp_ms = self.last_timestamp_ms;
+        (
+            id,
+            Snapshot {
+                last_contained_timestamp_ms,
+                entries,
+            },
+        )
+    }
+}
+
+/// A partition that lives on this node only.
+pub(super) fn partition_record(
+    topic_id: Uuid,
+    partition_id: i32,
+    partition: PartitionImage,
+    node_id: i32,
+    directory_id: Uuid,
+) -> PartitionRecord {
+    PartitionRecord {
+        partition_id,
+        topic_id,
+        replicas: vec![node_id],
+        isr: vec![node_id],
+        leader: partition.leader,
+        leader_epoch: partition.leader_epoch,
+        partition_epoch: partition.partition_epoch,
+        directories: vec![directory_id],
+        ..PartitionRecord::default()
+    }
+}
+
+/// What is set for a resource, as records.
+pub(super) fn config_records(
+    resource_type: i8,
+    resource_name: &str,
+    configs: &ConfigMap,
+) -> impl Iterator<Item = Entry> {
+    configs.iter().map(move |(name, value)| {
+        Entry::from(ConfigRecord {
+            resource_type,
+            resource_name: resource_name.to_owned(),
+            name: name.clone(),
+            value: Some(value.clone()),
+        })
+    })
 }

@@ -1,6 +1,6 @@
 //! Starting: load, begin an epoch, register, elect, open, publish.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use arc_swap::ArcSwap;
 use tokio::sync::Mutex;
@@ -26,7 +26,7 @@ pub enum StartError {
     /// The data directory cannot be used.
     #[error(transparent)]
     Directory(#[from] DirectoryError),
-    /// The metadata log cannot be opened.
+    /// The metadata log or a topic cannot be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
     /// The metadata log cannot be replayed.
@@ -79,7 +79,7 @@ pub async fn start(parts: Parts, settings: Settings) -> Result<Metadata, StartEr
     };
     let empty = MetadataImage::empty(cluster_id.clone(), settings.node_id);
     let image = Arc::new(ArcSwap::from_pointee(empty));
-    let host = MetadataHost {
+    let host = Arc::new(MetadataHost {
         env: env.clone(),
         process,
         cluster_id,
@@ -87,12 +87,13 @@ pub async fn start(parts: Parts, settings: Settings) -> Result<Metadata, StartEr
         registry,
         partition: partition.clone(),
         image: image.clone(),
-    };
+        unopened: std::sync::Mutex::default(),
+    });
     let first = match &directory {
         Some(directory) => directory.bootstrap_records()?,
         None => bootstrap_features().map(Into::into).collect(),
     };
-    let shard = Shard::<MetadataMachine>::start(env, partition.clone(), Arc::new(host)).await?;
+    let shard = Shard::<MetadataMachine>::start(env, partition.clone(), host.clone()).await?;
     while let Reply::EpochTaken(taken) = shard.call(Command::BeginEpoch).await? {
         // quorum-state was lost or is older than the log.
         let epoch = taken.saturating_add(1);
@@ -106,6 +107,14 @@ pub async fn start(parts: Parts, settings: Settings) -> Result<Metadata, StartEr
     }
     while !matches!(shard.call(Command::Elect).await?, Reply::Done(0)) {}
     shard.call(Command::Unfence).await?;
+    if let Some(error) = host
+        .unopened
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .take()
+    {
+        return Err(error.into());
+    }
     Ok(Metadata {
         shard,
         image,

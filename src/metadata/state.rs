@@ -12,9 +12,9 @@ use uuid::Uuid;
 use crate::config::{BrokerLayers, ConfigMap, TopicConfig};
 use crate::shard::Position;
 use crate::wire::records::{
-    BrokerRegistrationChangeRecord, ConfigRecord, ControlRecord, FeatureLevelRecord,
-    MetadataRecord, PartitionChangeRecord, PartitionRecord, ProducerIdsRecord, RecordError,
-    RegisterBrokerRecord, RegisterControllerRecord, TopicRecord, VotersRecord,
+    BrokerRegistrationChangeRecord, ConfigRecord, ControlRecord, MetadataRecord,
+    PartitionChangeRecord, PartitionRecord, RecordError, RegisterBrokerRecord,
+    RegisterControllerRecord, TopicRecord, VotersRecord,
 };
 
 use super::features::{
@@ -23,8 +23,6 @@ use super::features::{
 use super::image::{
     BROKER_RESOURCE, MetadataImage, PartitionImage, TOPIC_RESOURCE, TopicImage, is_internal_topic,
 };
-use super::registration;
-use super::snapshot::{Snapshot, SnapshotId};
 
 /// A partition number at or above this in the log is damage.
 const PARTITIONS_MAX: usize = 1_000_000;
@@ -50,44 +48,10 @@ pub enum ReplayError {
     /// It is of a kind, or has bytes, that cannot be read.
     #[error("metadata log: {0}")]
     Unreadable(#[from] RecordError),
-    /// A record without a value, or a control record without a key.
-    #[error("metadata log: a record without {0}")]
-    Empty(&'static str),
-    /// It belongs to a feature that is not supported and cannot be passed over.
-    #[error("metadata log: {0} found: {1}; remove it with Apache Kafka first")]
-    Unsupported(&'static str, &'static str),
-    /// The partition lives on other nodes too.
-    #[error(
-        "topic {topic} partition {partition} has replicas {replicas:?}: Ottla serves single-node directories"
-    )]
-    Replicas {
-        /// Topic name.
-        topic: String,
-        /// Partition number.
-        partition: i32,
-        /// Node ids.
-        replicas: Vec<i32>,
-    },
-    /// The quorum has other voters.
-    #[error("metadata log: the quorum has the voters {0:?}: Ottla serves single-node directories")]
-    Voters(Vec<i32>),
-    /// A feature level of another release.
-    #[error(
-        "metadata log: {name} is at level {level}, this broker needs {expected}; \
-         change it with kafka-features of Apache Kafka 4.3"
-    )]
-    Feature {
-        /// Feature name.
-        name: String,
-        /// Its level.
-        level: i16,
-        /// Levels that can be served.
-        expected: String,
-    },
-    /// The snapshot beside the log does not fit it or cannot be read.
+    /// It asks for something that this broker does not do.
     #[error("{0}")]
-    Snapshot(String),
-    /// Records contradict each other.
+    Refused(String),
+    /// Records, log and snapshot do not go together.
     #[error("metadata log: {0}")]
     Inconsistent(String),
 }
@@ -160,7 +124,10 @@ impl State {
             ControlRecord::Voters(record) => {
                 let voters: Vec<i32> = record.voters.iter().map(|voter| voter.voter_id).collect();
                 if voters != [self.image.node_id] {
-                    return Err(ReplayError::Voters(voters));
+                    return Err(ReplayError::Refused(format!(
+                        "the metadata quorum has the voters {voters:?}: Ottla serves single-node \
+                         directories"
+                    )));
                 }
                 self.voters = Some(record.clone());
             }
@@ -216,7 +183,7 @@ impl State {
                     .push(removed.ok_or_else(|| unknown_topic(record.topic_id))?);
             }
             Kind::FeatureLevelRecord(record) => {
-                self.set_feature(&record.name, record.feature_level)?
+                self.set_feature(&record.name, record.feature_level)?;
             }
             Kind::RegisterBrokerRecord(record) => {
                 if record.broker_id == self.image.node_id {
@@ -243,15 +210,19 @@ impl State {
     /// Records of features that do not exist yet.
     fn keep(&mut self, record: &MetadataRecord) -> Result<(), ReplayError> {
         use MetadataRecord as Kind;
-        let refuse = |what| Err(ReplayError::Unsupported(record.name(), what));
+        let refuse = |what| {
+            let name = record.name();
+            let text = format!("{name} found: {what}; remove it with Apache Kafka first");
+            Err(ReplayError::Refused(text))
+        };
         let scram = |name: &str, mechanism: i8| format!("user {mechanism} {name}");
         match record {
             Kind::ClientQuotaRecord(quota) => {
                 let key = format!("quota {} {:?}", quota.key, quota.entity);
-                match quota.remove {
-                    true => self.kept.remove(&key),
-                    false => self.kept.insert(key, record.clone()),
-                };
+                self.kept.remove(&key);
+                if !quota.remove {
+                    self.kept.insert(key, record.clone());
+                }
             }
             Kind::UserScramCredentialRecord(user) => {
                 self.kept
@@ -353,11 +324,10 @@ impl State {
         }
         let topic = self.image.topic_by_id(id);
         let topic = topic.map_or_else(|| id.to_string(), |topic| topic.name.to_string());
-        Err(ReplayError::Replicas {
-            topic,
-            partition,
-            replicas: replicas.to_vec(),
-        })
+        Err(ReplayError::Refused(format!(
+            "topic {topic} partition {partition} has replicas {replicas:?}: Ottla serves \
+             single-node directories"
+        )))
     }
 
     fn config(&mut self, record: &ConfigRecord) {
@@ -400,12 +370,10 @@ impl State {
             None => (0, 0),
         };
         if !(min..=max).contains(&level) {
-            let name = name.to_owned();
-            return Err(ReplayError::Feature {
-                name,
-                level,
-                expected: format!("{min} to {max}"),
-            });
+            return Err(ReplayError::Refused(format!(
+                "feature {name} is at level {level}, this broker serves {min} to {max}; change it \
+                 with kafka-features of Apache Kafka 4.3"
+            )));
         }
         match level {
             0 => self.image().finalized_features.remove(name),
@@ -448,9 +416,10 @@ impl State {
     /// Reads anew the configuration of topics for which it may have changed, and names these topics.
     /// Apart from `apply`, so that a replay does it once.
     pub(super) fn settle(&mut self, fixed: &ConfigMap) -> Vec<Uuid> {
-        let stale: Vec<Uuid> = match std::mem::take(&mut self.all_stale) {
-            true => self.image.topics().map(|topic| topic.id).collect(),
-            false => self.stale.iter().copied().collect(),
+        let stale: Vec<Uuid> = if std::mem::take(&mut self.all_stale) {
+            self.image.topics().map(|topic| topic.id).collect()
+        } else {
+            self.stale.iter().copied().collect()
         };
         self.stale.clear();
         if stale.is_empty() {
@@ -465,9 +434,10 @@ impl State {
         let shared = Arc::new(resolve(&ConfigMap::new(), &layers));
         for id in &stale {
             self.image().change(*id, |topic| {
-                topic.config = match topic.overrides.is_empty() {
-                    true => shared.clone(),
-                    false => Arc::new(resolve(&topic.overrides, &layers)),
+                topic.config = if topic.overrides.is_empty() {
+                    shared.clone()
+                } else {
+                    Arc::new(resolve(&topic.overrides, &layers))
                 };
             });
         }
@@ -485,109 +455,6 @@ impl State {
         (of(&self.image.node_id.to_string()), of(""))
     }
 
-    /// The state that a snapshot of everything below `id.offset` holds.
-    pub(super) fn restore(
-        mut self,
-        snapshot: &Snapshot,
-        id: SnapshotId,
-    ) -> Result<Self, ReplayError> {
-        let at = Position {
-            offset: id.offset - 1,
-            epoch: id.epoch,
-            timestamp_ms: snapshot.last_contained_timestamp_ms,
-            size_bytes: 0,
-        };
-        snapshot
-            .entries
-            .iter()
-            .try_for_each(|entry| self.apply(entry, at))?;
-        Ok(self)
-    }
-
-    /// Which snapshot this state is, and its content in the reference's order
-    /// (Kafka: `MetadataImage.write`). No transaction is open.
-    pub(super) fn snapshot(&self, directory_id: Uuid) -> (SnapshotId, Snapshot) {
-        let image = &self.image;
-        let voters = self
-            .voters
-            .iter()
-            .cloned()
-            .flat_map(registration::quorum_records);
-        let mut entries: Vec<Entry> = voters.map(Entry::Control).collect();
-        let level = |name: &str| FeatureLevelRecord {
-            name: name.to_owned(),
-            feature_level: image
-                .finalized_features
-                .get(name)
-                .copied()
-                .unwrap_or_default(),
-        };
-        entries.push(level(METADATA_VERSION_FEATURE).into());
-        let others = image
-            .finalized_features
-            .keys()
-            .filter(|name| *name != METADATA_VERSION_FEATURE && *name != KRAFT_VERSION_FEATURE);
-        entries.extend(others.map(|name| Entry::from(level(name))));
-        entries.extend(self.brokers.values().cloned().map(Entry::from));
-        entries.extend(self.controllers.values().cloned().map(Entry::from));
-        for topic in image.topics() {
-            let name = topic.name.to_string();
-            entries.push(
-                TopicRecord {
-                    name,
-                    topic_id: topic.id,
-                }
-                .into(),
-            );
-            let partitions = (0..).zip(&topic.partitions);
-            entries.extend(partitions.map(|(number, partition)| {
-                Entry::from(partition_record(
-                    topic.id,
-                    number,
-                    *partition,
-                    image.node_id,
-                    directory_id,
-                ))
-            }));
-        }
-        for topic in image.topics() {
-            entries.extend(config_records(
-                TOPIC_RESOURCE,
-                &topic.name,
-                &topic.overrides,
-            ));
-        }
-        for ((resource_type, name), configs) in &image.configs {
-            entries.extend(config_records(*resource_type, name, configs));
-        }
-        if self.next_producer_id > 0 {
-            let next_producer_id = self.next_producer_id;
-            let (broker_id, broker_epoch) = (-1, -1);
-            entries.push(
-                ProducerIdsRecord {
-                    broker_id,
-                    broker_epoch,
-                    next_producer_id,
-                }
-                .into(),
-            );
-        }
-        entries.extend(self.kept.values().cloned().map(Entry::Data));
-        let offset = image.finalized_features_epoch + 1;
-        let id = SnapshotId {
-            offset,
-            epoch: image.controller_epoch,
-        };
-        let last_contained_timestamp_ms = self.last_timestamp_ms;
-        (
-            id,
-            Snapshot {
-                last_contained_timestamp_ms,
-                entries,
-            },
-        )
-    }
-
     /// Refuses a topic of which a partition was named only by a higher number.
     pub(super) fn check_complete(&self) -> Result<(), ReplayError> {
         let lacking =
@@ -596,43 +463,6 @@ impl State {
         let lacking = self.image.topics().find(lacking).map(text);
         lacking.map_or(Ok(()), |text| Err(ReplayError::Inconsistent(text)))
     }
-}
-
-/// A partition that lives on this node only.
-pub(super) fn partition_record(
-    topic_id: Uuid,
-    partition_id: i32,
-    partition: PartitionImage,
-    node_id: i32,
-    directory_id: Uuid,
-) -> PartitionRecord {
-    PartitionRecord {
-        partition_id,
-        topic_id,
-        replicas: vec![node_id],
-        isr: vec![node_id],
-        leader: partition.leader,
-        leader_epoch: partition.leader_epoch,
-        partition_epoch: partition.partition_epoch,
-        directories: vec![directory_id],
-        ..PartitionRecord::default()
-    }
-}
-
-/// What is set for a resource, as records.
-pub(super) fn config_records(
-    resource_type: i8,
-    resource_name: &str,
-    configs: &ConfigMap,
-) -> impl Iterator<Item = Entry> {
-    configs.iter().map(move |(name, value)| {
-        Entry::from(ConfigRecord {
-            resource_type,
-            resource_name: resource_name.to_owned(),
-            name: name.clone(),
-            value: Some(value.clone()),
-        })
-    })
 }
 
 fn unknown_topic(id: Uuid) -> ReplayError {

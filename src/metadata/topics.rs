@@ -9,7 +9,8 @@ use crate::wire::records::{ClearElrRecord, TopicRecord};
 
 use super::image::{PartitionImage, TOPIC_RESOURCE};
 use super::machine::MetadataMachine;
-use super::state::{Entry, config_records, partition_record};
+use super::snapshot::{config_records, partition_record};
+use super::state::Entry;
 
 /// Partitions that one request may create, and records that one batch may have
 /// (Kafka: `QuorumController.MAX_RECORDS_PER_USER_OP`).
@@ -163,9 +164,10 @@ impl MetadataMachine {
     fn create_topic(&self, topic: &NewTopic) -> Result<(CreatedTopic, Vec<Entry>), TopicError> {
         self.check_new_name(&topic.name)?;
         let overrides = self.check_configs(&topic.configs)?;
-        let (num_partitions, replication_factor) = match topic.assignments.is_empty() {
-            true => self.place(topic)?,
-            false => self.check_assignments(topic)?,
+        let (num_partitions, replication_factor) = if topic.assignments.is_empty() {
+            self.place(topic)?
+        } else {
+            self.check_assignments(topic)?
         };
         let topic_id = self.process.random.uuid();
         let name = topic.name.clone();

@@ -157,6 +157,11 @@ impl Partition {
         self.progress.is_committed(end_offset)
     }
 
+    /// Syncs everything accepted so far.
+    pub async fn flush(&self) -> Result<(), AppendError> {
+        self.log.flush().await
+    }
+
     /// Starts a new segment, so that what is there so far can be freed.
     pub fn roll(&self) -> Result<(), AppendError> {
         let producers = self.lock();

@@ -1,12 +1,10 @@
 //! A machine's records as batches of its partition.
 
+use crate::env::Env;
 use crate::partition::{FetchError, InternalAppendError, Isolation, NotCommitted, Partition};
 use crate::records::{self, BatchBuilder, BatchError, BatchHeader, Batches, Records};
 
-use bytes::Bytes;
-
 use super::{Batch, KeyValue, Machine, Moment, Position};
-use crate::env::Env;
 
 /// Bytes read from the log at a time during a replay.
 const READ_BYTES: usize = 1 << 20;
@@ -122,11 +120,7 @@ fn replay_batch<M: Machine>(
         if offset < from {
             continue;
         }
-        let copied = |bytes: Option<&[u8]>| bytes.map(Bytes::copy_from_slice);
-        let raw = KeyValue {
-            key: copied(record.key),
-            value: copied(record.value),
-        };
+        let raw = KeyValue::of(&record);
         let position = Position {
             offset,
             epoch: header.leader_epoch,

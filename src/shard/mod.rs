@@ -21,6 +21,7 @@ use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::log::BoxFuture;
+use crate::records::Record;
 
 pub use journal::LoadError;
 
@@ -68,10 +69,13 @@ pub trait Machine: Send + 'static {
     fn decode(raw: KeyValue, control: bool) -> Result<Option<Self::Record>, Self::ReplayError>;
 }
 
+/// A machine and the offset from which its log is replayed.
+pub type Loaded<M> = Result<(M, i64), LoadError<<M as Machine>::ReplayError>>;
+
 /// Where machines come from and what effects do.
 pub trait Host<M: Machine>: Send + Sync + 'static {
     /// A machine in the state before `offset` of the partition, and that offset.
-    fn load(&self) -> BoxFuture<'_, Result<(M, i64), LoadError<M::ReplayError>>>;
+    fn load(&self) -> BoxFuture<'_, Loaded<M>>;
     /// Carries out an effect. The shard stands still meanwhile, so it must not call the shard.
     fn run(&self, effect: M::Effect) -> BoxFuture<'_, ()>;
 }
@@ -114,6 +118,15 @@ pub struct KeyValue {
 }
 
 impl KeyValue {
+    /// A copy of a record's key and value.
+    pub fn of(record: &Record<'_>) -> Self {
+        let copied = |bytes: Option<&[u8]>| bytes.map(Bytes::copy_from_slice);
+        Self {
+            key: copied(record.key),
+            value: copied(record.value),
+        }
+    }
+
     fn size_bytes(&self) -> usize {
         let length = |bytes: &Option<Bytes>| bytes.as_ref().map_or(0, Bytes::len);
         length(&self.key) + length(&self.value)

@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::journal::{self, LoadError, WriteError};
 use super::{
-    Answer, Batch, CallError, Host, Input, KeyValue, Machine, Moment, Outcome, Position,
+    Answer, Batch, CallError, Host, Input, KeyValue, Loaded, Machine, Moment, Outcome, Position,
     QUEUE_LENGTH, Shard, Ticket,
 };
 use crate::env::Env;
@@ -26,13 +26,13 @@ impl<M: Machine> Shard<M> {
         host: Arc<dyn Host<M>>,
     ) -> Result<Self, LoadError<M::ReplayError>> {
         let (queue, inputs) = mpsc::channel(QUEUE_LENGTH);
-        let loaded = load(&env, &partition, &*host).await?;
+        let (machine, end_offset) = load(&env, &partition, &*host).await?;
         let runner = Runner {
             env,
             partition,
             host,
-            machine: loaded.machine,
-            end_offset: loaded.end_offset,
+            machine,
+            end_offset,
             callers: HashMap::new(),
             next_ticket: 0,
             parked: VecDeque::new(),
@@ -42,25 +42,14 @@ impl<M: Machine> Shard<M> {
     }
 }
 
-struct Loaded<M> {
-    machine: M,
-    end_offset: i64,
-}
-
-async fn load<M: Machine>(
-    env: &Env,
-    partition: &Partition,
-    host: &dyn Host<M>,
-) -> Result<Loaded<M>, LoadError<M::ReplayError>> {
+/// A machine in its newest state, and the end of its log.
+async fn load<M: Machine>(env: &Env, partition: &Partition, host: &dyn Host<M>) -> Loaded<M> {
     let (mut machine, from) = host.load().await?;
     let end_offset = journal::replay(partition, env, &mut machine, from).await?;
     for effect in machine.loaded().map_err(LoadError::Host)? {
         host.run(effect).await;
     }
-    Ok(Loaded {
-        machine,
-        end_offset,
-    })
+    Ok((machine, end_offset))
 }
 
 /// What waits for a position to be committed.
@@ -254,9 +243,8 @@ impl<M: Machine> Runner<M> {
                 }
             };
             match loaded {
-                Ok(loaded) => {
-                    self.machine = loaded.machine;
-                    self.end_offset = loaded.end_offset;
+                Ok((machine, end_offset)) => {
+                    (self.machine, self.end_offset) = (machine, end_offset);
                     return true;
                 }
                 Err(error) => {

@@ -696,7 +696,7 @@ fn what_cannot_be_served_is_refused_by_name() {
     );
     let newer = refused(vec![feature("metadata.version", 31)]);
     assert!(
-        newer.contains("metadata.version is at level 31, this broker needs 30"),
+        newer.contains("metadata.version is at level 31, this broker serves 30 to 30"),
         "{newer}"
     );
     let unknown = refused(vec![feature("cats.version", 1)]);

@@ -110,7 +110,7 @@ struct Effects {
 }
 
 impl Host<Sum> for Effects {
-    fn load(&self) -> BoxFuture<'_, Result<(Sum, i64), LoadError<Infallible>>> {
+    fn load(&self) -> BoxFuture<'_, Loaded<Sum>> {
         self.loads.fetch_add(1, Ordering::SeqCst);
         Box::pin(async { Ok((Sum::default(), 0)) })
     }
@@ -214,8 +214,7 @@ async fn replies_and_effects_wait_for_the_commit_also_those_of_reads() {
     settle().await;
     assert!(!add.is_finished() && !get.is_finished());
     assert_eq!(rig.seen(), [0]);
-    // Closing flushes, and that commits.
-    rig.partition.close().await.unwrap();
+    rig.partition.flush().await.unwrap();
     assert_eq!(add.await.unwrap(), Ok(4));
     assert_eq!(get.await.unwrap(), Ok(4));
     assert_eq!(rig.seen(), [0, 4]);
