@@ -70,7 +70,6 @@ impl Api for Fetch {
             from_replica: request.replica_id.max(request.replica_state.replica_id) >= 0,
             max_bytes: usize::try_from(max_bytes).unwrap_or(0),
             min_bytes: i64::from(request.min_bytes.min(max_bytes)),
-            version,
         };
         let targets = resolve(context, wanted, uses_topic_ids);
         let mut answers = reader.fetch(context, targets, request.max_wait_ms).await;
@@ -162,7 +161,6 @@ struct Reader {
     from_replica: bool,
     max_bytes: usize,
     min_bytes: i64,
-    version: i16,
 }
 
 /// What one pass over the partitions found.
@@ -263,9 +261,6 @@ impl Reader {
             } else {
                 ErrorCode::NotLeaderOrFollower
             });
-        }
-        if self.version < 10 && partition.config().compression_type == "zstd" {
-            return Err(ErrorCode::UnsupportedCompressionType);
         }
         let diverging = partition.divergence(wanted.last_fetched_epoch, wanted.fetch_offset);
         let diverging = diverging.map_err(|error| error.error_code())?;
