@@ -103,6 +103,7 @@ fn wanted(topics: &[FetchTopic]) -> Vec<Wanted> {
             };
             let wanted = Wanted {
                 key: key.clone(),
+                known_name: None,
                 fetch_offset: partition.fetch_offset,
                 max_bytes: partition.partition_max_bytes,
                 current_leader_epoch: partition.current_leader_epoch,
@@ -134,7 +135,7 @@ type Target = (Wanted, Result<Arc<Partition>, ErrorCode>);
 
 fn resolve(context: Context<'_>, wanted: Vec<Wanted>, uses_topic_ids: bool) -> Vec<Target> {
     let registry = &context.shared.registry;
-    let target = |wanted: Wanted| {
+    let target = |mut wanted: Wanted| {
         let PartitionKey {
             topic,
             topic_id,
@@ -144,12 +145,19 @@ fn resolve(context: Context<'_>, wanted: Vec<Wanted>, uses_topic_ids: bool) -> V
             registry
                 .get(topic, *partition)
                 .ok_or(ErrorCode::UnknownTopicOrPartition)
-        } else if registry.topic_name(*topic_id).is_none() {
-            Err(ErrorCode::UnknownTopicId)
-        } else {
+        } else if let Some(name) = registry.topic_name(*topic_id) {
+            wanted.known_name = Some(name);
             registry
                 .get_by_id(*topic_id, *partition)
                 .ok_or(ErrorCode::UnknownTopicOrPartition)
+        } else {
+            Err(match &wanted.known_name {
+                None => ErrorCode::UnknownTopicId,
+                Some(name) if registry.get(name, *partition).is_some() => {
+                    ErrorCode::InconsistentTopicId
+                }
+                Some(_) => ErrorCode::UnknownTopicOrPartition,
+            })
         };
         (wanted, found)
     };
