@@ -152,9 +152,14 @@ impl SimDisk {
         lock(&self.state).journal.get_or_insert_default();
     }
 
-    /// The lines kept since [`SimDisk::record`].
+    /// Takes the lines kept since [`SimDisk::record`] or the last call.
     pub fn journal(&self) -> Vec<String> {
-        lock(&self.state).journal.clone().unwrap_or_default()
+        let mut state = lock(&self.state);
+        state
+            .journal
+            .as_mut()
+            .map(std::mem::take)
+            .unwrap_or_default()
     }
 
     fn live(&self) -> io::Result<MutexGuard<'_, State>> {

@@ -486,7 +486,11 @@ impl State {
     }
 
     /// The state that a snapshot of everything below `id.offset` holds.
-    pub(super) fn restore(mut self, snapshot: &Snapshot, id: SnapshotId) -> Result<Self, ReplayError> {
+    pub(super) fn restore(
+        mut self,
+        snapshot: &Snapshot,
+        id: SnapshotId,
+    ) -> Result<Self, ReplayError> {
         let at = Position {
             offset: id.offset - 1,
             epoch: id.epoch,
@@ -586,7 +590,8 @@ impl State {
 
     /// Refuses a topic of which a partition was named only by a higher number.
     pub(super) fn check_complete(&self) -> Result<(), ReplayError> {
-        let lacking = |topic: &&Arc<TopicImage>| topic.partitions.contains(&PartitionImage::MISSING);
+        let lacking =
+            |topic: &&Arc<TopicImage>| topic.partitions.contains(&PartitionImage::MISSING);
         let text = |topic: &Arc<TopicImage>| format!("topic {} lacks a partition", topic.name);
         let lacking = self.image.topics().find(lacking).map(text);
         lacking.map_or(Ok(()), |text| Err(ReplayError::Inconsistent(text)))

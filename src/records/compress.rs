@@ -135,7 +135,12 @@ impl<'a> Zstd<'a> {
     fn new(compressed: &'a [u8]) -> io::Result<Self> {
         let mut decoder = zstd::Decoder::with_buffer(compressed)?;
         decoder.window_log_max(SMALL_WINDOW_LOG)?;
-        Ok(Self { compressed, decoder, read_bytes: 0, turn: None })
+        Ok(Self {
+            compressed,
+            decoder,
+            read_bytes: 0,
+            turn: None,
+        })
     }
 
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {

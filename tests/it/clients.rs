@@ -28,6 +28,7 @@ pub(crate) fn consume(port: u16, topic: &str, partition: i32, count: usize) -> V
         .set("enable.auto.commit", "false")
         .set("enable.partition.eof", "true")
         .set("queued.max.messages.kbytes", "16384")
+        .set("fetch.wait.max.ms", "10")
         .create()
         .unwrap();
     let mut assignment = TopicPartitionList::new();

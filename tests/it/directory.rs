@@ -15,6 +15,7 @@ use crate::broker::{Broker, ottla};
 use crate::clients::consume;
 use crate::raw_client::Connection;
 use crate::reference::{self, Options, Quorum, Reference};
+use crate::wait::until;
 use crate::{needs, words};
 
 mod dump;
@@ -273,7 +274,10 @@ fn commit(port: u16, topic: &str, offset: i64) {
     offsets
         .add_partition_offset(topic, 0, Offset::Offset(offset))
         .unwrap();
-    consumer.commit(&offsets, CommitMode::Sync).unwrap();
+    // Kafka's coordinator loads for a while after its topic was created.
+    until("a commit", TIMEOUT, || {
+        consumer.commit(&offsets, CommitMode::Sync).ok()
+    });
 }
 
 fn committed(port: u16, topic: &str) -> Offset {

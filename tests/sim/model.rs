@@ -109,7 +109,7 @@ fn run(seed: u64) -> String {
             world.step(&random_op(&mut random, faults)).await;
         }
         world.settle().await;
-        world.trace()
+        world.trace().to_owned()
     })
 }
 

@@ -6,6 +6,7 @@
 
 use std::fmt::Write as _;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
@@ -240,10 +241,16 @@ fn env(disk: &SimDisk, clock: &Arc<SimClock>) -> Env {
 }
 
 /// The engine under test on the disk of `env`.
-async fn start_engine(env: Env) -> Result<Arc<dyn Engine>, String> {
-    let settings = EngineSettings::default();
-    let engine = LocalEngine::open(&env, "/logs".as_ref(), settings);
-    Ok(engine.map_err(|error| error.to_string())?)
+fn start_engine(env: &Env) -> Result<Arc<dyn Engine>, String> {
+    let settings = EngineSettings {
+        checkpoint_interval_ms: 500,
+        open_files_max: 5,
+        ..EngineSettings::default()
+    };
+    match LocalEngine::open(env, Path::new("/data"), settings) {
+        Ok(engine) => Ok(engine),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 async fn memory_log() -> Arc<dyn Log> {
@@ -395,7 +402,7 @@ impl World {
                     return self.check_recovered(running, &replayed, stop).await;
                 }
                 Err(error) => {
-                    writeln!(self.trace, "start: {error}").unwrap();
+                    self.note(&format!("  start: {error}"));
                     assert!(
                         self.faulted,
                         "the log does not open on a sound disk: {error}"
@@ -413,7 +420,7 @@ impl World {
     }
 
     async fn try_start(&mut self) -> Result<(Running, Replayed), String> {
-        let engine = start_engine(env(&self.disk, &self.clock)).await?;
+        let engine = start_engine(&env(&self.disk, &self.clock))?;
         if self.deletion == Deletion::Asked {
             engine
                 .delete(&self.id())
@@ -454,18 +461,15 @@ impl World {
         }
         self.running = Some(running);
         let (start, end) = (log.start_offset(), log.end_offset());
-        writeln!(
-            self.trace,
-            "recovered {start}..{end} {:?}",
-            log.latest_epoch()
-        )
-        .unwrap();
+        let latest = log.latest_epoch();
+        self.note(&format!(
+            "  recovered {start}..{end}, epoch {latest:?}, {stop:?}"
+        ));
         let power_loss = stop.crash == Some(CrashMode::PowerLoss);
         self.check_bounds(start, end, power_loss);
         let history = &mut self.history;
         let latest_before = history.latest_epoch().max(history.epoch_in_doubt.take());
         history.truncate(end);
-        let latest = log.latest_epoch();
         assert!(latest <= latest_before, "epoch {latest:?} never began");
         assert!(
             latest >= history.latest_epoch(),
@@ -620,9 +624,9 @@ impl World {
 
     /// Does one thing and checks everything.
     pub(crate) async fn step(&mut self, op: &Op) {
-        writeln!(self.trace, "{op:?}").unwrap();
+        self.note(&format!("{op:?}"));
         let outcome = self.perform(op).await;
-        writeln!(self.trace, "  {outcome}").unwrap();
+        self.note(&format!("  {outcome}"));
         if let Some(mode) = self.disk.crashed() {
             self.start(Stop::crash(mode)).await;
         } else if !self.is_offline() {
@@ -952,9 +956,26 @@ impl World {
         }
     }
 
+    /// Adds what the disk did since the last time, then `line`.
+    fn note(&mut self, line: &str) {
+        for operation in self.disk.journal() {
+            writeln!(self.trace, "    {operation}").unwrap();
+        }
+        writeln!(self.trace, "{line}").unwrap();
+    }
+
     /// What was done and what became of it, down to the operations of the disk.
-    pub(crate) fn trace(&self) -> String {
-        format!("{}{}", self.trace, self.disk.journal().join("\n"))
+    pub(crate) fn trace(&mut self) -> &str {
+        self.note("end");
+        &self.trace
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if std::thread::panicking() && std::env::var_os("OTTLA_TRACE").is_some() {
+            eprintln!("{}", self.trace());
+        }
     }
 }
 

@@ -100,7 +100,8 @@ pub(super) fn read_bytes(disk: &dyn Disk, path: &Path) -> io::Result<Option<Vec<
 }
 
 /// Replaces a file as a whole: after a crash at any time it has the old or the new content, and
-/// once this returns the new one.
+/// once this returns the new one. A device without room leaves the old one; once the name has
+/// changed no error says that there is no room.
 pub(super) fn replace(
     disk: &dyn Disk,
     directory: &Path,
@@ -110,7 +111,7 @@ pub(super) fn replace(
     let temporary = directory.join(format!("{name}{TEMPORARY_SUFFIX}"));
     write_new(disk, &temporary, bytes, true)?;
     disk.rename(&temporary, &directory.join(name))?;
-    disk.sync_dir(directory)
+    disk.sync_dir(directory).map_err(io::Error::other)
 }
 
 /// Replaces a file so that a kill of the process leaves the old or the new content; a loss of

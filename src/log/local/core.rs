@@ -82,13 +82,18 @@ impl Core {
         observer: Arc<dyn CommitObserver>,
         loaded: Loaded,
         is_new: bool,
-    ) -> Self {
+    ) -> io::Result<Self> {
         let created_ms = shared.env.clock.now_ms();
+        let active = &loaded.segments[loaded.segments.len() - 1];
+        let unsynced = match loaded.is_dirty && active.tail().size_bytes > 0 {
+            true => Some(active.file()?),
+            false => None,
+        };
         let synced_end = match loaded.is_dirty {
             true => loaded.start_offset,
             false => loaded.end_offset,
         };
-        Self {
+        Ok(Self {
             name: id.directory_name(),
             topic_id: id.topic_id,
             directory,
@@ -100,12 +105,12 @@ impl Core {
             epochs: Mutex::new(loaded.epochs),
             writer: Mutex::new(Writer {
                 closed: None,
-                unsynced: None,
-                sealed: Vec::new(),
+                unsynced,
+                sealed: loaded.rebuilt,
                 snapshots: loaded.snapshots,
                 has_new_names: is_new || loaded.is_dirty,
                 is_new: is_new || loaded.is_dirty,
-                has_new_epochs: loaded.epochs_changed,
+                has_new_epochs: false,
                 created_ms,
                 first_timestamp_ms: None,
                 synced_end,
@@ -115,7 +120,7 @@ impl Core {
             }),
             gate: tokio::sync::Mutex::default(),
             shared,
-        }
+        })
     }
 
     pub(super) fn config(&self) -> LogConfig {

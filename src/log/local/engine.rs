@@ -16,13 +16,16 @@ use super::flush::{self, Flusher, Urgency};
 use super::positions::Positions;
 use super::recover::{Opening, holds_batches};
 use super::sidecars::{print_id, read_topic_id, write_topic_id};
-use crate::env::{DirLock, Disk, Env};
+use crate::env::{DirLock, Disk, Env, OpenMode};
 use crate::log::{
     AppendError, BoxFuture, CommitObserver, Engine, Log, LogConfig, LogId, OpenError, Replay,
 };
 
 const LOCK_FILE: &str = ".lock";
 const CLEAN_SHUTDOWN_FILE: &str = ".kafka_cleanshutdown";
+/// Stands in a directory since a write or sync failed. The page cache may then hold bytes that the
+/// disk never got and call them clean, until the machine is restarted.
+const FAILED_FILE: &str = ".ottla-failed";
 const DELETE_SUFFIX: &str = "-delete";
 const STRAY_SUFFIX: &str = "-stray";
 /// Longest name of a directory.
@@ -88,6 +91,8 @@ pub(super) struct Shared {
     pub(super) cache: Arc<FileCache>,
     pub(super) positions: Positions,
     pub(super) flusher: Flusher,
+    /// [`FAILED_FILE`] stood there at the start.
+    distrusts_cache: bool,
     /// Why the directory is offline.
     offline: OnceLock<String>,
     logs: Mutex<HashMap<String, Weak<Core>>>,
@@ -112,6 +117,11 @@ impl Shared {
                 directory = %self.root.display(), log, %error,
                 "log directory failed and is offline until the broker is restarted"
             );
+            // For as long as it matters: with the power the cache goes, too.
+            let failed = self.disk().open(&self.root.join(FAILED_FILE), OpenMode::Create);
+            if let Err(error) = failed {
+                tracing::warn!(%error, "the failure is not noted in the directory");
+            }
             format!("{}: {log}: {error}", self.root.display())
         });
         self.flusher.wake();
@@ -172,6 +182,8 @@ impl LocalEngine {
             // Durably: with the marker there, the next start would trust what this one leaves.
             remove_if_exists(disk, &marker)?;
             disk.sync_dir(root)?;
+        } else {
+            sync_parents(disk, root)?;
         }
         let mut existing = HashSet::new();
         for name in disk.list(root)? {
@@ -188,6 +200,7 @@ impl LocalEngine {
                 settings.open_files_max,
             )),
             flusher: Flusher::new(settings.flush_delay_ms),
+            distrusts_cache: disk.kind(&root.join(FAILED_FILE))?.is_some(),
             env: env.clone(),
             root: root.to_owned(),
             settings,
@@ -270,13 +283,13 @@ impl LocalEngine {
             is_clean: position.is_clean,
             recovery_point: position.recovery_point.unwrap_or(0),
             start_offset: position.start_offset.unwrap_or(0),
+            distrusts_cache: self.shared.distrusts_cache,
         };
         let loaded = opening.load(replay).map_err(io_error)?;
-        let needs_flush = loaded.epochs_changed || (loaded.is_dirty && !is_new);
+        let needs_flush = loaded.is_dirty && !is_new;
         let shared = Arc::clone(&self.shared);
-        let core = Arc::new(Core::new(
-            shared, id, directory, config, observer, loaded, is_new,
-        ));
+        let core = Core::new(shared, id, directory, config, observer, loaded, is_new);
+        let core = Arc::new(core.map_err(io_error)?);
         lock(&self.shared.logs).insert(name, Arc::downgrade(&core));
         if needs_flush {
             core.queue_flush(&mut lock(&core.writer), &config, Urgency::Later);
@@ -333,6 +346,9 @@ impl LocalEngine {
         let close = move || {
             let (disk, root) = (shared.disk(), &shared.root);
             shared.positions.write_closed(disk, root)?;
+            if shared.distrusts_cache {
+                remove_if_exists(disk, &root.join(FAILED_FILE))?;
+            }
             let marker = format!(r#"{{"version":0,"brokerEpoch":{broker_epoch}}}"#);
             replace(disk, root, CLEAN_SHUTDOWN_FILE, marker.as_bytes())
         };
@@ -375,6 +391,22 @@ impl Engine for LocalEngine {
     fn close(&self, broker_epoch: i64) -> BoxFuture<'_, io::Result<()>> {
         Box::pin(self.close_directory(broker_epoch))
     }
+}
+
+/// Makes the name of a directory that may be new survive a crash, and those of its parents.
+fn sync_parents(disk: &dyn Disk, directory: &Path) -> io::Result<()> {
+    for parent in directory.ancestors().skip(1) {
+        let parent = match parent.as_os_str().is_empty() {
+            true => Path::new("."),
+            false => parent,
+        };
+        match disk.sync_dir(parent) {
+            // Who may not list it did not make an entry of it.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Ok(()),
+            result => result?,
+        }
+    }
+    Ok(())
 }
 
 /// Whether a name is `<topic>-<partition>`.

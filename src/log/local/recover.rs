@@ -16,7 +16,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::checkpoint::TEMPORARY_SUFFIX;
+use super::checkpoint::{TEMPORARY_SUFFIX, read_text, replace};
 use super::epochs::{self, Epochs};
 use super::files::{FileCache, remove_if_exists};
 use super::scan::{Scanner, WALK_BUFFER_BYTES};
@@ -39,6 +39,8 @@ pub(super) struct Opening<'a> {
     pub(super) recovery_point: i64,
     /// Checkpointed start.
     pub(super) start_offset: i64,
+    /// A sync failed in an earlier run: what reads well may not be on the disk.
+    pub(super) distrusts_cache: bool,
 }
 
 /// What a log is after it opened.
@@ -48,10 +50,20 @@ pub(super) struct Loaded {
     pub(super) start_offset: i64,
     pub(super) end_offset: i64,
     pub(super) epochs: Epochs,
-    pub(super) epochs_changed: bool,
     pub(super) snapshots: Snapshots,
-    /// Files were changed that are not synced.
+    /// There may be unsynced bytes.
     pub(super) is_dirty: bool,
+    /// Sealed segments with new index files.
+    pub(super) rebuilt: Vec<Arc<Segment>>,
+}
+
+/// How a segment was loaded.
+enum Outcome {
+    AsItWas,
+    /// It was checked and has new index files; there are later ones.
+    Rebuilt,
+    /// There is none after it any more.
+    IsLast,
 }
 
 /// Splits `00000000000000000042.log` into 42 and `.log`.
@@ -73,7 +85,7 @@ impl Opening<'_> {
     /// Runs all steps. The directory exists.
     pub(super) fn load(mut self, replay: &mut dyn Replay) -> io::Result<Loaded> {
         let names = self.sweep()?;
-        let text = super::checkpoint::read_text(self.disk(), &self.epochs_path())?;
+        let text = read_text(self.disk(), &self.epochs_path())?;
         let epochs = text.map_or(Some(Epochs::default()), |text| Epochs::parse(&text));
         if epochs.is_none() {
             // Only batches know the epochs now.
@@ -81,13 +93,19 @@ impl Opening<'_> {
         }
         let before = epochs.unwrap_or_default();
         let mut epochs = before.clone();
-        let mut segments = self.load_segments(&names, &mut epochs)?;
+        let mut rebuilt = Vec::new();
+        let mut segments = self.load_segments(&names, &mut epochs, &mut rebuilt)?;
         let mut removed = self.apply_start(&mut segments, &mut epochs)?;
 
         let (first, last) = (segments[0].base_offset, segments[segments.len() - 1].tail());
         let start_offset = self.start_offset.max(first);
         epochs.truncate_from_end(last.end_offset);
         epochs.truncate_from_start(start_offset);
+        if epochs != before {
+            // Now: a later append could make an epoch fit again that was truncated.
+            let text = epochs.format();
+            replace(self.disk(), &self.directory, epochs::FILE_NAME, text.as_bytes())?;
+        }
 
         let mut snapshots = self.snapshots(&names);
         let bases: HashSet<_> = segments.iter().map(|segment| segment.base_offset).collect();
@@ -102,10 +120,10 @@ impl Opening<'_> {
         Ok(Loaded {
             start_offset,
             end_offset: last.end_offset,
-            epochs_changed: epochs != before,
             epochs,
             snapshots,
             is_dirty: !self.is_clean,
+            rebuilt,
             segments,
         })
     }
@@ -180,6 +198,7 @@ impl Opening<'_> {
         &self,
         names: &[String],
         epochs: &mut Epochs,
+        rebuilt: &mut Vec<Arc<Segment>>,
     ) -> io::Result<Vec<Arc<Segment>>> {
         let present: HashSet<_> = names.iter().filter_map(|name| split_name(name)).collect();
         let is_index =
@@ -203,23 +222,25 @@ impl Opening<'_> {
                 size_bytes: 0,
             };
             let segment = Segment::existing(self.cache, &self.directory, *base, tail);
-            let is_cut = self.load_segment(&segment, later, has_indexes, epochs)?;
-            segments.push(Arc::new(segment));
-            if is_cut {
-                break;
+            let segment = Arc::new(segment);
+            segments.push(Arc::clone(&segment));
+            match self.load_segment(&segment, later, has_indexes, epochs)? {
+                Outcome::AsItWas => {}
+                Outcome::Rebuilt => rebuilt.push(segment),
+                Outcome::IsLast => break,
             }
         }
         Ok(segments)
     }
 
-    /// Loads one segment; true if it was cut and the `later` ones removed.
+    /// Loads one segment.
     fn load_segment(
         &self,
         segment: &Segment,
         later: &[i64],
         has_indexes: bool,
         epochs: &mut Epochs,
-    ) -> io::Result<bool> {
+    ) -> io::Result<Outcome> {
         let is_trusted = self.is_clean
             || later
                 .first()
@@ -231,12 +252,12 @@ impl Opening<'_> {
                     size_bytes: length,
                     ..segment.tail()
                 });
-                return Ok(false);
+                return Ok(Outcome::AsItWas);
             }
             match segment.find_end(length) {
                 Err(error) if is_damage(&error) => {}
                 Err(error) => return Err(error),
-                Ok(_) => return Ok(false),
+                Ok(_) => return Ok(Outcome::AsItWas),
             }
         }
         let next = later.first().copied();
@@ -258,18 +279,21 @@ impl Opening<'_> {
                 "cut a segment at its first bad byte"
             );
         }
-        // A sealed segment reaches to the next one, whatever cleaning or damage took from its end.
-        let is_cut = cut_bytes > 0 && !is_trusted;
-        if let Some(next) = next.filter(|_| !is_cut) {
-            segment.set_tail(Tail {
-                end_offset: next,
-                ..segment.tail()
-            });
+        if self.distrusts_cache {
+            segment.rewrite()?;
         }
-        if next.is_some() {
-            segment.release();
-        }
-        Ok(is_cut)
+        let Some(next) = next.filter(|_| cut_bytes == 0 || is_trusted) else {
+            return Ok(Outcome::IsLast);
+        };
+        // A sealed segment reaches to the next one, whatever cleaning or damage took from its end,
+        // and is on the disk before anything is added to a later one.
+        segment.file()?.sync()?;
+        segment.release();
+        segment.set_tail(Tail {
+            end_offset: next,
+            ..segment.tail()
+        });
+        Ok(Outcome::Rebuilt)
     }
 
     /// Removes segments, the last one first, durably: a gap must never show.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::*;
 use crate::env::{Env, Offload, OsDisk, Random, SimClock};
-use crate::log::conformance::{Storage, conformance_suite};
 use crate::log::Engine;
+use crate::log::conformance::{Storage, conformance_suite};
 
 fn os_env() -> Env {
     Env {
