@@ -70,7 +70,6 @@ impl Api for Fetch {
             from_replica: request.replica_id.max(request.replica_state.replica_id) >= 0,
             max_bytes: usize::try_from(max_bytes).unwrap_or(0),
             min_bytes: i64::from(request.min_bytes.min(max_bytes)),
-            version,
         };
         let targets = resolve(context, wanted, uses_topic_ids);
         let mut answers = reader.fetch(context, targets, request.max_wait_ms).await;
@@ -104,6 +103,7 @@ fn wanted(topics: &[FetchTopic]) -> Vec<Wanted> {
             };
             let wanted = Wanted {
                 key: key.clone(),
+                known_name: None,
                 fetch_offset: partition.fetch_offset,
                 max_bytes: partition.partition_max_bytes,
                 current_leader_epoch: partition.current_leader_epoch,
@@ -135,7 +135,7 @@ type Target = (Wanted, Result<Arc<Partition>, ErrorCode>);
 
 fn resolve(context: Context<'_>, wanted: Vec<Wanted>, uses_topic_ids: bool) -> Vec<Target> {
     let registry = &context.shared.registry;
-    let target = |wanted: Wanted| {
+    let target = |mut wanted: Wanted| {
         let PartitionKey {
             topic,
             topic_id,
@@ -145,12 +145,19 @@ fn resolve(context: Context<'_>, wanted: Vec<Wanted>, uses_topic_ids: bool) -> V
             registry
                 .get(topic, *partition)
                 .ok_or(ErrorCode::UnknownTopicOrPartition)
-        } else if registry.topic_name(*topic_id).is_none() {
-            Err(ErrorCode::UnknownTopicId)
-        } else {
+        } else if let Some(name) = registry.topic_name(*topic_id) {
+            wanted.known_name = Some(name);
             registry
                 .get_by_id(*topic_id, *partition)
                 .ok_or(ErrorCode::UnknownTopicOrPartition)
+        } else {
+            Err(match &wanted.known_name {
+                None => ErrorCode::UnknownTopicId,
+                Some(name) if registry.get(name, *partition).is_some() => {
+                    ErrorCode::InconsistentTopicId
+                }
+                Some(_) => ErrorCode::UnknownTopicOrPartition,
+            })
         };
         (wanted, found)
     };
@@ -162,7 +169,6 @@ struct Reader {
     from_replica: bool,
     max_bytes: usize,
     min_bytes: i64,
-    version: i16,
 }
 
 /// What one pass over the partitions found.
@@ -263,9 +269,6 @@ impl Reader {
             } else {
                 ErrorCode::NotLeaderOrFollower
             });
-        }
-        if self.version < 10 && partition.config().compression_type == "zstd" {
-            return Err(ErrorCode::UnsupportedCompressionType);
         }
         let diverging = partition.divergence(wanted.last_fetched_epoch, wanted.fetch_offset);
         let diverging = diverging.map_err(|error| error.error_code())?;

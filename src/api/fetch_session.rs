@@ -37,6 +37,9 @@ pub(super) struct PartitionKey {
 #[derive(Clone, Debug)]
 pub(super) struct Wanted {
     pub(super) key: PartitionKey,
+    /// The name that the session once found for the topic id; tells a topic that was deleted or
+    /// recreated since from one that never was.
+    pub(super) known_name: Option<Arc<str>>,
     pub(super) fetch_offset: i64,
     pub(super) max_bytes: i32,
     pub(super) current_leader_epoch: i32,
@@ -88,7 +91,11 @@ impl FetchSession {
             .get(&wanted.key)
             .and_then(|place| self.order.get_mut(place))
         {
-            cached.wanted = wanted;
+            let known_name = cached.wanted.known_name.take();
+            cached.wanted = Wanted {
+                known_name,
+                ..wanted
+            };
             return;
         }
         let place = self.next_place;
@@ -221,7 +228,10 @@ impl FetchSessions {
                         let place = session.places.get(&wanted.key);
                         place
                             .and_then(|place| session.order.get_mut(place))
-                            .is_none_or(|cached| cached.update(answer))
+                            .is_none_or(|cached| {
+                                cached.wanted.known_name.clone_from(&wanted.known_name);
+                                cached.update(answer)
+                            })
                     });
                     for (wanted, answer) in &*answers {
                         if answer
