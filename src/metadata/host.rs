@@ -140,8 +140,7 @@ impl MetadataHost {
     }
 
     fn prune(&self, id: SnapshotId) -> Result<(), String> {
-        self.partition
-            .delete_before(id.offset)
-            .map_err(|error| error.to_string())
+        let pruned = self.partition.roll().and_then(|()| self.partition.delete_before(id.offset));
+        pruned.map_err(|error| error.to_string())
     }
 }

@@ -157,6 +157,12 @@ impl Partition {
         self.progress.is_committed(end_offset)
     }
 
+    /// Starts a new segment, so that what is there so far can be freed.
+    pub fn roll(&self) -> Result<(), AppendError> {
+        let producers = self.lock();
+        self.log.roll(&mut || producers.snapshot())
+    }
+
     /// Makes everything below `offset` unreadable and frees whole segments.
     pub fn delete_before(&self, offset: i64) -> Result<(), AppendError> {
         let _appends = self.lock();
