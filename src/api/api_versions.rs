@@ -56,7 +56,7 @@ impl Api for ApiVersions {
                 .finalized_features
                 .iter()
                 .map(|(name, &level)| FinalizedFeatureKey {
-                    name: name.to_string(),
+                    name: name.clone(),
                     max_version_level: level,
                     min_version_level: level,
                 })

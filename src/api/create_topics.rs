@@ -34,12 +34,12 @@ impl Api for CreateTopics {
         if request.timeout_ms <= 0 {
             return Reply::Ready(timed_out(&request));
         }
-        let mut named: HashMap<&str, usize> = HashMap::new();
+        let mut times: HashMap<&str, usize> = HashMap::new();
         for topic in &request.topics {
-            *named.entry(&topic.name).or_default() += 1;
+            *times.entry(&topic.name).or_default() += 1;
         }
         let creatable = request.topics.iter().filter(|topic| {
-            named.get(topic.name.as_str()) == Some(&1) && topic.name != CLUSTER_METADATA_TOPIC
+            times.get(topic.name.as_str()) == Some(&1) && topic.name != CLUSTER_METADATA_TOPIC
         });
         let new: Vec<NewTopic> = creatable.map(new_topic).collect();
         let names: Vec<String> = new.iter().map(|topic| topic.name.clone()).collect();
@@ -52,7 +52,7 @@ impl Api for CreateTopics {
             .into_iter()
             .zip(outcomes)
             .map(|(name, outcome)| match outcome {
-                Ok(created) => success(context, name, created),
+                Ok(created) => success(context, name, &created),
                 Err(error) => refusal(name, error.code, error.message),
             });
         let mut topics: Vec<CreatableTopicResult> = answered.collect();
@@ -99,7 +99,7 @@ fn new_topic(topic: &CreatableTopic) -> NewTopic {
     }
 }
 
-fn success(context: Context<'_>, name: String, created: CreatedTopic) -> CreatableTopicResult {
+fn success(context: Context<'_>, name: String, created: &CreatedTopic) -> CreatableTopicResult {
     let described = context.describe_topic(&created.overrides);
     let config = |described: Described| CreatableTopicConfigs {
         name: described.name,

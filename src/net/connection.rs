@@ -159,18 +159,15 @@ impl Reader {
                 .request_memory
                 .clone()
                 .acquire_many_owned(wanted as u32);
-            let permit = match tokio::time::timeout(MEMORY_WAIT, memory).await {
-                Ok(Ok(permit)) => permit,
-                Ok(Err(_)) | Err(_) => return Err(Closed::Memory),
+            let Ok(Ok(permit)) = tokio::time::timeout(MEMORY_WAIT, memory).await else {
+                return Err(Closed::Memory);
             };
             match &mut self.permit {
                 Some(held) => held.merge(permit),
                 None => self.permit = Some(permit),
             }
         }
-        if held > 0 {
-            self.received.reserve(room);
-        }
+        self.received.reserve(room);
         Ok(())
     }
 
