@@ -81,11 +81,7 @@ impl Api for Fetch {
             shared.env.clock.now_ms(),
         );
         let responses = by_topic(answers);
-        Reply::Ready(FetchResponse {
-            session_id,
-            responses,
-            ..Default::default()
-        })
+        Reply::Ready(FetchResponse { session_id, responses, ..Default::default() })
     }
 }
 
@@ -136,20 +132,12 @@ type Target = (Wanted, Result<Arc<Partition>, ErrorCode>);
 fn resolve(context: Context<'_>, wanted: Vec<Wanted>, uses_topic_ids: bool) -> Vec<Target> {
     let registry = &context.shared.registry;
     let target = |mut wanted: Wanted| {
-        let PartitionKey {
-            topic,
-            topic_id,
-            partition,
-        } = &wanted.key;
+        let PartitionKey { topic, topic_id, partition } = &wanted.key;
         let found = if !uses_topic_ids {
-            registry
-                .get(topic, *partition)
-                .ok_or(ErrorCode::UnknownTopicOrPartition)
+            registry.get(topic, *partition).ok_or(ErrorCode::UnknownTopicOrPartition)
         } else if let Some(name) = registry.topic_name(*topic_id) {
             wanted.known_name = Some(name);
-            registry
-                .get_by_id(*topic_id, *partition)
-                .ok_or(ErrorCode::UnknownTopicOrPartition)
+            registry.get_by_id(*topic_id, *partition).ok_or(ErrorCode::UnknownTopicOrPartition)
         } else {
             Err(match &wanted.known_name {
                 None => ErrorCode::UnknownTopicId,
@@ -215,12 +203,7 @@ impl Reader {
     /// Kafka's answer.
     async fn pass<'a>(&self, targets: &'a [Target]) -> Pass<'a> {
         let answers = Vec::with_capacity(targets.len());
-        let mut pass = Pass {
-            answers,
-            seen: Vec::new(),
-            bytes: 0,
-            urgent: false,
-        };
+        let mut pass = Pass { answers, seen: Vec::new(), bytes: 0, urgent: false };
         let mut left = self.max_bytes;
         let mut first = true;
         for (wanted, found) in targets {
@@ -247,8 +230,7 @@ impl Reader {
         }
         for (wanted, found) in targets {
             if let Err(error) = found {
-                pass.answers
-                    .push((wanted.clone(), refusal(wanted.key.partition, *error)));
+                pass.answers.push((wanted.clone(), refusal(wanted.key.partition, *error)));
             }
         }
         pass
@@ -277,9 +259,7 @@ impl Reader {
         let (bounds, records) = if diverging.is_some() {
             (partition.bounds(), nothing)
         } else {
-            let read = partition
-                .read(wanted.fetch_offset, most, self.isolation)
-                .await;
+            let read = partition.read(wanted.fetch_offset, most, self.isolation).await;
             let read = read.map_err(|error| error.error_code())?;
             // Without the right to the first batch, one that does not fit is left for later.
             let fits = first || read.chunk.len() <= most;
@@ -318,11 +298,7 @@ fn failed(request: &FetchRequest, error: ErrorCode, version: i16) -> FetchRespon
     let responses = topics.map(|topic| FetchableTopicResponse {
         topic: topic.topic.clone(),
         topic_id: topic.topic_id,
-        partitions: topic
-            .partitions
-            .iter()
-            .map(|part| refusal(part.partition, error))
-            .collect(),
+        partitions: topic.partitions.iter().map(|part| refusal(part.partition, error)).collect(),
     });
     FetchResponse {
         error_code: error.code(),
@@ -336,9 +312,7 @@ fn failed(request: &FetchRequest, error: ErrorCode, version: i16) -> FetchRespon
 fn by_topic(answers: Vec<(Wanted, PartitionData)>) -> Vec<FetchableTopicResponse> {
     let mut responses: Vec<FetchableTopicResponse> = Vec::new();
     for (wanted, data) in answers {
-        let PartitionKey {
-            topic, topic_id, ..
-        } = &wanted.key;
+        let PartitionKey { topic, topic_id, .. } = &wanted.key;
         match responses.last_mut() {
             Some(last) if last.topic_id == *topic_id && *last.topic == **topic => {
                 last.partitions.push(data);

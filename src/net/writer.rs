@@ -91,11 +91,7 @@ async fn write_segments(
                 socket.write_all(&bytes).await?;
             }
             Chunk::Bytes(bytes) => gathered.extend_from_slice(&bytes),
-            Chunk::File {
-                file,
-                position,
-                length,
-            } => {
+            Chunk::File { file, position, length } => {
                 if length >= SENDFILE_MIN_BYTES
                     && let Some(from) = file.os_file()
                 {
@@ -139,12 +135,7 @@ async fn send_file(
     while left > 0 {
         stream.writable().await?;
         let sent = stream.try_io(Interest::WRITABLE, || {
-            Ok(rustix::fs::sendfile(
-                stream,
-                from,
-                Some(&mut position),
-                left,
-            )?)
+            Ok(rustix::fs::sendfile(stream, from, Some(&mut position), left)?)
         });
         match sent {
             // A published range never shrinks; a file cut from outside must not spin.
