@@ -44,14 +44,15 @@ async fn write_batch(
     while let Some(reply) = next.take() {
         let segments = match reply {
             EncodedReply::Ready(segments) => Some(segments),
-            EncodedReply::Pending(mut pending) => Some(match poll_once(&mut pending).await {
-                Some(segments) => segments,
-                None => {
+            EncodedReply::Pending(mut pending) => {
+                let mut ready = poll_once(&mut pending).await;
+                if ready.is_none() {
                     // What stands before it does not wait for it.
                     flush(socket, gathered).await?;
-                    pending.await
+                    ready = Some(pending.await);
                 }
-            }),
+                ready
+            }
             EncodedReply::Silent | EncodedReply::Close => None,
         };
         if let Some(segments) = segments {
