@@ -105,11 +105,7 @@ impl Broker {
             disk: Arc::new(OsDisk),
             offload: Offload::pool(),
         };
-        Builder {
-            config: ServerConfig::default(),
-            storage: Storage::Local,
-            env,
-        }
+        Builder { config: ServerConfig::default(), storage: Storage::Local, env }
     }
 
     /// `host:port` pairs for a client's `bootstrap.servers`.
@@ -132,17 +128,10 @@ impl Broker {
         let listeners: Vec<_> = self
             .bound
             .iter()
-            .map(
-                |Bound {
-                     name,
-                     host,
-                     port,
-                     addresses,
-                 }| {
-                    let addresses: Vec<_> = addresses.iter().map(ToString::to_string).collect();
-                    json!({ "name": **name, "host": host, "port": port, "addresses": addresses })
-                },
-            )
+            .map(|Bound { name, host, port, addresses }| {
+                let addresses: Vec<_> = addresses.iter().map(ToString::to_string).collect();
+                json!({ "name": **name, "host": host, "port": port, "addresses": addresses })
+            })
             .collect();
         format!("{}\n", json!({ "listeners": listeners }))
     }
@@ -150,10 +139,7 @@ impl Broker {
     /// Stops: what was acknowledged is kept, idle clients are cut off, the next start replays
     /// nothing.
     pub async fn shutdown(self) -> Result<(), StopError> {
-        tracing::info!(
-            "[KafkaRaftServer nodeId={}] shutting down",
-            self.config.node_id
-        );
+        tracing::info!("[KafkaRaftServer nodeId={}] shutting down", self.config.node_id);
         self.stop.send_replace(true);
         for server in self.servers {
             let _ = server.await;
@@ -163,10 +149,7 @@ impl Broker {
         self.metadata.close().await;
         closed?;
         self.engine.close(broker_epoch).await?;
-        tracing::info!(
-            "[KafkaRaftServer nodeId={}] shut down completed",
-            self.config.node_id
-        );
+        tracing::info!("[KafkaRaftServer nodeId={}] shut down completed", self.config.node_id);
         Ok(())
     }
 }
@@ -210,11 +193,7 @@ impl Builder {
 
     /// Starts the broker; it serves when this returns.
     pub async fn start(self) -> Result<Broker, StartError> {
-        let Self {
-            config,
-            storage,
-            env,
-        } = self;
+        let Self { config, storage, env } = self;
         let config = Arc::new(config);
         let (engine, directory): (Arc<dyn Engine>, _) = match storage {
             Storage::Local => {
@@ -222,10 +201,7 @@ impl Builder {
                     return Err(StartError::SeveralLogDirs(config.log_dirs.len()));
                 };
                 let settings = EngineSettings::default();
-                (
-                    LocalEngine::open(&env, directory, settings)?,
-                    Some(directory.clone()),
-                )
+                (LocalEngine::open(&env, directory, settings)?, Some(directory.clone()))
             }
             Storage::Memory(engine) => (engine, None),
         };
@@ -236,22 +212,15 @@ impl Builder {
         });
         let listeners = listeners.collect::<Result<Vec<_>, _>>()?;
         let bound: Vec<Bound> = listeners.iter().map(Bound::of).collect();
-        let settings = PartitionSettings {
-            producer_id_expiration_ms: config.producer_id_expiration_ms,
-        };
+        let settings =
+            PartitionSettings { producer_id_expiration_ms: config.producer_id_expiration_ms };
         let registry = Arc::new(Registry::new(env.clone(), engine.clone(), settings));
         let settings = metadata::Settings::new(&config, endpoints(&config, &bound));
         let directory = directory.map(|root| Directory::open(&env, &root, &settings));
         let directory = directory.transpose()?;
-        let parts = metadata::Parts {
-            env: env.clone(),
-            registry: registry.clone(),
-            directory,
-        };
+        let parts = metadata::Parts { env: env.clone(), registry: registry.clone(), directory };
         let metadata = metadata::start(parts, settings).await?;
-        let request_memory = config
-            .queued_max_request_bytes
-            .unwrap_or(REQUEST_MEMORY_BYTES);
+        let request_memory = config.queued_max_request_bytes.unwrap_or(REQUEST_MEMORY_BYTES);
         let shared = Arc::new(Shared {
             fetch_sessions: FetchSessions::new(config.fetch_session_cache_slots),
             request_memory: Arc::new(Semaphore::new(request_memory / REQUEST_MEMORY_UNIT_BYTES)),
@@ -263,15 +232,7 @@ impl Builder {
         let (stop, stopped) = watch::channel(false);
         let serve = |listener| tokio::spawn(net::serve(listener, shared.clone(), stopped.clone()));
         let servers = listeners.into_iter().map(serve).collect();
-        Ok(Broker {
-            config,
-            bound,
-            stop,
-            servers,
-            metadata,
-            registry,
-            engine,
-        })
+        Ok(Broker { config, bound, stop, servers, metadata, registry, engine })
     }
 }
 
@@ -292,9 +253,7 @@ fn endpoints(config: &ServerConfig, bound: &[Bound]) -> Vec<Endpoint> {
     let advertised = |bound: &Bound| {
         let mut configured = config.advertised_listeners.iter().flatten();
         let told = configured.find(|listener| listener.name == *bound.name);
-        let host = told
-            .and_then(|listener| listener.host.as_deref())
-            .unwrap_or(&bound.host);
+        let host = told.and_then(|listener| listener.host.as_deref()).unwrap_or(&bound.host);
         let port = told.map_or(0, |listener| listener.port);
         Endpoint {
             name: bound.name.to_string(),

@@ -39,9 +39,7 @@ impl Api for ApiVersions {
             });
         }
         let image = context.shared.metadata.image();
-        let supported = FEATURES
-            .iter()
-            .filter(|feature| version >= 4 || feature.min_level > 0);
+        let supported = FEATURES.iter().filter(|feature| version >= 4 || feature.min_level > 0);
         Reply::Ready(ApiVersionsResponse {
             api_keys: ROWS.iter().map(api_version).collect(),
             supported_features: supported
@@ -56,7 +54,7 @@ impl Api for ApiVersions {
                 .finalized_features
                 .iter()
                 .map(|(name, &level)| FinalizedFeatureKey {
-                    name: name.to_string(),
+                    name: name.clone(),
                     max_version_level: level,
                     min_version_level: level,
                 })
@@ -70,21 +68,13 @@ impl Api for ApiVersions {
 pub(super) fn unsupported() -> ApiVersionsResponse {
     ApiVersionsResponse {
         error_code: ErrorCode::UnsupportedVersion.code(),
-        api_keys: ROWS
-            .iter()
-            .filter(|row| row.key == KEY)
-            .map(api_version)
-            .collect(),
+        api_keys: ROWS.iter().filter(|row| row.key == KEY).map(api_version).collect(),
         ..Default::default()
     }
 }
 
 fn api_version(row: &super::Row) -> ApiVersion {
-    ApiVersion {
-        api_key: row.key,
-        min_version: row.min_version,
-        max_version: row.max_version,
-    }
+    ApiVersion { api_key: row.key, min_version: row.min_version, max_version: row.max_version }
 }
 
 /// Letters, digits, '-' and '.', beginning and ending with a letter or digit.

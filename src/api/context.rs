@@ -39,12 +39,7 @@ pub(crate) struct Session {
 impl Session {
     /// A connection accepted on `listener`.
     pub(crate) fn new(listener: Arc<str>, local: SocketAddr, peer: SocketAddr) -> Self {
-        Self {
-            listener,
-            local,
-            peer,
-            closed: watch::Sender::new(false),
-        }
+        Self { listener, local, peer, closed: watch::Sender::new(false) }
     }
 
     /// The peer's address.
@@ -85,18 +80,13 @@ impl Context<'_> {
         let listeners = self.shared.config.advertised_listeners.iter().flatten();
         let mut configured = listeners.filter(|one| one.name == *self.session.listener);
         let Session { local, peer, .. } = self.session;
-        let (host, port) = configured
-            .next()
-            .map_or((None, 0), |one| (one.host.clone(), one.port));
+        let (host, port) = configured.next().map_or((None, 0), |one| (one.host.clone(), one.port));
         let reached = || match peer.ip().to_canonical().is_loopback() {
             true => "localhost".to_owned(),
             false => local.ip().to_canonical().to_string(),
         };
         let port = if port == 0 { local.port() } else { port };
-        Advertised {
-            host: host.unwrap_or_else(reached),
-            port: i32::from(port),
-        }
+        Advertised { host: host.unwrap_or_else(reached), port: i32::from(port) }
     }
 
     /// A topic's configuration as clients see it.

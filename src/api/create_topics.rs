@@ -34,33 +34,24 @@ impl Api for CreateTopics {
         if request.timeout_ms <= 0 {
             return Reply::Ready(timed_out(&request));
         }
-        let mut named: HashMap<&str, usize> = HashMap::new();
+        let mut times: HashMap<&str, usize> = HashMap::new();
         for topic in &request.topics {
-            *named.entry(&topic.name).or_default() += 1;
+            *times.entry(&topic.name).or_default() += 1;
         }
         let creatable = request.topics.iter().filter(|topic| {
-            named.get(topic.name.as_str()) == Some(&1) && topic.name != CLUSTER_METADATA_TOPIC
+            times.get(topic.name.as_str()) == Some(&1) && topic.name != CLUSTER_METADATA_TOPIC
         });
         let new: Vec<NewTopic> = creatable.map(new_topic).collect();
         let names: Vec<String> = new.iter().map(|topic| topic.name.clone()).collect();
-        let outcomes = context
-            .shared
-            .metadata
-            .create_topics(new, request.validate_only)
-            .await;
-        let answered = names
-            .into_iter()
-            .zip(outcomes)
-            .map(|(name, outcome)| match outcome {
-                Ok(created) => success(context, name, created),
-                Err(error) => refusal(name, error.code, error.message),
-            });
+        let outcomes = context.shared.metadata.create_topics(new, request.validate_only).await;
+        let answered = names.into_iter().zip(outcomes).map(|(name, outcome)| match outcome {
+            Ok(created) => success(context, name, &created),
+            Err(error) => refusal(name, error.code, error.message),
+        });
         let mut topics: Vec<CreatableTopicResult> = answered.collect();
         let mut refused: Vec<&str> = Vec::new();
         for topic in &request.topics {
-            let repeated = named
-                .get(topic.name.as_str())
-                .is_some_and(|&times| times > 1);
+            let repeated = times.get(topic.name.as_str()).is_some_and(|&times| times > 1);
             let reason = match () {
                 () if refused.contains(&topic.name.as_str()) => continue,
                 () if repeated => "Duplicate topic name.".to_owned(),
@@ -70,16 +61,9 @@ impl Api for CreateTopics {
                 () => continue,
             };
             refused.push(&topic.name);
-            topics.push(refusal(
-                topic.name.clone(),
-                ErrorCode::InvalidRequest,
-                Some(reason),
-            ));
+            topics.push(refusal(topic.name.clone(), ErrorCode::InvalidRequest, Some(reason)));
         }
-        Reply::Ready(CreateTopicsResponse {
-            topics,
-            ..Default::default()
-        })
+        Reply::Ready(CreateTopicsResponse { topics, ..Default::default() })
     }
 }
 
@@ -90,16 +74,12 @@ fn new_topic(topic: &CreatableTopic) -> NewTopic {
         name: topic.name.clone(),
         num_partitions: topic.num_partitions,
         replication_factor: topic.replication_factor,
-        assignments: assignments
-            .map(|one| (one.partition_index, one.broker_ids.clone()))
-            .collect(),
-        configs: configs
-            .map(|config| (config.name.clone(), config.value.clone()))
-            .collect(),
+        assignments: assignments.map(|one| (one.partition_index, one.broker_ids.clone())).collect(),
+        configs: configs.map(|config| (config.name.clone(), config.value.clone())).collect(),
     }
 }
 
-fn success(context: Context<'_>, name: String, created: CreatedTopic) -> CreatableTopicResult {
+fn success(context: Context<'_>, name: String, created: &CreatedTopic) -> CreatableTopicResult {
     let described = context.describe_topic(&created.overrides);
     let config = |described: Described| CreatableTopicConfigs {
         name: described.name,
@@ -133,9 +113,7 @@ fn timed_out(request: &CreateTopicsRequest) -> CreateTopicsResponse {
     let TopicError { code, message } = TopicError::timed_out();
     let topics = request.topics.iter();
     CreateTopicsResponse {
-        topics: topics
-            .map(|topic| refusal(topic.name.clone(), code, message.clone()))
-            .collect(),
+        topics: topics.map(|topic| refusal(topic.name.clone(), code, message.clone())).collect(),
         ..Default::default()
     }
 }

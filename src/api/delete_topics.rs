@@ -30,17 +30,11 @@ impl Api for DeleteTopics {
         request: DeleteTopicsRequest,
         version: i16,
     ) -> Reply<DeleteTopicsResponse> {
-        let refused = if !context.shared.config.delete_topic_enable {
-            Some(if version < 3 {
-                TopicError::new(ErrorCode::InvalidRequest, "Topic deletion is disabled.")
-            } else {
-                TopicError::new(
-                    ErrorCode::TopicDeletionDisabled,
-                    "Topic deletion is disabled.",
-                )
-            })
-        } else {
-            (request.timeout_ms <= 0).then(TopicError::timed_out)
+        let disabled = "Topic deletion is disabled.";
+        let refused = match (context.shared.config.delete_topic_enable, version) {
+            (false, ..3) => Some(TopicError::new(ErrorCode::InvalidRequest, disabled)),
+            (false, _) => Some(TopicError::new(ErrorCode::TopicDeletionDisabled, disabled)),
+            (true, _) => (request.timeout_ms <= 0).then(TopicError::timed_out),
         };
         if let Some(error) = refused {
             return Reply::Ready(all_failed(request, &error));
@@ -54,10 +48,7 @@ impl Api for DeleteTopics {
         for (id, outcome) in ids.iter().zip(outcomes) {
             responses.push(result(chosen.get(id).cloned(), *id, outcome.err().as_ref()));
         }
-        Reply::Ready(DeleteTopicsResponse {
-            responses,
-            ..Default::default()
-        })
+        Reply::Ready(DeleteTopicsResponse { responses, ..Default::default() })
     }
 }
 
@@ -100,20 +91,16 @@ impl Selection {
                 (name, id) => self.refused.push(result(
                     name,
                     id,
-                    Some(&invalid(
-                        "You may not specify both topic name and topic id.",
-                    )),
+                    Some(&invalid("You may not specify both topic name and topic id.")),
                 )),
             }
         }
         for name in repeated_names {
             let error = invalid("Duplicate topic name.");
-            self.refused
-                .push(result(Some(name), Uuid::nil(), Some(&error)));
+            self.refused.push(result(Some(name), Uuid::nil(), Some(&error)));
         }
         for &id in &self.repeated_ids {
-            self.refused
-                .push(result(None, id, Some(&invalid("Duplicate topic id."))));
+            self.refused.push(result(None, id, Some(&invalid("Duplicate topic id."))));
         }
     }
 
@@ -126,16 +113,13 @@ impl Selection {
                 Some(topic) => {
                     chosen.insert(id, topic.name.to_string());
                 }
-                None => self
-                    .refused
-                    .push(result(None, id, Some(&TopicError::unknown_topic_id()))),
+                None => self.refused.push(result(None, id, Some(&TopicError::unknown_topic_id()))),
             }
         }
         for name in &self.names {
             let Some(topic) = image.topic(name) else {
                 let error = TopicError::unknown_topic();
-                self.refused
-                    .push(result(Some(name.clone()), Uuid::nil(), Some(&error)));
+                self.refused.push(result(Some(name.clone()), Uuid::nil(), Some(&error)));
                 continue;
             };
             if self.repeated_ids.contains(&topic.id)
@@ -147,8 +131,7 @@ impl Selection {
                     ErrorCode::InvalidRequest,
                     "The provided topic name maps to an ID that was already supplied.",
                 );
-                self.refused
-                    .push(result(Some(name.clone()), topic.id, Some(&error)));
+                self.refused.push(result(Some(name.clone()), topic.id, Some(&error)));
             }
         }
         chosen
@@ -170,14 +153,8 @@ fn result(
 
 /// What `DeleteTopicsRequest.getErrorResponse` gives.
 fn all_failed(request: DeleteTopicsRequest, error: &TopicError) -> DeleteTopicsResponse {
-    let names = request
-        .topic_names
-        .into_iter()
-        .map(|name| (Some(name), Uuid::nil()));
-    let topics = request
-        .topics
-        .into_iter()
-        .map(|topic| (topic.name, topic.topic_id));
+    let names = request.topic_names.into_iter().map(|name| (Some(name), Uuid::nil()));
+    let topics = request.topics.into_iter().map(|topic| (topic.name, topic.topic_id));
     let failed = |(name, id): (Option<String>, Uuid)| DeletableTopicResult {
         error_message: None,
         ..result(name, id, Some(error))

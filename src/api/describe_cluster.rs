@@ -59,11 +59,7 @@ impl Api for DescribeCluster {
                 rack: None,
                 is_fenced: false,
             }],
-            cluster_authorized_operations: if operations {
-                CLUSTER_OPERATIONS
-            } else {
-                i32::MIN
-            },
+            cluster_authorized_operations: if operations { CLUSTER_OPERATIONS } else { i32::MIN },
             ..Default::default()
         })
     }

@@ -48,16 +48,11 @@ impl Api for DescribeConfigs {
                 error_message: Some(message),
                 resource_type: resource.resource_type,
                 resource_name: resource.resource_name.clone(),
-                configs: configs
-                    .map(|described| entry(described, &request))
-                    .collect(),
+                configs: configs.map(|described| entry(described, &request)).collect(),
             }
         });
         let results = results.collect();
-        Reply::Ready(DescribeConfigsResponse {
-            results,
-            ..Default::default()
-        })
+        Reply::Ready(DescribeConfigsResponse { results, ..Default::default() })
     }
 }
 
@@ -78,25 +73,18 @@ fn describe(
         }
         resource::BROKER if name.is_empty() => Ok(context.with_layers(describe_broker_defaults)),
         resource::BROKER => match name.parse::<i32>() {
-            Err(_) => Err(invalid(format!(
-                "Broker id must be an integer, but it is: {name}"
-            ))),
+            Err(_) => Err(invalid(format!("Broker id must be an integer, but it is: {name}"))),
             Ok(id) if id == node_id => Ok(context.with_layers(describe_broker)),
             Ok(id) => Err(invalid(format!(
                 "Unexpected broker id, expected {node_id} or empty string, but received {id}"
             ))),
         },
-        other => Err(invalid(format!(
-            "Unexpected resource type {other} for resource {name}"
-        ))),
+        other => Err(invalid(format!("Unexpected resource type {other} for resource {name}"))),
     }
 }
 
 fn entry(described: Described, request: &DescribeConfigsRequest) -> DescribeConfigsResourceResult {
-    let synonyms = described
-        .synonyms
-        .into_iter()
-        .filter(|_| request.include_synonyms);
+    let synonyms = described.synonyms.into_iter().filter(|_| request.include_synonyms);
     DescribeConfigsResourceResult {
         name: described.name,
         value: described.value,
@@ -110,9 +98,7 @@ fn entry(described: Described, request: &DescribeConfigsRequest) -> DescribeConf
                 source: synonym.source as i8,
             })
             .collect(),
-        config_type: described
-            .config_type
-            .map_or(0, |config_type| config_type as i8),
+        config_type: described.config_type.map_or(0, |config_type| config_type as i8),
         documentation: described
             .documentation
             .filter(|_| request.include_documentation)

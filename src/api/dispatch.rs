@@ -100,39 +100,20 @@ pub(crate) async fn dispatch(
     session: &Session,
     frame: Bytes,
 ) -> Result<EncodedReply, DispatchError> {
-    let undecodable = |key, version| {
-        move |source| DispatchError::Undecodable {
-            key,
-            version,
-            source,
-        }
-    };
+    let undecodable =
+        |key, version| move |source| DispatchError::Undecodable { key, version, source };
     let mut decoder = Decoder::new(frame);
     let (key, version) = RequestHeader::peek(&decoder).map_err(undecodable(-1, -1))?;
-    let row = ROWS
-        .iter()
-        .find(|row| row.key == key)
-        .ok_or(DispatchError::UnknownApi(key))?;
+    let row = ROWS.iter().find(|row| row.key == key).ok_or(DispatchError::UnknownApi(key))?;
     let header = RequestHeader::read(&mut decoder, version >= row.flexible)
         .map_err(undecodable(key, version))?;
-    let form = Form {
-        key,
-        version,
-        correlation_id: header.correlation_id,
-    };
-    let context = Context {
-        shared,
-        session,
-        client_id: header.client_id.as_deref(),
-    };
+    let form = Form { key, version, correlation_id: header.correlation_id };
+    let context = Context { shared, session, client_id: header.client_id.as_deref() };
     if !(row.min_version..=row.max_version).contains(&version) {
         if key == api_versions::KEY {
             // The one answer to a version we do not know (KIP-511).
             let form = Form { version: 0, ..form };
-            return Ok(EncodedReply::Ready(encode(
-                &api_versions::unsupported(),
-                form,
-            )));
+            return Ok(EncodedReply::Ready(encode(&api_versions::unsupported(), form)));
         }
         return Err(DispatchError::UnsupportedVersion { key, version });
     }
@@ -146,12 +127,8 @@ fn call<A: Api>(
 ) -> BoxFuture<'_, Result<EncodedReply, DispatchError>> {
     Box::pin(async move {
         let Form { key, version, .. } = form;
-        let request =
-            A::Request::from_bytes(body, version).map_err(|source| DispatchError::Undecodable {
-                key,
-                version,
-                source,
-            })?;
+        let request = A::Request::from_bytes(body, version)
+            .map_err(|source| DispatchError::Undecodable { key, version, source })?;
         Ok(match A::handle(context, request, version).await {
             Reply::Ready(response) => EncodedReply::Ready(encode(&response, form)),
             Reply::Pending(response) => {

@@ -70,7 +70,6 @@ impl Api for Fetch {
             from_replica: request.replica_id.max(request.replica_state.replica_id) >= 0,
             max_bytes: usize::try_from(max_bytes).unwrap_or(0),
             min_bytes: i64::from(request.min_bytes.min(max_bytes)),
-            version,
         };
         let targets = resolve(context, wanted, uses_topic_ids);
         let mut answers = reader.fetch(context, targets, request.max_wait_ms).await;
@@ -82,11 +81,7 @@ impl Api for Fetch {
             shared.env.clock.now_ms(),
         );
         let responses = by_topic(answers);
-        Reply::Ready(FetchResponse {
-            session_id,
-            responses,
-            ..Default::default()
-        })
+        Reply::Ready(FetchResponse { session_id, responses, ..Default::default() })
     }
 }
 
@@ -104,6 +99,7 @@ fn wanted(topics: &[FetchTopic]) -> Vec<Wanted> {
             };
             let wanted = Wanted {
                 key: key.clone(),
+                known_name: None,
                 fetch_offset: partition.fetch_offset,
                 max_bytes: partition.partition_max_bytes,
                 current_leader_epoch: partition.current_leader_epoch,
@@ -135,22 +131,21 @@ type Target = (Wanted, Result<Arc<Partition>, ErrorCode>);
 
 fn resolve(context: Context<'_>, wanted: Vec<Wanted>, uses_topic_ids: bool) -> Vec<Target> {
     let registry = &context.shared.registry;
-    let target = |wanted: Wanted| {
-        let PartitionKey {
-            topic,
-            topic_id,
-            partition,
-        } = &wanted.key;
+    let target = |mut wanted: Wanted| {
+        let PartitionKey { topic, topic_id, partition } = &wanted.key;
         let found = if !uses_topic_ids {
-            registry
-                .get(topic, *partition)
-                .ok_or(ErrorCode::UnknownTopicOrPartition)
-        } else if registry.topic_name(*topic_id).is_none() {
-            Err(ErrorCode::UnknownTopicId)
+            registry.get(topic, *partition).ok_or(ErrorCode::UnknownTopicOrPartition)
+        } else if let Some(name) = registry.topic_name(*topic_id) {
+            wanted.known_name = Some(name);
+            registry.get_by_id(*topic_id, *partition).ok_or(ErrorCode::UnknownTopicOrPartition)
         } else {
-            registry
-                .get_by_id(*topic_id, *partition)
-                .ok_or(ErrorCode::UnknownTopicOrPartition)
+            Err(match &wanted.known_name {
+                None => ErrorCode::UnknownTopicId,
+                Some(name) if registry.get(name, *partition).is_some() => {
+                    ErrorCode::InconsistentTopicId
+                }
+                Some(_) => ErrorCode::UnknownTopicOrPartition,
+            })
         };
         (wanted, found)
     };
@@ -162,7 +157,6 @@ struct Reader {
     from_replica: bool,
     max_bytes: usize,
     min_bytes: i64,
-    version: i16,
 }
 
 /// What one pass over the partitions found.
@@ -209,12 +203,7 @@ impl Reader {
     /// Kafka's answer.
     async fn pass<'a>(&self, targets: &'a [Target]) -> Pass<'a> {
         let answers = Vec::with_capacity(targets.len());
-        let mut pass = Pass {
-            answers,
-            seen: Vec::new(),
-            bytes: 0,
-            urgent: false,
-        };
+        let mut pass = Pass { answers, seen: Vec::new(), bytes: 0, urgent: false };
         let mut left = self.max_bytes;
         let mut first = true;
         for (wanted, found) in targets {
@@ -241,8 +230,7 @@ impl Reader {
         }
         for (wanted, found) in targets {
             if let Err(error) = found {
-                pass.answers
-                    .push((wanted.clone(), refusal(wanted.key.partition, *error)));
+                pass.answers.push((wanted.clone(), refusal(wanted.key.partition, *error)));
             }
         }
         pass
@@ -264,9 +252,6 @@ impl Reader {
                 ErrorCode::NotLeaderOrFollower
             });
         }
-        if self.version < 10 && partition.config().compression_type == "zstd" {
-            return Err(ErrorCode::UnsupportedCompressionType);
-        }
         let diverging = partition.divergence(wanted.last_fetched_epoch, wanted.fetch_offset);
         let diverging = diverging.map_err(|error| error.error_code())?;
         let most = left.min(usize::try_from(wanted.max_bytes).unwrap_or(0));
@@ -274,9 +259,7 @@ impl Reader {
         let (bounds, records) = if diverging.is_some() {
             (partition.bounds(), nothing)
         } else {
-            let read = partition
-                .read(wanted.fetch_offset, most, self.isolation)
-                .await;
+            let read = partition.read(wanted.fetch_offset, most, self.isolation).await;
             let read = read.map_err(|error| error.error_code())?;
             // Without the right to the first batch, one that does not fit is left for later.
             let fits = first || read.chunk.len() <= most;
@@ -315,11 +298,7 @@ fn failed(request: &FetchRequest, error: ErrorCode, version: i16) -> FetchRespon
     let responses = topics.map(|topic| FetchableTopicResponse {
         topic: topic.topic.clone(),
         topic_id: topic.topic_id,
-        partitions: topic
-            .partitions
-            .iter()
-            .map(|part| refusal(part.partition, error))
-            .collect(),
+        partitions: topic.partitions.iter().map(|part| refusal(part.partition, error)).collect(),
     });
     FetchResponse {
         error_code: error.code(),
@@ -333,9 +312,7 @@ fn failed(request: &FetchRequest, error: ErrorCode, version: i16) -> FetchRespon
 fn by_topic(answers: Vec<(Wanted, PartitionData)>) -> Vec<FetchableTopicResponse> {
     let mut responses: Vec<FetchableTopicResponse> = Vec::new();
     for (wanted, data) in answers {
-        let PartitionKey {
-            topic, topic_id, ..
-        } = &wanted.key;
+        let PartitionKey { topic, topic_id, .. } = &wanted.key;
         match responses.last_mut() {
             Some(last) if last.topic_id == *topic_id && *last.topic == **topic => {
                 last.partitions.push(data);

@@ -37,6 +37,9 @@ pub(super) struct PartitionKey {
 #[derive(Clone, Debug)]
 pub(super) struct Wanted {
     pub(super) key: PartitionKey,
+    /// The name that the session once found for the topic id; tells a topic that was deleted or
+    /// recreated since from one that never was.
+    pub(super) known_name: Option<Arc<str>>,
     pub(super) fetch_offset: i64,
     pub(super) max_bytes: i32,
     pub(super) current_leader_epoch: i32,
@@ -55,10 +58,7 @@ impl CachedPartition {
     /// True if `answer` says something new; notes what it says if it is sent.
     fn update(&mut self, answer: &PartitionData) -> bool {
         let failed = answer.error_code != 0;
-        let changed = answer
-            .records
-            .as_ref()
-            .is_some_and(|records| !records.is_empty())
+        let changed = answer.records.as_ref().is_some_and(|records| !records.is_empty())
             || self.high_watermark != answer.high_watermark
             || self.log_start_offset != answer.log_start_offset
             || answer.diverging_epoch.epoch >= 0
@@ -83,25 +83,18 @@ struct FetchSession {
 
 impl FetchSession {
     fn put(&mut self, wanted: Wanted) {
-        if let Some(cached) = self
-            .places
-            .get(&wanted.key)
-            .and_then(|place| self.order.get_mut(place))
+        if let Some(cached) =
+            self.places.get(&wanted.key).and_then(|place| self.order.get_mut(place))
         {
-            cached.wanted = wanted;
+            let known_name = cached.wanted.known_name.take();
+            cached.wanted = Wanted { known_name, ..wanted };
             return;
         }
         let place = self.next_place;
         self.next_place += 1;
         self.places.insert(wanted.key.clone(), place);
-        self.order.insert(
-            place,
-            CachedPartition {
-                wanted,
-                high_watermark: -1,
-                log_start_offset: -1,
-            },
-        );
+        self.order
+            .insert(place, CachedPartition { wanted, high_watermark: -1, log_start_offset: -1 });
     }
 
     fn forget(&mut self, key: &PartitionKey) {
@@ -143,10 +136,7 @@ pub(crate) struct FetchSessions {
 impl FetchSessions {
     /// Room for `max.incremental.fetch.session.cache.slots` sessions.
     pub(crate) fn new(slots: usize) -> Self {
-        Self {
-            slots,
-            sessions: Mutex::default(),
-        }
+        Self { slots, sessions: Mutex::default() }
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<i32, FetchSession>> {
@@ -167,16 +157,10 @@ impl FetchSessions {
         if epoch == INITIAL_EPOCH || epoch == FINAL_EPOCH {
             sessions.remove(&id);
             let full = epoch == INITIAL_EPOCH;
-            let context = if full {
-                FetchContext::Full
-            } else {
-                FetchContext::Sessionless
-            };
+            let context = if full { FetchContext::Full } else { FetchContext::Sessionless };
             return Ok((context, wanted));
         }
-        let session = sessions
-            .get_mut(&id)
-            .ok_or(ErrorCode::FetchSessionIdNotFound)?;
+        let session = sessions.get_mut(&id).ok_or(ErrorCode::FetchSessionIdNotFound)?;
         if session.epoch != epoch {
             return Err(ErrorCode::InvalidFetchSessionEpoch);
         }
@@ -195,11 +179,7 @@ impl FetchSessions {
         }
         session.last_used_ms = now_ms;
         session.epoch = if epoch == i32::MAX { 1 } else { epoch + 1 };
-        let all = session
-            .order
-            .values()
-            .map(|cached| cached.wanted.clone())
-            .collect();
+        let all = session.order.values().map(|cached| cached.wanted.clone()).collect();
         Ok((FetchContext::Incremental(id), all))
     }
 
@@ -219,16 +199,13 @@ impl FetchSessions {
                 if let Some(session) = self.lock().get_mut(&id) {
                     answers.retain(|(wanted, answer)| {
                         let place = session.places.get(&wanted.key);
-                        place
-                            .and_then(|place| session.order.get_mut(place))
-                            .is_none_or(|cached| cached.update(answer))
+                        place.and_then(|place| session.order.get_mut(place)).is_none_or(|cached| {
+                            cached.wanted.known_name.clone_from(&wanted.known_name);
+                            cached.update(answer)
+                        })
                     });
                     for (wanted, answer) in &*answers {
-                        if answer
-                            .records
-                            .as_ref()
-                            .is_some_and(|records| !records.is_empty())
-                        {
+                        if answer.records.as_ref().is_some_and(|records| !records.is_empty()) {
                             session.move_to_end(&wanted.key);
                         }
                     }
@@ -277,9 +254,7 @@ impl FetchSessions {
 
 /// Makes room for a session of `size` partitions; false if none may go.
 fn evict(sessions: &mut HashMap<i32, FetchSession>, size: usize, now_ms: i64) -> bool {
-    let oldest = sessions
-        .iter()
-        .min_by_key(|(id, session)| (session.last_used_ms, **id));
+    let oldest = sessions.iter().min_by_key(|(id, session)| (session.last_used_ms, **id));
     let victim = match oldest {
         Some((&id, session)) if now_ms - session.last_used_ms > EVICTION_MS => Some(id),
         _ => sessions

@@ -22,20 +22,12 @@ impl Api for InitProducerId {
         _version: i16,
     ) -> Reply<InitProducerIdResponse> {
         let given = match request.transactional_id.as_deref() {
-            None => context
-                .shared
-                .metadata
-                .next_producer_id()
-                .await
-                .map_err(|error| error.code),
+            None => context.shared.metadata.next_producer_id().await.map_err(|error| error.code),
             Some("") => Err(ErrorCode::InvalidRequest),
             Some(_) => Err(ErrorCode::CoordinatorNotAvailable),
         };
         Reply::Ready(match given {
-            Ok(producer_id) => InitProducerIdResponse {
-                producer_id,
-                ..Default::default()
-            },
+            Ok(producer_id) => InitProducerIdResponse { producer_id, ..Default::default() },
             Err(error) => InitProducerIdResponse {
                 error_code: error.code(),
                 producer_epoch: -1,

@@ -56,16 +56,11 @@ impl Api for ListOffsets {
                 answers.insert(index, found.unwrap_or_else(|error| refusal(index, error)));
             }
         }
-        let topics = topics
-            .into_iter()
-            .map(|(name, answers)| ListOffsetsTopicResponse {
-                name: name.to_owned(),
-                partitions: answers.into_values().collect(),
-            });
-        Reply::Ready(ListOffsetsResponse {
-            topics: topics.collect(),
-            ..Default::default()
-        })
+        let topics = topics.into_iter().map(|(name, answers)| ListOffsetsTopicResponse {
+            name: name.to_owned(),
+            partitions: answers.into_values().collect(),
+        });
+        Reply::Ready(ListOffsetsResponse { topics: topics.collect(), ..Default::default() })
     }
 }
 
@@ -91,9 +86,7 @@ async fn find(
     let partition = context.shared.registry.get(topic, index);
     let partition = partition.ok_or(ErrorCode::UnknownTopicOrPartition)?;
     partition.check_epoch(asked.current_leader_epoch)?;
-    let found = partition
-        .offset_for_timestamp(asked.timestamp, isolation)
-        .await;
+    let found = partition.offset_for_timestamp(asked.timestamp, isolation).await;
     Ok(match found.map_err(|error| error.error_code())? {
         Some(found) => ListOffsetsPartitionResponse {
             partition_index: index,
@@ -108,11 +101,7 @@ async fn find(
 
 /// No offset: an error, or nothing found.
 fn refusal(partition_index: i32, error: ErrorCode) -> ListOffsetsPartitionResponse {
-    ListOffsetsPartitionResponse {
-        partition_index,
-        error_code: error.code(),
-        ..Default::default()
-    }
+    ListOffsetsPartitionResponse { partition_index, error_code: error.code(), ..Default::default() }
 }
 
 /// What `ListOffsetsRequest.getErrorResponse` gives.
@@ -125,8 +114,5 @@ fn failed(request: &ListOffsetsRequest, error: ErrorCode) -> ListOffsetsResponse
             .map(|partition| refusal(partition.partition_index, error))
             .collect(),
     });
-    ListOffsetsResponse {
-        topics: topics.collect(),
-        ..Default::default()
-    }
+    ListOffsetsResponse { topics: topics.collect(), ..Default::default() }
 }

@@ -44,10 +44,7 @@ impl Api for Metadata {
         request: MetadataRequest,
         version: i16,
     ) -> Reply<MetadataResponse> {
-        let asked = request
-            .topics
-            .as_deref()
-            .filter(|topics| version > 0 || !topics.is_empty());
+        let asked = request.topics.as_deref().filter(|topics| version > 0 || !topics.is_empty());
         if let Some(topics) = asked
             && let Some(error) = refused(topics, version)
         {
@@ -91,9 +88,7 @@ impl Api for Metadata {
 /// `MetadataRequest` can name by null and by id only from version 12 on.
 fn refused(topics: &[MetadataRequestTopic], version: i16) -> Option<ErrorCode> {
     if version < 12 {
-        let bad = topics
-            .iter()
-            .any(|topic| topic.name.is_none() || !topic.topic_id.is_nil());
+        let bad = topics.iter().any(|topic| topic.name.is_none() || !topic.topic_id.is_nil());
         return bad.then_some(ErrorCode::InvalidRequest);
     }
     let nameless = topics.iter().all(|topic| topic.topic_id.is_nil())
@@ -118,24 +113,17 @@ fn failed(topics: &[MetadataRequestTopic], error: ErrorCode) -> MetadataResponse
 }
 
 fn all_topics(image: &MetadataImage) -> Vec<MetadataResponseTopic> {
-    image
-        .topics()
-        .map(|topic| described(topic, image.node_id))
-        .collect()
+    image.topics().map(|topic| described(topic, image.node_id)).collect()
 }
 
 fn topics_by_id(
     image: &MetadataImage,
     asked: &[MetadataRequestTopic],
 ) -> Vec<MetadataResponseTopic> {
-    let ids: BTreeSet<Uuid> = asked
-        .iter()
-        .map(|topic| topic.topic_id)
-        .filter(|id| !id.is_nil())
-        .collect();
-    let (known, unknown): (Vec<Uuid>, Vec<Uuid>) = ids
-        .into_iter()
-        .partition(|&id| image.topic_by_id(id).is_some());
+    let ids: BTreeSet<Uuid> =
+        asked.iter().map(|topic| topic.topic_id).filter(|id| !id.is_nil()).collect();
+    let (known, unknown): (Vec<Uuid>, Vec<Uuid>) =
+        ids.into_iter().partition(|&id| image.topic_by_id(id).is_some());
     let unknown = unknown.into_iter().map(|topic_id| MetadataResponseTopic {
         error_code: ErrorCode::UnknownTopicId.code(),
         name: None,
@@ -143,9 +131,7 @@ fn topics_by_id(
         ..Default::default()
     });
     let known = known.into_iter().filter_map(|id| image.topic_by_id(id));
-    unknown
-        .chain(known.map(|topic| described(topic, image.node_id)))
-        .collect()
+    unknown.chain(known.map(|topic| described(topic, image.node_id))).collect()
 }
 
 async fn topics_by_name(
@@ -155,13 +141,9 @@ async fn topics_by_name(
 ) -> Vec<MetadataResponseTopic> {
     let metadata = &context.shared.metadata;
     let image = metadata.image();
-    let names: BTreeSet<&str> = asked
-        .iter()
-        .filter_map(|topic| topic.name.as_deref())
-        .collect();
-    let (known, missing): (Vec<&str>, Vec<&str>) = names
-        .into_iter()
-        .partition(|name| image.topic(name).is_some());
+    let names: BTreeSet<&str> = asked.iter().filter_map(|topic| topic.name.as_deref()).collect();
+    let (known, missing): (Vec<&str>, Vec<&str>) =
+        names.into_iter().partition(|name| image.topic(name).is_some());
     let known = known.into_iter().filter_map(|name| image.topic(name));
     let mut topics: Vec<_> = known.map(|topic| described(topic, image.node_id)).collect();
     let creates = may_create && context.shared.config.auto_create_topics_enable;
@@ -186,10 +168,7 @@ async fn topics_by_name(
 /// number of partitions.
 fn on_first_use(name: &str) -> NewTopic {
     let configs: &[(&str, &str)] = match name {
-        "__consumer_offsets" => &[
-            ("cleanup.policy", "compact"),
-            ("compression.type", "producer"),
-        ],
+        "__consumer_offsets" => &[("cleanup.policy", "compact"), ("compression.type", "producer")],
         "__transaction_state" => &[
             ("cleanup.policy", "compact"),
             ("compression.type", "uncompressed"),
@@ -217,10 +196,7 @@ fn on_first_use(name: &str) -> NewTopic {
 
 /// Creates a topic and gives what the first answer says of it.
 async fn create(context: Context<'_>, name: &str) -> ErrorCode {
-    let created = context
-        .shared
-        .metadata
-        .create_topics(vec![on_first_use(name)], false);
+    let created = context.shared.metadata.create_topics(vec![on_first_use(name)], false);
     match created.await.into_iter().next() {
         Some(Err(error)) if error.code != ErrorCode::TopicAlreadyExists => error.code,
         _ => ErrorCode::UnknownTopicOrPartition,

@@ -29,16 +29,11 @@ impl Api for OffsetForLeaderEpoch {
             }
             let partitions = topic.partitions.iter();
             topics.push(OffsetForLeaderTopicResult {
-                partitions: partitions
-                    .map(|asked| end_of(context, &topic.topic, asked))
-                    .collect(),
+                partitions: partitions.map(|asked| end_of(context, &topic.topic, asked)).collect(),
                 topic: topic.topic,
             });
         }
-        Reply::Ready(OffsetForLeaderEpochResponse {
-            topics,
-            ..Default::default()
-        })
+        Reply::Ready(OffsetForLeaderEpochResponse { topics, ..Default::default() })
     }
 }
 

@@ -66,15 +66,9 @@ impl Api for Produce {
                 partition_responses,
             });
         }
-        let mut response = ProduceResponse {
-            responses,
-            ..Default::default()
-        };
+        let mut response = ProduceResponse { responses, ..Default::default() };
         if acks == 0 {
-            let mut all = response
-                .responses
-                .iter()
-                .flat_map(|topic| &topic.partition_responses);
+            let mut all = response.responses.iter().flat_map(|topic| &topic.partition_responses);
             return if all.any(|partition| partition.error_code != 0) {
                 Reply::Close
             } else {
@@ -116,12 +110,7 @@ impl<'a> Append<'a> {
     fn new(context: Context<'a>, request: &ProduceRequest, version: i16) -> Self {
         let refused = (!(-1..=1).contains(&request.acks)).then_some(ErrorCode::InvalidRequiredAcks);
         let internal_allowed = context.client_id == Some(ADMIN_CLIENT_ID);
-        Self {
-            context,
-            version,
-            refused,
-            internal_allowed,
-        }
+        Self { context, version, refused, internal_allowed }
     }
 
     async fn partition(
@@ -139,10 +128,7 @@ impl<'a> Append<'a> {
             registry.get(&topic.name, data.index)
         };
         let Some(partition) = partition else {
-            return (
-                refusal(data.index, ErrorCode::UnknownTopicOrPartition),
-                None,
-            );
+            return (refusal(data.index, ErrorCode::UnknownTopicOrPartition), None);
         };
         if let Some(error) = self.refused {
             return (refusal(data.index, error), None);
@@ -154,13 +140,7 @@ impl<'a> Append<'a> {
         if is_internal_topic(name) && !self.internal_allowed {
             let message = format!("Cannot append to internal topic {name}");
             let refused = refusal(data.index, ErrorCode::InvalidTopicException);
-            return (
-                PartitionProduceResponse {
-                    error_message: Some(message),
-                    ..refused
-                },
-                None,
-            );
+            return (PartitionProduceResponse { error_message: Some(message), ..refused }, None);
         }
         let version = self.version;
         let appended = if takes_long(records) {
@@ -189,10 +169,7 @@ fn takes_long(records: &[u8]) -> bool {
 
 /// A batch of a transaction without a transactional id fails the whole request.
 fn has_transactional(request: &ProduceRequest) -> bool {
-    let data = request
-        .topic_data
-        .iter()
-        .flat_map(|topic| &topic.partition_data);
+    let data = request.topic_data.iter().flat_map(|topic| &topic.partition_data);
     data.filter_map(|data| BatchHeader::parse(data.records.as_deref()?).ok())
         .any(|header| header.is_transactional())
 }
@@ -207,18 +184,12 @@ fn failed(request: ProduceRequest) -> Reply<ProduceResponse> {
         error_message: Some(message.to_owned()),
         ..refusal(data.index, ErrorCode::TransactionalIdAuthorizationFailed)
     };
-    let responses = request
-        .topic_data
-        .into_iter()
-        .map(|topic| TopicProduceResponse {
-            partition_responses: topic.partition_data.iter().map(answer).collect(),
-            name: topic.name,
-            topic_id: topic.topic_id,
-        });
-    Reply::Ready(ProduceResponse {
-        responses: responses.collect(),
-        ..Default::default()
-    })
+    let responses = request.topic_data.into_iter().map(|topic| TopicProduceResponse {
+        partition_responses: topic.partition_data.iter().map(answer).collect(),
+        name: topic.name,
+        topic_id: topic.topic_id,
+    });
+    Reply::Ready(ProduceResponse { responses: responses.collect(), ..Default::default() })
 }
 
 /// What a partition has refused.

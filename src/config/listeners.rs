@@ -24,10 +24,7 @@ impl Listener {
                     the port is 0 to 65535";
         let (name, address) = text.split_once("://").ok_or_else(|| refuse(form))?;
         let (host, port) = address.rsplit_once(':').ok_or_else(|| refuse(form))?;
-        let port = port
-            .bytes()
-            .all(|b| b.is_ascii_digit())
-            .then(|| port.parse().ok());
+        let port = port.bytes().all(|b| b.is_ascii_digit()).then(|| port.parse().ok());
         let port = port.flatten().ok_or_else(|| refuse(form))?;
         let host = host.strip_prefix('[').unwrap_or(host);
         let host = host.strip_suffix(']').unwrap_or(host);
@@ -64,20 +61,14 @@ impl Sockets {
         let names = list("controller.listener.names").iter();
         let names: Vec<String> = names.map(|name| name.to_uppercase()).collect();
         let split = |listeners: Vec<Listener>| -> (Vec<Listener>, Vec<Listener>) {
-            listeners
-                .into_iter()
-                .partition(|listener| names.contains(&listener.name))
+            listeners.into_iter().partition(|listener| names.contains(&listener.name))
         };
         let all = parse_list("listeners", list("listeners"))?;
         check_ports(&all)?;
         let (controller, broker) = split(all.clone());
         if broker.is_empty() {
             let reason = "at least one must not be named in controller.listener.names";
-            return Err(ConfigError::invalid(
-                "listeners",
-                list("listeners").join(","),
-                reason,
-            ));
+            return Err(ConfigError::invalid("listeners", list("listeners").join(","), reason));
         }
         check_protocols(values, &broker)?;
         let advertised = parse_list("advertised.listeners", list("advertised.listeners"))?;
@@ -86,16 +77,10 @@ impl Sockets {
         if told {
             check_advertised(&advertised, &all)?;
         }
-        let inter_broker = values
-            .text("inter.broker.listener.name")
-            .unwrap_or_default();
+        let inter_broker = values.text("inter.broker.listener.name").unwrap_or_default();
         let candidates = if told { &advertised } else { &broker };
         if !inter_broker.is_empty() {
-            check_name(
-                "inter.broker.listener.name",
-                &inter_broker.to_uppercase(),
-                candidates,
-            )?;
+            check_name("inter.broker.listener.name", &inter_broker.to_uppercase(), candidates)?;
         }
         Ok(Self {
             broker,
@@ -111,14 +96,8 @@ fn check_protocols(values: &Values, broker: &[Listener]) -> Result<(), ConfigErr
     let key = "listener.security.protocol.map";
     let text = values.text(key).unwrap_or_default().to_uppercase();
     let mut protocols = Vec::new();
-    for entry in text
-        .split(',')
-        .map(str::trim)
-        .filter(|entry| !entry.is_empty())
-    {
-        let pair = entry
-            .rsplit_once(':')
-            .map(|(name, protocol)| (name.trim(), protocol.trim()));
+    for entry in text.split(',').map(str::trim).filter(|entry| !entry.is_empty()) {
+        let pair = entry.rsplit_once(':').map(|(name, protocol)| (name.trim(), protocol.trim()));
         let Some(pair @ (_, "PLAINTEXT" | "SSL" | "SASL_PLAINTEXT" | "SASL_SSL")) = pair else {
             let reason = "an entry is NAME:PROTOCOL, the protocol PLAINTEXT, SSL, \
                           SASL_PLAINTEXT or SASL_SSL";
@@ -154,10 +133,7 @@ fn check_advertised(advertised: &[Listener], all: &[Listener]) -> Result<(), Con
 }
 
 fn check_name(key: &str, name: &str, listeners: &[Listener]) -> Result<(), ConfigError> {
-    let names: Vec<&str> = listeners
-        .iter()
-        .map(|listener| listener.name.as_str())
-        .collect();
+    let names: Vec<&str> = listeners.iter().map(|listener| listener.name.as_str()).collect();
     if names.contains(&name) {
         return Ok(());
     }
@@ -216,37 +192,15 @@ mod tests {
     fn forms() {
         let one = |text: &str| {
             let listener = list(text).unwrap().remove(0);
-            (
-                listener.name,
-                listener.host.unwrap_or_default(),
-                listener.port,
-            )
+            (listener.name, listener.host.unwrap_or_default(), listener.port)
         };
-        assert_eq!(
-            one("PLAINTEXT://:9092"),
-            ("PLAINTEXT".into(), String::new(), 9092)
-        );
+        assert_eq!(one("PLAINTEXT://:9092"), ("PLAINTEXT".into(), String::new(), 9092));
         assert_eq!(one("tc-0://a.b:0"), ("TC-0".into(), "a.b".into(), 0));
         assert_eq!(one("X://[::1]:1"), ("X".into(), "::1".into(), 1));
-        let bad = [
-            "",
-            "X",
-            "X://",
-            "X://a",
-            "X://a:",
-            "X://a:-1",
-            "X://a:65536",
-            "X://a:+1",
-        ];
-        for text in bad
-            .into_iter()
-            .chain(["://a:1", "X://a b:1", "X://a/b:1", "X://a:1/"])
-        {
+        let bad = ["", "X", "X://", "X://a", "X://a:", "X://a:-1", "X://a:65536", "X://a:+1"];
+        for text in bad.into_iter().chain(["://a:1", "X://a b:1", "X://a/b:1", "X://a:1/"]) {
             let error = list(text).unwrap_err().to_string();
-            assert!(
-                error.starts_with(&format!("Invalid value {text} for conf")),
-                "{error}"
-            );
+            assert!(error.starts_with(&format!("Invalid value {text} for conf")), "{error}");
         }
     }
 

@@ -45,11 +45,7 @@ impl<'a> BrokerLayers<'a> {
     /// Only what was set before the start.
     pub fn fixed(fixed: &'a ConfigMap) -> Self {
         static EMPTY: ConfigMap = ConfigMap::new();
-        Self {
-            dynamic: &EMPTY,
-            dynamic_default: &EMPTY,
-            fixed,
-        }
+        Self { dynamic: &EMPTY, dynamic_default: &EMPTY, fixed }
     }
 
     fn get(&self, key: &str) -> Option<&'a String> {

@@ -88,40 +88,16 @@ mod tests {
 
     #[test]
     fn separators_blanks_and_escapes() {
-        for text in [
-            "a=b",
-            "a:b",
-            "a b",
-            " a = b",
-            "\ta\t:\tb",
-            "a   b",
-            "a\\\n=b",
-            "a=\\\n   b",
-        ] {
+        for text in ["a=b", "a:b", "a b", " a = b", "\ta\t:\tb", "a   b", "a\\\n=b", "a=\\\n   b"] {
             assert_eq!(one(text), ("a".into(), "b".into()), "{text:?}");
         }
         assert_eq!(one("a"), ("a".into(), String::new()));
         assert_eq!(one("a=b ="), ("a".into(), "b =".into()));
-        assert_eq!(
-            one("a=b \r\n"),
-            ("a".into(), "b ".into()),
-            "trailing blanks stay"
-        );
+        assert_eq!(one("a=b \r\n"), ("a".into(), "b ".into()), "trailing blanks stay");
         assert_eq!(one("a\\ b\\=c=d"), ("a b=c".into(), "d".into()));
-        assert_eq!(
-            one(r"a=\t\n\u00e9\ud83d\ude00\q"),
-            ("a".into(), "\t\né😀q".into())
-        );
-        assert_eq!(
-            one("a=x\\\\"),
-            ("a".into(), "x\\".into()),
-            "an escaped backslash ends it"
-        );
-        assert_eq!(
-            one("a=x\\"),
-            ("a".into(), "x".into()),
-            "a continuation into nothing"
-        );
+        assert_eq!(one(r"a=\t\n\u00e9\ud83d\ude00\q"), ("a".into(), "\t\né😀q".into()));
+        assert_eq!(one("a=x\\\\"), ("a".into(), "x\\".into()), "an escaped backslash ends it");
+        assert_eq!(one("a=x\\"), ("a".into(), "x".into()), "a continuation into nothing");
     }
 
     #[test]
@@ -132,17 +108,8 @@ mod tests {
 
     #[test]
     fn a_cut_unicode_escape_names_its_line() {
-        for text in [
-            "ok=1\na=\\u12",
-            "ok=1\na=\\u12g4",
-            "ok=1\na=\\u+123",
-            "ok=1\na=\\u€12",
-        ] {
-            assert_eq!(
-                parse_properties(text),
-                Err(ConfigError::Properties(2)),
-                "{text:?}"
-            );
+        for text in ["ok=1\na=\\u12", "ok=1\na=\\u12g4", "ok=1\na=\\u+123", "ok=1\na=\\u€12"] {
+            assert_eq!(parse_properties(text), Err(ConfigError::Properties(2)), "{text:?}");
         }
     }
 }

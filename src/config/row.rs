@@ -150,11 +150,7 @@ pub enum ConfigError {
 
 impl ConfigError {
     pub(super) fn invalid(key: &str, value: impl fmt::Display, reason: impl Into<String>) -> Self {
-        Self::Invalid {
-            key: key.to_owned(),
-            value: value.to_string(),
-            reason: reason.into(),
-        }
+        Self::Invalid { key: key.to_owned(), value: value.to_string(), reason: reason.into() }
     }
 }
 
@@ -206,17 +202,11 @@ impl Row {
     }
 
     pub(super) const fn dynamic(self) -> Self {
-        Self {
-            dynamic: true,
-            ..self
-        }
+        Self { dynamic: true, ..self }
     }
 
     pub(super) const fn internal(self) -> Self {
-        Self {
-            internal: true,
-            ..self
-        }
+        Self { internal: true, ..self }
     }
 
     /// Reads a value: Kafka's `ConfigDef.parseValue` (trim, type, drop repeats, validate).
@@ -249,12 +239,9 @@ impl Row {
             ConfigType::Long => Value::Integer(trimmed.parse().map_err(|_| number())?),
             ConfigType::Double => Value::Double(parse_double(trimmed).ok_or_else(number)?),
             ConfigType::List if trimmed.is_empty() => Value::List(Vec::new()),
-            ConfigType::List => Value::List(
-                trimmed
-                    .split(',')
-                    .map(|e| java_trim(e).to_owned())
-                    .collect(),
-            ),
+            ConfigType::List => {
+                Value::List(trimmed.split(',').map(|e| java_trim(e).to_owned()).collect())
+            }
             ConfigType::String | ConfigType::Class | ConfigType::Password => {
                 Value::Text(trimmed.to_owned())
             }
@@ -296,9 +283,7 @@ impl Row {
     fn list(&self, values: &[String]) -> Result<(), ConfigError> {
         let rule = |text: &str| ConfigError::Rule(format!("Configuration '{}' {text}", self.name));
         if values.is_empty() && self.valid == Valid::NonEmptyList {
-            return Err(rule(
-                "must not be empty. Valid values include: any non-empty value",
-            ));
+            return Err(rule("must not be empty. Valid values include: any non-empty value"));
         }
         for value in values {
             if value.is_empty() {
@@ -345,8 +330,7 @@ impl Row {
 
     /// The text as `DescribeConfigs` shows it; the text itself if it cannot be read.
     pub(super) fn canonical(&self, raw: &str) -> String {
-        self.parse(raw)
-            .map_or_else(|_| raw.to_owned(), |value| value.to_string())
+        self.parse(raw).map_or_else(|_| raw.to_owned(), |value| value.to_string())
     }
 }
 

@@ -130,10 +130,7 @@ impl ServerConfig {
     pub fn from_map(mut explicit: ConfigMap) -> Result<Self, ConfigError> {
         normalize(&mut explicit);
         let values = Values::read(SERVER_ROWS, |row| {
-            explicit
-                .get(row.name)
-                .cloned()
-                .or(row.default.map(str::to_owned))
+            explicit.get(row.name).cloned().or(row.default.map(str::to_owned))
         })
         .map_err(name_what_is_allowed)?;
         check_topic_defaults(&values, &explicit)?;
@@ -204,11 +201,7 @@ fn node_id(values: &Values) -> Result<i32, ConfigError> {
     let roles = values.list("process.roles").unwrap_or_default();
     if !roles.iter().any(|role| role == "broker") {
         let reason = "it must include broker: a node of this kind is always one";
-        return Err(ConfigError::invalid(
-            "process.roles",
-            roles.join(","),
-            reason,
-        ));
+        return Err(ConfigError::invalid("process.roles", roles.join(","), reason));
     }
     let node_id = values.integer("node.id");
     let broker_id = values.integer("broker.id");
@@ -221,11 +214,7 @@ fn node_id(values: &Values) -> Result<i32, ConfigError> {
 
 /// Checks what topics inherit, so that no topic fails on it later.
 fn check_topic_defaults(values: &Values, explicit: &ConfigMap) -> Result<(), ConfigError> {
-    for name in [
-        "log.retention.ms",
-        "log.retention.minutes",
-        "log.retention.hours",
-    ] {
+    for name in ["log.retention.ms", "log.retention.minutes", "log.retention.hours"] {
         if values.optional_integer(name) == Some(0) {
             let reason = "Value must be unlimited (-1) or at least 1";
             return Err(ConfigError::invalid(name, 0, reason));
@@ -245,16 +234,10 @@ fn voters(entries: Option<&[String]>, node_id: i32) -> Result<Vec<Voter>, Config
             let (host, port) = address.rsplit_once(':')?;
             let host = host.trim_start_matches('[').trim_end_matches(']');
             let port = port.parse().ok()?;
-            Some(Voter {
-                node_id: id.parse().ok()?,
-                host: host.to_owned(),
-                port,
-            })
+            Some(Voter { node_id: id.parse().ok()?, host: host.to_owned(), port })
         };
         let form = || ConfigError::invalid(key, entry, "a voter is id@host:port");
-        let voter = parse()
-            .filter(|voter| !voter.host.is_empty())
-            .ok_or_else(form)?;
+        let voter = parse().filter(|voter| !voter.host.is_empty()).ok_or_else(form)?;
         if voter.node_id != node_id || !voters.is_empty() {
             let reason = format!("the only voter can be this node, node.id {node_id}");
             return Err(ConfigError::invalid(key, entry, reason));

@@ -116,10 +116,8 @@ impl TopicConfig {
         };
         let small_segments = values.optional_integer("internal.segment.bytes");
         Self {
-            segment_bytes: small_segments.map_or_else(
-                || size("segment.bytes"),
-                |bytes| u32::try_from(bytes).unwrap_or(0),
-            ),
+            segment_bytes: small_segments
+                .map_or_else(|| size("segment.bytes"), |bytes| u32::try_from(bytes).unwrap_or(0)),
             segment_ms: int("segment.ms"),
             segment_index_bytes: size("segment.index.bytes"),
             index_interval_bytes: size("index.interval.bytes"),
@@ -138,10 +136,7 @@ impl TopicConfig {
             delete: policy("delete"),
             file_delete_delay_ms: int("file.delete.delay.ms"),
             min_insync_replicas: size("min.insync.replicas"),
-            compression_type: values
-                .text("compression.type")
-                .unwrap_or_default()
-                .to_owned(),
+            compression_type: values.text("compression.type").unwrap_or_default().to_owned(),
             preallocate: values.boolean("preallocate"),
         }
     }
@@ -158,10 +153,7 @@ pub(super) fn effective(row: &Row, own: &ConfigMap, broker: &BrokerLayers) -> Op
         synonyms.find_map(|synonym| broker.get(synonym.0).map(|raw| convert(raw, *synonym)))
     };
     let default = || row.default.map(str::to_owned);
-    own.get(row.name)
-        .cloned()
-        .or_else(inherited)
-        .or_else(default)
+    own.get(row.name).cloned().or_else(inherited).or_else(default)
 }
 
 /// Turns a broker's hours or minutes into milliseconds; no limit (negative) stays -1.

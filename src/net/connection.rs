@@ -37,12 +37,7 @@ pub(super) async fn run(
     let (replies, queue) = mpsc::channel(UNANSWERED_MAX);
     let peer_closed = session.peer_closed();
     let writer = tokio::spawn(writer::run(write, queue));
-    let mut reader = Reader {
-        socket: read,
-        received: BytesMut::new(),
-        permit: None,
-        ended: false,
-    };
+    let mut reader = Reader { socket: read, received: BytesMut::new(), permit: None, ended: false };
     tokio::select! {
         () = stopped(stop.clone()) => {}
         () = replies.closed() => {}
@@ -146,31 +141,23 @@ impl Reader {
     /// permit from the request memory.
     async fn make_room(&mut self, missing: usize, shared: &Shared) -> Result<(), Closed> {
         let held = self.received.len();
-        let room = missing
-            .min(held.max(READ_BYTES))
-            .max(if held == 0 { 0 } else { 1 });
+        if held == 0 {
+            return Ok(());
+        }
+        let room = missing.min(held.max(READ_BYTES));
         if held + room > FREE_FRAME_BYTES && self.received.capacity() < held + room {
-            let owned = self
-                .permit
-                .as_ref()
-                .map_or(0, OwnedSemaphorePermit::num_permits);
+            let owned = self.permit.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
             let wanted = (held + room).div_ceil(PERMIT_BYTES).saturating_sub(owned);
-            let memory = shared
-                .request_memory
-                .clone()
-                .acquire_many_owned(wanted as u32);
-            let permit = match tokio::time::timeout(MEMORY_WAIT, memory).await {
-                Ok(Ok(permit)) => permit,
-                Ok(Err(_)) | Err(_) => return Err(Closed::Memory),
+            let memory = shared.request_memory.clone().acquire_many_owned(wanted as u32);
+            let Ok(Ok(permit)) = tokio::time::timeout(MEMORY_WAIT, memory).await else {
+                return Err(Closed::Memory);
             };
             match &mut self.permit {
                 Some(held) => held.merge(permit),
                 None => self.permit = Some(permit),
             }
         }
-        if held > 0 {
-            self.received.reserve(room);
-        }
+        self.received.reserve(room);
         Ok(())
     }
 

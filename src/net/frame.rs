@@ -36,10 +36,7 @@ pub(super) fn take_frame(received: &mut BytesMut, max_bytes: usize) -> Result<Fr
     let size_bytes = match usize::try_from(announced) {
         Ok(0) | Err(_) => return Err(FrameError::TooSmall(announced)),
         Ok(size) if size > max_bytes => {
-            return Err(FrameError::TooLarge {
-                size_bytes: announced,
-                max_bytes,
-            });
+            return Err(FrameError::TooLarge { size_bytes: announced, max_bytes });
         }
         Ok(size) => size,
     };
@@ -57,14 +54,8 @@ mod tests {
     #[test]
     fn frames_are_taken_in_order_and_the_rest_stays() {
         let mut received = BytesMut::from(&[0, 0, 0, 2, 7, 8, 0, 0, 0, 1, 9, 0][..]);
-        assert_eq!(
-            take_frame(&mut received, 10),
-            Ok(Frame::Whole(Bytes::from_static(&[7, 8])))
-        );
-        assert_eq!(
-            take_frame(&mut received, 10),
-            Ok(Frame::Whole(Bytes::from_static(&[9])))
-        );
+        assert_eq!(take_frame(&mut received, 10), Ok(Frame::Whole(Bytes::from_static(&[7, 8]))));
+        assert_eq!(take_frame(&mut received, 10), Ok(Frame::Whole(Bytes::from_static(&[9]))));
         assert_eq!(take_frame(&mut received, 10), Ok(Frame::Missing(3)));
         assert_eq!(&received[..], &[0]);
     }
@@ -73,14 +64,8 @@ mod tests {
     fn sizes_outside_the_limits_are_refused_and_the_limit_itself_waits() {
         let sized = |size: i32| BytesMut::from(&size.to_be_bytes()[..]);
         assert_eq!(take_frame(&mut sized(0), 100), Err(FrameError::TooSmall(0)));
-        assert_eq!(
-            take_frame(&mut sized(-1), 100),
-            Err(FrameError::TooSmall(-1))
-        );
-        assert!(matches!(
-            take_frame(&mut sized(101), 100),
-            Err(FrameError::TooLarge { .. })
-        ));
+        assert_eq!(take_frame(&mut sized(-1), 100), Err(FrameError::TooSmall(-1)));
+        assert!(matches!(take_frame(&mut sized(101), 100), Err(FrameError::TooLarge { .. })));
         assert_eq!(take_frame(&mut sized(100), 100), Ok(Frame::Missing(100)));
     }
 }

@@ -62,23 +62,14 @@ impl Listener {
             attempt += 1;
             match bind_all(&addresses, port, backlog) {
                 Ok((port, sockets)) => {
-                    return Ok(Self {
-                        name: name.into(),
-                        host: host.into(),
-                        port,
-                        sockets,
-                    });
+                    return Ok(Self { name: name.into(), host: host.into(), port, sockets });
                 }
                 Err((_, source))
                     if port == 0
                         && attempt < PORT_ATTEMPTS
                         && source.kind() == io::ErrorKind::AddrInUse => {}
                 Err((address, source)) => {
-                    return Err(BindError::Bind {
-                        name: name.into(),
-                        address,
-                        source,
-                    });
+                    return Err(BindError::Bind { name: name.into(), address, source });
                 }
             }
         }
@@ -101,10 +92,7 @@ impl Listener {
 
     /// The bound addresses.
     pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
-        self.sockets
-            .iter()
-            .filter_map(|socket| socket.local_addr().ok())
-            .collect()
+        self.sockets.iter().filter_map(|socket| socket.local_addr().ok()).collect()
     }
 }
 
@@ -112,11 +100,7 @@ fn resolve(name: &str, host: &str, port: u16) -> Result<Vec<SocketAddr>, BindErr
     if host.is_empty() {
         return Ok(vec![([0u16; 8], port).into()]);
     }
-    let failed = |source| BindError::Resolve {
-        name: name.into(),
-        host: host.into(),
-        source,
-    };
+    let failed = |source| BindError::Resolve { name: name.into(), host: host.into(), source };
     let mut addresses: Vec<SocketAddr> = (host, port).to_socket_addrs().map_err(failed)?.collect();
     if host == "localhost" {
         // Many hosts files name only one of the two; clients try both.
@@ -141,10 +125,7 @@ fn bind_all(
         let address = SocketAddr::new(address.ip(), port);
         match bind_one(address, backlog) {
             Ok(socket) => {
-                port = socket
-                    .local_addr()
-                    .map_err(|error| (address, error))?
-                    .port();
+                port = socket.local_addr().map_err(|error| (address, error))?.port();
                 sockets.push(socket);
             }
             // A machine without IPv6 still has `localhost`.
@@ -161,19 +142,12 @@ fn bind_all(
 }
 
 fn is_taken(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied
-    )
+    matches!(error.kind(), io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied)
 }
 
 fn bind_one(address: SocketAddr, backlog: i32) -> io::Result<TcpListener> {
     let bind = |address: SocketAddr| {
-        let socket = Socket::new(
-            Domain::for_address(address),
-            Type::STREAM,
-            Some(Protocol::TCP),
-        )?;
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
         socket.set_reuse_address(true)?;
         if let SocketAddr::V6(v6) = address {
             // All interfaces means IPv4 too; one address means that one.
@@ -247,11 +221,7 @@ mod tests {
     async fn localhost_binds_both_families_with_one_port() {
         let listener = Listener::bind("PLAINTEXT", "localhost", 0, 50).unwrap();
         let addresses = listener.addresses();
-        assert!(
-            addresses
-                .iter()
-                .all(|address| address.port() == listener.port())
-        );
+        assert!(addresses.iter().all(|address| address.port() == listener.port()));
         assert!(addresses.iter().all(|address| address.ip().is_loopback()));
         assert!(addresses.iter().any(SocketAddr::is_ipv4));
     }
@@ -261,9 +231,6 @@ mod tests {
         let first = Listener::bind("PLAINTEXT", "127.0.0.1", 0, 50).unwrap();
         let error = Listener::bind("OTHER", "127.0.0.1", first.port(), 50).unwrap_err();
         let text = error.to_string();
-        assert!(
-            text.contains("OTHER") && text.contains(&first.port().to_string()),
-            "{text}"
-        );
+        assert!(text.contains("OTHER") && text.contains(&first.port().to_string()), "{text}");
     }
 }

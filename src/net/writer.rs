@@ -1,6 +1,8 @@
 //! The writing half of a connection: replies in order, file ranges by `sendfile`.
 
+use std::future::poll_fn;
 use std::io;
+use std::task::{Context, Poll};
 
 use bytes::BytesMut;
 use tokio::io::{AsyncWriteExt, Interest};
@@ -9,6 +11,7 @@ use tokio::sync::mpsc;
 
 use crate::api::EncodedReply;
 use crate::env::{DiskFile, read_all};
+use crate::log::BoxFuture;
 use crate::wire::{Chunk, Segments};
 
 /// Ranges below this are read and written together with what stands around them.
@@ -42,21 +45,13 @@ async fn write_batch(
         let segments = match reply {
             EncodedReply::Ready(segments) => Some(segments),
             EncodedReply::Pending(mut pending) => {
-                let ready = std::future::poll_fn(|context| {
-                    std::task::Poll::Ready(match pending.as_mut().poll(context) {
-                        std::task::Poll::Ready(segments) => Some(segments),
-                        std::task::Poll::Pending => None,
-                    })
-                })
-                .await;
-                match ready {
-                    Some(segments) => Some(segments),
-                    None => {
-                        // What stands before it does not wait for it.
-                        flush(socket, gathered).await?;
-                        Some(pending.await)
-                    }
+                let mut ready = poll_once(&mut pending).await;
+                if ready.is_none() {
+                    // What stands before it does not wait for it.
+                    flush(socket, gathered).await?;
+                    ready = Some(pending.await);
                 }
+                ready
             }
             EncodedReply::Silent | EncodedReply::Close => None,
         };
@@ -66,6 +61,15 @@ async fn write_batch(
         next = queue.try_recv().ok();
     }
     flush(socket, gathered).await
+}
+
+/// The value of a future that has it already.
+async fn poll_once<T>(future: &mut BoxFuture<'static, T>) -> Option<T> {
+    let look = |context: &mut Context<'_>| match future.as_mut().poll(context) {
+        Poll::Ready(value) => Poll::Ready(Some(value)),
+        Poll::Pending => Poll::Ready(None),
+    };
+    poll_fn(look).await
 }
 
 async fn flush(socket: &mut OwnedWriteHalf, gathered: &mut BytesMut) -> io::Result<()> {
@@ -88,11 +92,7 @@ async fn write_segments(
                 socket.write_all(&bytes).await?;
             }
             Chunk::Bytes(bytes) => gathered.extend_from_slice(&bytes),
-            Chunk::File {
-                file,
-                position,
-                length,
-            } => {
+            Chunk::File { file, position, length } => {
                 if length >= SENDFILE_MIN_BYTES
                     && let Some(from) = file.os_file()
                 {
@@ -136,12 +136,7 @@ async fn send_file(
     while left > 0 {
         stream.writable().await?;
         let sent = stream.try_io(Interest::WRITABLE, || {
-            Ok(rustix::fs::sendfile(
-                stream,
-                from,
-                Some(&mut position),
-                left,
-            )?)
+            Ok(rustix::fs::sendfile(stream, from, Some(&mut position), left)?)
         });
         match sent {
             // A published range never shrinks; a file cut from outside must not spin.

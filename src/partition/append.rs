@@ -102,12 +102,7 @@ pub struct Refusal {
 
 impl From<ErrorCode> for Refusal {
     fn from(error: ErrorCode) -> Self {
-        Self {
-            error,
-            message: None,
-            record_errors: Vec::new(),
-            log_start_offset: -1,
-        }
+        Self { error, message: None, record_errors: Vec::new(), log_start_offset: -1 }
     }
 }
 
@@ -115,10 +110,7 @@ impl ProduceError {
     /// What the client is told (Kafka: `ReplicaManager.appendRecordsToLeader`).
     pub fn refusal(&self) -> Refusal {
         match self {
-            Self::Invalid {
-                source,
-                log_start_offset,
-            } => Refusal {
+            Self::Invalid { source, log_start_offset } => Refusal {
                 error: source.code(),
                 message: source.error_message(),
                 record_errors: source.record_errors().to_vec(),
@@ -128,16 +120,9 @@ impl ProduceError {
                     -1
                 },
             },
-            Self::Producer {
-                source,
-                log_start_offset,
-                produce_version,
-            } => {
+            Self::Producer { source, log_start_offset, produce_version } => {
                 let log_start_offset = *log_start_offset;
-                Refusal {
-                    log_start_offset,
-                    ..source.error_code(*produce_version).into()
-                }
+                Refusal { log_start_offset, ..source.error_code(*produce_version).into() }
             }
             Self::Log(error) => log_error_code(error).into(),
             Self::NotServing(reason) => reason.error_code().into(),
@@ -205,10 +190,7 @@ impl Partition {
         let log_start_offset = self.log.start_offset();
         let validated = self
             .validate(records, now_ms, produce_version)
-            .map_err(|source| ProduceError::Invalid {
-                source,
-                log_start_offset,
-            })?;
+            .map_err(|source| ProduceError::Invalid { source, log_start_offset })?;
         let batch = in_order(records, &validated);
         let mut header = validated.header;
         header.max_timestamp = validated.max_timestamp_ms;
@@ -220,11 +202,7 @@ impl Partition {
             Ok(Verdict::Append) => {}
             Ok(Verdict::Duplicate(written)) => return Ok(duplicate(&written, log_start_offset)),
             Err(source) => {
-                return Err(ProduceError::Producer {
-                    source,
-                    log_start_offset,
-                    produce_version,
-                });
+                return Err(ProduceError::Producer { source, log_start_offset, produce_version });
             }
         }
         header.base_offset = self.log.end_offset();
@@ -244,10 +222,7 @@ impl Partition {
         self.check_serving()?;
         let end_offset = self.log.end_offset();
         if let Some(expected) = expected_end.filter(|expected| *expected != end_offset) {
-            return Err(InternalAppendError::UnexpectedEnd {
-                expected,
-                end_offset,
-            });
+            return Err(InternalAppendError::UnexpectedEnd { expected, end_offset });
         }
         let batch = build(end_offset);
         let header = BatchHeader::parse(&batch).ok().filter(|header| {
@@ -284,19 +259,13 @@ impl Partition {
         header: &BatchHeader,
         batch: &[u8],
     ) -> Result<Commit, AppendError> {
-        let (first, records) = batch
-            .split_first_chunk()
-            .expect("a parsed batch has a header");
-        let mut stored = BatchBytes {
-            header: *first,
-            records,
-        };
+        let (first, records) = batch.split_first_chunk().expect("a parsed batch has a header");
+        let mut stored = BatchBytes { header: *first, records };
         set_base_offset(&mut stored.header, header.base_offset);
         set_leader_epoch(&mut stored.header, self.leader_epoch());
         let marker = marker(header, batch);
         let undecided = producers.first_open_transaction_after(header, marker);
-        self.progress
-            .offered(end_offset(header), undecided, batch.len() as u64);
+        self.progress.offered(end_offset(header), undecided, batch.len() as u64);
         match self.log.append(stored, &mut || producers.snapshot()) {
             Ok(commit) => {
                 producers.apply(header, marker);

@@ -131,11 +131,7 @@ impl Progress {
     /// the commit at any time from then on; followed by [`Self::refused`] if it does not take it.
     pub(super) fn offered(&self, end_offset: i64, undecided: Option<i64>, size_bytes: u64) {
         let undecided = undecided.unwrap_or(NONE_OPEN);
-        self.lock().offered.push_back(Offered {
-            end_offset,
-            undecided,
-            size_bytes,
-        });
+        self.lock().offered.push_back(Offered { end_offset, undecided, size_bytes });
     }
 
     /// The log did not take the batch offered last.
@@ -216,9 +212,7 @@ impl CommitObserver for Progress {
             return;
         }
         let mut committed_bytes = 0;
-        while let Some(batch) = pending
-            .offered
-            .pop_front_if(|batch| batch.end_offset <= end_offset)
+        while let Some(batch) = pending.offered.pop_front_if(|batch| batch.end_offset <= end_offset)
         {
             committed_bytes += batch.size_bytes;
             self.undecided.store(batch.undecided, Ordering::Release);
@@ -226,9 +220,7 @@ impl CommitObserver for Progress {
         self.high_watermark.store(end_offset, Ordering::Release);
         let after = self.bounds(0, 0);
         for parked in pending.parked.values() {
-            parked
-                .signal
-                .advanced(parked.isolation, &before, &after, committed_bytes);
+            parked.signal.advanced(parked.isolation, &before, &after, committed_bytes);
         }
         drop(pending);
         self.commits.notify_waiters();

@@ -44,9 +44,7 @@ pub struct PartitionSettings {
 
 impl Default for PartitionSettings {
     fn default() -> Self {
-        Self {
-            producer_id_expiration_ms: 86_400_000,
-        }
+        Self { producer_id_expiration_ms: 86_400_000 }
     }
 }
 
@@ -76,14 +74,11 @@ impl Partition {
         let mut producers = Producers::new(now_ms, settings.producer_id_expiration_ms);
         let progress = Arc::new(Progress::new());
         let observer: Arc<dyn CommitObserver> = progress.clone();
-        let log = engine
-            .open(&id, log_config(&config), observer, &mut producers)
-            .await?;
-        log.begin_epoch(leader_epoch)
-            .map_err(|error| OpenError::Io {
-                directory: id.directory_name(),
-                source: std::io::Error::other(error),
-            })?;
+        let log = engine.open(&id, log_config(&config), observer, &mut producers).await?;
+        log.begin_epoch(leader_epoch).map_err(|error| OpenError::Io {
+            directory: id.directory_name(),
+            source: std::io::Error::other(error),
+        })?;
         progress.start(log.end_offset(), producers.first_open_transaction());
         Ok(Arc::new(Self {
             id,
@@ -139,8 +134,7 @@ impl Partition {
 
     /// How far the partition can be read now.
     pub fn bounds(&self) -> Bounds {
-        self.progress
-            .bounds(self.log.start_offset(), self.log.end_offset())
+        self.progress.bounds(self.log.start_offset(), self.log.end_offset())
     }
 
     /// Resolves when everything below `end_offset` is committed, or when that will not be known.
@@ -205,9 +199,7 @@ impl Partition {
     }
 
     fn lock(&self) -> MutexGuard<'_, Producers> {
-        self.producers
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.producers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -43,13 +43,7 @@ impl Partition {
     ) -> Result<Option<Found>, FetchError> {
         self.check_serving()?;
         let limit = self.bounds().limit(isolation);
-        let special = |offset, leader_epoch| {
-            Some(Found {
-                offset,
-                timestamp_ms: -1,
-                leader_epoch,
-            })
-        };
+        let special = |offset, leader_epoch| Some(Found { offset, timestamp_ms: -1, leader_epoch });
         match timestamp_ms {
             LATEST => Ok(special(limit, self.leader_epoch())),
             EARLIEST | EARLIEST_LOCAL => {
@@ -64,28 +58,17 @@ impl Partition {
     }
 
     async fn of_max_timestamp(&self, limit: i64) -> Result<Option<Found>, FetchError> {
-        let Some(header) = self
-            .log
-            .batch_of_max_timestamp()
-            .await
-            .map_err(read_error)?
-        else {
+        let Some(header) = self.log.batch_of_max_timestamp().await.map_err(read_error)? else {
             return Ok(None);
         };
-        let (_, found) = self
-            .search(header.base_offset, header.max_timestamp, limit)
-            .await?;
+        let (_, found) = self.search(header.base_offset, header.max_timestamp, limit).await?;
         Ok(found)
     }
 
     /// The log's index knows the first batch that has such a record. If all of them lie before a
     /// log start in mid-batch, the batches after it are searched.
     async fn first_at(&self, timestamp_ms: i64, limit: i64) -> Result<Option<Found>, FetchError> {
-        let first = self
-            .log
-            .first_batch_at_time(timestamp_ms)
-            .await
-            .map_err(read_error)?;
+        let first = self.log.first_batch_at_time(timestamp_ms).await.map_err(read_error)?;
         let mut from = first.map_or(limit, |header| header.base_offset);
         while from < limit {
             let (next, found) = self.search(from, timestamp_ms, limit).await?;
@@ -113,11 +96,7 @@ impl Partition {
         if from >= limit {
             return Ok((limit, None));
         }
-        let read = self
-            .log
-            .read(from, limit, SEARCH_BYTES)
-            .await
-            .map_err(read_error)?;
+        let read = self.log.read(from, limit, SEARCH_BYTES).await.map_err(read_error)?;
         let search = move || search_batches(&read.chunk.into_bytes()?, start_offset, timestamp_ms);
         Ok(self.env.offload.run(search).await?)
     }
@@ -151,16 +130,10 @@ fn search_batch(
 ) -> Result<Option<Found>, RecordError> {
     let mut records = Records::new(header, batch)?;
     while let Some(record) = records.next_facts()? {
-        let offset = header
-            .base_offset
-            .saturating_add(record.offset_delta.into());
+        let offset = header.base_offset.saturating_add(record.offset_delta.into());
         if offset >= start_offset && record.timestamp_ms >= timestamp_ms {
             let (timestamp_ms, leader_epoch) = (record.timestamp_ms, header.leader_epoch.max(-1));
-            return Ok(Some(Found {
-                offset,
-                timestamp_ms,
-                leader_epoch,
-            }));
+            return Ok(Some(Found { offset, timestamp_ms, leader_epoch }));
         }
     }
     Ok(None)

@@ -35,8 +35,7 @@ pub(super) struct WrittenBatch {
 
 impl WrittenBatch {
     pub(super) fn first_offset(&self) -> i64 {
-        self.last_offset
-            .saturating_sub(i64::from(self.offset_delta))
+        self.last_offset.saturating_sub(i64::from(self.offset_delta))
     }
 
     /// Kafka's `DefaultRecordBatch.decrementSequence`.
@@ -196,8 +195,7 @@ impl Producers {
         producer.last_timestamp_ms = header.max_timestamp;
         if header.is_transactional() && producer.transaction_first_offset.is_none() {
             producer.transaction_first_offset = Some(header.base_offset);
-            self.open_transactions
-                .insert(header.base_offset, header.producer_id);
+            self.open_transactions.insert(header.base_offset, header.producer_id);
         }
     }
 
@@ -213,9 +211,7 @@ impl Producers {
 
     /// First offset of the oldest open transaction.
     pub(super) fn first_open_transaction(&self) -> Option<i64> {
-        self.open_transactions
-            .first_key_value()
-            .map(|(first_offset, _)| *first_offset)
+        self.open_transactions.first_key_value().map(|(first_offset, _)| *first_offset)
     }
 
     /// What [`Self::first_open_transaction`] will be after this batch.
@@ -226,12 +222,8 @@ impl Producers {
     ) -> Option<i64> {
         let ended = marker.map(|_| header.producer_id);
         let begins = header.is_transactional() && !header.is_control();
-        let open = self
-            .open_transactions
-            .iter()
-            .find(|(_, producer)| Some(**producer) != ended);
-        open.map(|(first_offset, _)| *first_offset)
-            .or(begins.then_some(header.base_offset))
+        let open = self.open_transactions.iter().find(|(_, producer)| Some(**producer) != ended);
+        open.map(|(first_offset, _)| *first_offset).or(begins.then_some(header.base_offset))
     }
 
     /// Forgets producers that have been silent for long and have no transaction open; searches
@@ -240,8 +232,7 @@ impl Producers {
         if now_ms >= self.next_expiry_ms {
             self.next_expiry_ms = now_ms.saturating_add(EXPIRY_INTERVAL_MS);
             let expiration_ms = self.expiration_ms;
-            self.by_id
-                .retain(|_, producer| !producer.is_expired(now_ms, expiration_ms));
+            self.by_id.retain(|_, producer| !producer.is_expired(now_ms, expiration_ms));
         }
     }
 
@@ -298,8 +289,7 @@ impl Replay for Producers {
         };
         self.by_id = producers;
         let (now_ms, expiration_ms) = (self.opened_ms, self.expiration_ms);
-        self.by_id
-            .retain(|_, producer| !producer.is_expired(now_ms, expiration_ms));
+        self.by_id.retain(|_, producer| !producer.is_expired(now_ms, expiration_ms));
         let open =
             |(id, producer): (&i64, &Producer)| Some((producer.transaction_first_offset?, *id));
         self.open_transactions = self.by_id.iter().filter_map(open).collect();

@@ -79,28 +79,18 @@ impl Partition {
         self.check_serving()?;
         let bounds = self.bounds();
         if from < bounds.log_start_offset || from > bounds.end_offset {
-            return Err(FetchError::OffsetOutOfRange {
-                offset: from,
-                bounds,
-            });
+            return Err(FetchError::OffsetOutOfRange { offset: from, bounds });
         }
         let until = bounds.limit(isolation);
         if from >= until {
-            return Ok(ReadOutcome {
-                chunk: Bytes::new().into(),
-                bounds,
-            });
+            return Ok(ReadOutcome { chunk: Bytes::new().into(), bounds });
         }
         match self.log.read(from, until, max_bytes).await {
-            Ok(read) => Ok(ReadOutcome {
-                chunk: read.chunk,
-                bounds,
-            }),
+            Ok(read) => Ok(ReadOutcome { chunk: read.chunk, bounds }),
             // The log start has moved meanwhile.
-            Err(ReadError::OutOfRange { offset, .. }) => Err(FetchError::OffsetOutOfRange {
-                offset,
-                bounds: self.bounds(),
-            }),
+            Err(ReadError::OutOfRange { offset, .. }) => {
+                Err(FetchError::OffsetOutOfRange { offset, bounds: self.bounds() })
+            }
             Err(ReadError::Io(error)) => Err(FetchError::Io(error)),
         }
     }
@@ -129,10 +119,7 @@ impl Partition {
         let (epoch, end_offset) = self.epoch_end_offset(last_fetched_epoch);
         let bounds = self.bounds();
         if end_offset < 0 || fetch_offset < bounds.log_start_offset {
-            return Err(FetchError::OffsetOutOfRange {
-                offset: fetch_offset,
-                bounds,
-            });
+            return Err(FetchError::OffsetOutOfRange { offset: fetch_offset, bounds });
         }
         let diverges = epoch < last_fetched_epoch || end_offset < fetch_offset;
         Ok(diverges.then_some((epoch, end_offset)))

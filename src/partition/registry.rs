@@ -49,12 +49,7 @@ pub struct Registry {
 impl Registry {
     /// No partitions, to be kept by `engine`.
     pub fn new(env: Env, engine: Arc<dyn Engine>, settings: PartitionSettings) -> Self {
-        Self {
-            env,
-            engine,
-            settings,
-            topics: RwLock::default(),
-        }
+        Self { env, engine, settings, topics: RwLock::default() }
     }
 
     /// The storage engine.
@@ -65,22 +60,13 @@ impl Registry {
     /// Opens a topic's partitions and serves them all, or none. A topic that is open already gets
     /// those it has not yet, and the configuration.
     pub async fn open_topic(&self, topic: &TopicToOpen) -> Result<(), OpenError> {
-        let TopicToOpen {
-            name,
-            topic_id,
-            partitions,
-            config,
-        } = topic;
+        let TopicToOpen { name, topic_id, partitions, config } = topic;
         let mut opened = Vec::new();
         for &(partition, leader_epoch) in partitions {
             if self.get_by_id(*topic_id, partition).is_some() {
                 continue;
             }
-            let id = LogId {
-                topic: Arc::clone(name),
-                topic_id: *topic_id,
-                partition,
-            };
+            let id = LogId { topic: Arc::clone(name), topic_id: *topic_id, partition };
             let config = Arc::clone(config);
             let engine = &*self.engine;
             let opening =
@@ -139,11 +125,7 @@ impl Registry {
     /// The open partitions of a topic, in order of their numbers; empty if it is not open.
     pub fn partitions(&self, topic: &str) -> Vec<Arc<Partition>> {
         let topics = self.read();
-        let partitions = topics
-            .by_name
-            .get(topic)
-            .into_iter()
-            .flat_map(Topic::values);
+        let partitions = topics.by_name.get(topic).into_iter().flat_map(Topic::values);
         partitions.cloned().collect()
     }
 

@@ -23,9 +23,7 @@ impl Signal {
 
     fn add(&self, bytes: u64) {
         let subtract = |missing: u64| Some(missing.saturating_sub(bytes));
-        let before = self
-            .missing_bytes
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, subtract);
+        let before = self.missing_bytes.fetch_update(Ordering::AcqRel, Ordering::Acquire, subtract);
         if before.is_ok_and(|missing| missing <= bytes) {
             self.notify.notify_one();
         }
@@ -69,22 +67,14 @@ impl FetchWait {
     /// A wait for `missing_bytes` more than the fetch has read already (`min_bytes` less that).
     pub fn new(missing_bytes: u64) -> Self {
         let missing_bytes = AtomicU64::new(missing_bytes.max(1));
-        let signal = Arc::new(Signal {
-            missing_bytes,
-            notify: Notify::new(),
-        });
-        Self {
-            signal,
-            watched: Vec::new(),
-        }
+        let signal = Arc::new(Signal { missing_bytes, notify: Notify::new() });
+        Self { signal, watched: Vec::new() }
     }
 
     /// Waits also for `partition`, whose bounds were `seen` when the fetch read it. If they have
     /// changed since, the wait is over at once.
     pub fn watch(&mut self, partition: &Arc<Partition>, seen: &Bounds, isolation: Isolation) {
-        let ticket = partition
-            .progress()
-            .park(Arc::clone(&self.signal), isolation);
+        let ticket = partition.progress().park(Arc::clone(&self.signal), isolation);
         self.watched.push((Arc::clone(partition), ticket));
         let now = partition.bounds();
         let moved = now.limit(isolation) != seen.limit(isolation)
@@ -96,9 +86,7 @@ impl FetchWait {
 
     /// Resolves when there is reason to read again: true. False when `deadline` has come first.
     pub async fn until(&self, deadline: Instant) -> bool {
-        tokio::time::timeout_at(deadline, self.signal.notify.notified())
-            .await
-            .is_ok()
+        tokio::time::timeout_at(deadline, self.signal.notify.notified()).await.is_ok()
     }
 }
 

@@ -87,11 +87,7 @@ impl<'a> Inflater<'a> {
             Compression::Lz4 => Stream::Lz4(Box::new(lz4_decoder(compressed)?)),
             Compression::Zstd => Stream::Zstd(Zstd::new(compressed)?),
         };
-        Ok(Self {
-            stream,
-            left: limit_bytes,
-            ended: false,
-        })
+        Ok(Self { stream, left: limit_bytes, ended: false })
     }
 }
 
@@ -135,12 +131,7 @@ impl<'a> Zstd<'a> {
     fn new(compressed: &'a [u8]) -> io::Result<Self> {
         let mut decoder = zstd::Decoder::with_buffer(compressed)?;
         decoder.window_log_max(SMALL_WINDOW_LOG)?;
-        Ok(Self {
-            compressed,
-            decoder,
-            read_bytes: 0,
-            turn: None,
-        })
+        Ok(Self { compressed, decoder, read_bytes: 0, turn: None })
     }
 
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
@@ -176,16 +167,11 @@ fn read_gzip(decoder: &mut GzDecoder<&[u8]>, buffer: &mut [u8]) -> io::Result<us
 
 /// Kafka reads one frame of independent blocks and nothing older; the decoder would take more.
 fn lz4_decoder(compressed: &[u8]) -> io::Result<FrameDecoder<Input<'_>>> {
-    let independent = compressed
-        .get(4)
-        .is_some_and(|flags| flags & LZ4_INDEPENDENT_BLOCKS != 0);
+    let independent = compressed.get(4).is_some_and(|flags| flags & LZ4_INDEPENDENT_BLOCKS != 0);
     if !compressed.starts_with(&LZ4_MAGIC) || !independent {
         return Err(invalid("not an LZ4 frame of independent blocks"));
     }
-    Ok(FrameDecoder::new(Input {
-        rest: compressed,
-        exhausted: false,
-    }))
+    Ok(FrameDecoder::new(Input { rest: compressed, exhausted: false }))
 }
 
 /// The decoder takes a missing end mark as the end; Kafka's consumers do not.
@@ -224,12 +210,7 @@ impl<'a> Snappy<'a> {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         let xerial = compressed.starts_with(&XERIAL_MAGIC);
-        Ok(Self {
-            rest: compressed,
-            xerial,
-            block: Vec::new(),
-            consumed: 0,
-        })
+        Ok(Self { rest: compressed, xerial, block: Vec::new(), consumed: 0 })
     }
 
     /// Takes the next block's bytes off the input; streams may be joined, each with its own header.
@@ -239,22 +220,14 @@ impl<'a> Snappy<'a> {
             return Ok((!block.is_empty()).then_some(block));
         }
         while self.rest.starts_with(&XERIAL_MAGIC) {
-            self.rest = self
-                .rest
-                .get(XERIAL_HEADER_BYTES..)
-                .ok_or(io::ErrorKind::UnexpectedEof)?;
+            self.rest = self.rest.get(XERIAL_HEADER_BYTES..).ok_or(io::ErrorKind::UnexpectedEof)?;
         }
         if self.rest.is_empty() {
             return Ok(None);
         }
-        let (length, rest) = self
-            .rest
-            .split_first_chunk()
-            .ok_or(io::ErrorKind::UnexpectedEof)?;
+        let (length, rest) = self.rest.split_first_chunk().ok_or(io::ErrorKind::UnexpectedEof)?;
         let length = u32::from_be_bytes(*length) as usize;
-        let (block, rest) = rest
-            .split_at_checked(length)
-            .ok_or(io::ErrorKind::UnexpectedEof)?;
+        let (block, rest) = rest.split_at_checked(length).ok_or(io::ErrorKind::UnexpectedEof)?;
         self.rest = rest;
         Ok(Some(block))
     }
@@ -317,9 +290,7 @@ fn compress_snappy(plain: &[u8]) -> io::Result<Vec<u8>> {
 }
 
 fn compress_lz4(plain: &[u8]) -> io::Result<Vec<u8>> {
-    let frame = FrameInfo::new()
-        .block_size(BlockSize::Max64KB)
-        .block_mode(BlockMode::Independent);
+    let frame = FrameInfo::new().block_size(BlockSize::Max64KB).block_mode(BlockMode::Independent);
     let mut encoder = FrameEncoder::with_frame_info(frame, Vec::new());
     encoder.write_all(plain)?;
     Ok(encoder.finish()?)

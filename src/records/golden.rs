@@ -10,19 +10,11 @@ const TEXT: &str = include_str!("../../tests/golden/batches.txt");
 pub(super) const TIME_MS: i64 = 1_700_000_000_000;
 
 /// A record as it is given to a builder.
-pub(super) type Plain = (
-    i64,
-    Option<&'static [u8]>,
-    Option<&'static [u8]>,
-    Vec<Header>,
-);
+pub(super) type Plain = (i64, Option<&'static [u8]>, Option<&'static [u8]>, Vec<Header>);
 pub(super) type Header = (&'static [u8], Option<&'static [u8]>);
 
 pub(super) fn batch(name: &str) -> Vec<u8> {
-    let line = TEXT
-        .lines()
-        .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))
-        .unwrap();
+    let line = TEXT.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')).unwrap();
     let digit = |i: usize| u8::from_str_radix(&line[i..i + 2], 16).unwrap();
     (0..line.len()).step_by(2).map(digit).collect()
 }
@@ -69,9 +61,5 @@ pub(super) fn edit(mut batch: Vec<u8>, change: impl FnOnce(&mut Vec<u8>)) -> Vec
 
 /// Property tests take the same cases in every run.
 pub(super) fn same_cases() -> Config {
-    Config {
-        rng_seed: RngSeed::Fixed(2),
-        failure_persistence: None,
-        ..Config::default()
-    }
+    Config { rng_seed: RngSeed::Fixed(2), failure_persistence: None, ..Config::default() }
 }

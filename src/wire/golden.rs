@@ -18,20 +18,12 @@ const GOLDEN: &str = include_str!("../../tests/golden/wire.txt");
 
 /// Name, version and bytes of each golden message.
 fn golden() -> impl Iterator<Item = (&'static str, i16, Bytes)> {
-    GOLDEN
-        .lines()
-        .filter(|line| !line.starts_with('#'))
-        .map(|line| {
-            let words: Vec<&str> = line.split(' ').collect();
-            let digits = words[2]
-                .as_bytes()
-                .chunks(2)
-                .map(|pair| str::from_utf8(pair).unwrap());
-            let bytes = digits
-                .map(|pair| u8::from_str_radix(pair, 16).unwrap())
-                .collect();
-            (words[0], words[1].parse().unwrap(), bytes)
-        })
+    GOLDEN.lines().filter(|line| !line.starts_with('#')).map(|line| {
+        let words: Vec<&str> = line.split(' ').collect();
+        let digits = words[2].as_bytes().chunks(2).map(|pair| str::from_utf8(pair).unwrap());
+        let bytes = digits.map(|pair| u8::from_str_radix(pair, 16).unwrap()).collect();
+        (words[0], words[1].parse().unwrap(), bytes)
+    })
 }
 
 /// Reads and writes, where every byte has to be read and every cut has to be an error.
@@ -40,33 +32,21 @@ fn through<M: Message + PartialEq + std::fmt::Debug>(bytes: &Bytes, version: i16
     let message = M::decode(&mut decoder, version).unwrap();
     assert_eq!(decoder.remaining(), 0, "{message:?}");
     for length in 0..bytes.len() {
-        assert!(
-            M::from_bytes(bytes.slice(..length), version).is_err(),
-            "cut after {length}"
-        );
+        assert!(M::from_bytes(bytes.slice(..length), version).is_err(), "cut after {length}");
     }
     let written = message.to_bytes(version).unwrap();
-    assert_eq!(
-        M::from_bytes(written.clone(), version).as_ref(),
-        Ok(&message)
-    );
+    assert_eq!(M::from_bytes(written.clone(), version).as_ref(), Ok(&message));
     written
 }
 
 fn record_through(bytes: &Bytes) -> Bytes {
     let record = VersionedRecord::decode(bytes.clone()).unwrap();
     for length in 0..bytes.len() {
-        assert!(
-            VersionedRecord::decode(bytes.slice(..length)).is_err(),
-            "cut after {length}"
-        );
+        assert!(VersionedRecord::decode(bytes.slice(..length)).is_err(), "cut after {length}");
     }
     let longer = Bytes::from([bytes, &b"\0"[..]].concat());
     let name = record.record.name();
-    assert_eq!(
-        VersionedRecord::decode(longer),
-        Err(RecordError::TrailingBytes(name, 1))
-    );
+    assert_eq!(VersionedRecord::decode(longer), Err(RecordError::TrailingBytes(name, 1)));
     record.encode()
 }
 

@@ -43,11 +43,7 @@ pub trait Message: Structure {
 
     /// The form the message has in `version`.
     fn format(version: i16) -> Format {
-        Format {
-            version,
-            flexible: version >= Self::FLEXIBLE,
-            nullable: false,
-        }
+        Format { version, flexible: version >= Self::FLEXIBLE, nullable: false }
     }
 
     /// Reads the message at `version` where the decoder stands.
@@ -65,10 +61,7 @@ pub trait Message: Structure {
 
     /// Writes the message at `version`, which must be one of [`Message::VERSIONS`].
     fn encode(&self, encoder: &mut Encoder, version: i16) {
-        debug_assert!(
-            Self::VERSIONS.contains(&version),
-            "version {version} cannot be written"
-        );
+        debug_assert!(Self::VERSIONS.contains(&version), "version {version} cannot be written");
         self.write(encoder, Self::format(version));
     }
 

@@ -13,6 +13,7 @@ mod cli;
 mod clients;
 mod crash;
 mod directory;
+mod embedded;
 mod hostile;
 mod needs;
 mod protocol;

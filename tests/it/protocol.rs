@@ -64,9 +64,8 @@ fn reason(panic: &(dyn Any + Send)) -> String {
 #[test]
 fn protocol() {
     let wanted = env::var("OTTLA_CHECK").unwrap_or_default();
-    let dev = env::var("DEV_PORT").ok().map(|p| p.parse::<u16>().unwrap());
-    let broker = dev.is_none().then(Broker::start);
-    let target = Target::new(dev.unwrap_or_else(|| broker.as_ref().unwrap().port()));
+    let broker = Broker::start();
+    let target = Target::new(broker.port());
     let mut failed = Vec::new();
     let mut passed = 0;
     for (name, check) in MODULES.iter().copied().flatten() {

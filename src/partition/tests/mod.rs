@@ -38,13 +38,7 @@ impl Bench {
         let (clock, env) = env();
         let (engine, config) = (MemoryEngine::new(commits), Arc::new(config));
         let partition = open(&env, &engine, &config).await;
-        Self {
-            clock,
-            env,
-            engine,
-            config,
-            partition,
-        }
+        Self { clock, env, engine, config, partition }
     }
 
     /// The process dies and starts again.
@@ -82,11 +76,7 @@ impl Bench {
 
     async fn read(&self, from: i64, max_bytes: usize) -> Vec<BatchHeader> {
         let isolation = Isolation::ReadUncommitted;
-        let outcome = self
-            .partition
-            .read(from, max_bytes, isolation)
-            .await
-            .unwrap();
+        let outcome = self.partition.read(from, max_bytes, isolation).await.unwrap();
         headers(&outcome.chunk.into_bytes().unwrap())
     }
 }
@@ -103,11 +93,7 @@ fn env() -> (Arc<SimClock>, Env) {
 }
 
 async fn open(env: &Env, engine: &MemoryEngine, config: &Arc<TopicConfig>) -> Arc<Partition> {
-    let id = LogId {
-        topic: "orders".into(),
-        topic_id: Uuid::from_u128(7),
-        partition: 0,
-    };
+    let id = LogId { topic: "orders".into(), topic_id: Uuid::from_u128(7), partition: 0 };
     let settings = PartitionSettings::default();
     let opened = Partition::open(env, engine, id, 3, Arc::clone(config), settings);
     opened.await.unwrap()

@@ -13,11 +13,7 @@ fn timed(times_ms: &[i64], compression: Compression) -> Vec<u8> {
 }
 
 async fn lookup(bench: &Bench, timestamp_ms: i64, isolation: Isolation) -> Option<(i64, i64, i32)> {
-    let found = bench
-        .partition
-        .offset_for_timestamp(timestamp_ms, isolation)
-        .await
-        .unwrap();
+    let found = bench.partition.offset_for_timestamp(timestamp_ms, isolation).await.unwrap();
     found.map(|found| (found.offset, found.timestamp_ms, found.leader_epoch))
 }
 
@@ -37,11 +33,7 @@ async fn tiered_times_are_nothing_and_unknown_ones_unsupported() {
     assert_eq!(lookup(&bench, -5, ANY).await, Some((-1, -1, -1)));
     assert_eq!(lookup(&bench, -6, ANY).await, Some((-1, -1, -1)));
     for unknown in [-7, i64::MIN] {
-        let refused = bench
-            .partition
-            .offset_for_timestamp(unknown, ANY)
-            .await
-            .unwrap_err();
+        let refused = bench.partition.offset_for_timestamp(unknown, ANY).await.unwrap_err();
         assert_eq!(refused.error_code(), ErrorCode::UnsupportedVersion);
     }
 }
@@ -90,9 +82,7 @@ async fn of_equal_largest_times_the_first_counts() {
 #[tokio::test]
 async fn records_before_the_log_start_are_not_found() {
     let bench = Bench::new().await;
-    bench
-        .append(&timed(&[50, 10, 10], Compression::None))
-        .unwrap();
+    bench.append(&timed(&[50, 10, 10], Compression::None)).unwrap();
     bench.append(&timed(&[20], Compression::None)).unwrap();
     bench.append(&timed(&[50, 60], Compression::None)).unwrap();
     bench.partition.log.delete_before(1).unwrap();

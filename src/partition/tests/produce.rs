@@ -39,11 +39,7 @@ async fn log_append_time_is_written_into_the_batch_and_answered() {
     bench.clock.advance(7);
     let appended = bench.append(&plain(3)).unwrap();
     assert_eq!(appended.log_append_time_ms, NOW_MS + 7);
-    let read = bench
-        .partition
-        .read(0, 1000, Isolation::LogEnd)
-        .await
-        .unwrap();
+    let read = bench.partition.read(0, 1000, Isolation::LogEnd).await.unwrap();
     let bytes = read.chunk.into_bytes().unwrap();
     let header = headers(&bytes)[0];
     assert_eq!(header.timestamp_type(), TimestampType::LogAppendTime);
@@ -57,10 +53,7 @@ async fn a_duplicate_is_answered_with_its_old_place_and_its_max_timestamp() {
     let first = bench.append(&sequenced(5, 0, 0, 3)).unwrap();
     bench.append(&sequenced(5, 0, 3, 3)).unwrap();
     let again = bench.append(&sequenced(5, 0, 0, 3)).unwrap();
-    let expected = Appended {
-        log_append_time_ms: NOW_MS,
-        ..first
-    };
+    let expected = Appended { log_append_time_ms: NOW_MS, ..first };
     assert_eq!(again, expected);
     assert_eq!(bench.partition.bounds().end_offset, 6);
 }
@@ -174,10 +167,7 @@ async fn a_duplicate_of_an_uncommitted_batch_waits_for_that_batch() {
 
 #[tokio::test]
 async fn what_the_log_refuses_is_not_noted_of_the_producer() {
-    let config = TopicConfig {
-        segment_bytes: 200,
-        ..TopicConfig::default()
-    };
+    let config = TopicConfig { segment_bytes: 200, ..TopicConfig::default() };
     let bench = Bench::with(Commit::Done, config).await;
     bench.append(&sequenced(5, 0, 0, 1)).unwrap();
     let refused = bench.append(&sequenced(5, 0, 1, 50));
@@ -191,29 +181,11 @@ async fn errors_inside_the_log_carry_its_start_and_others_do_not() {
     let bench = Bench::new().await;
     bench.append(&sequenced(5, 1, 0, 9)).unwrap();
     bench.partition.log.delete_before(4).unwrap();
-    let refusal = |batch: &[u8]| {
-        bench
-            .partition
-            .append(batch, VERSION)
-            .unwrap_err()
-            .refusal()
-    };
+    let refusal = |batch: &[u8]| bench.partition.append(batch, VERSION).unwrap_err().refusal();
     let late = refusal(&sequenced(5, 1, 30, 1));
-    assert_eq!(
-        late,
-        Refusal {
-            log_start_offset: 4,
-            ..ErrorCode::OutOfOrderSequenceNumber.into()
-        }
-    );
+    assert_eq!(late, Refusal { log_start_offset: 4, ..ErrorCode::OutOfOrderSequenceNumber.into() });
     let old = refusal(&sequenced(5, 0, 9, 1));
-    assert_eq!(
-        old,
-        Refusal {
-            log_start_offset: 4,
-            ..ErrorCode::InvalidProducerEpoch.into()
-        }
-    );
+    assert_eq!(old, Refusal { log_start_offset: 4, ..ErrorCode::InvalidProducerEpoch.into() });
     let mut damaged = plain(1);
     damaged[40] ^= 1;
     assert_eq!(refusal(&damaged), ErrorCode::CorruptMessage.into());
@@ -222,20 +194,10 @@ async fn errors_inside_the_log_carry_its_start_and_others_do_not() {
 
 #[tokio::test]
 async fn records_that_break_the_topics_rules_are_named() {
-    let config = TopicConfig {
-        compact: true,
-        ..TopicConfig::default()
-    };
+    let config = TopicConfig { compact: true, ..TopicConfig::default() };
     let bench = Bench::with(Commit::Done, config).await;
-    let refusal = bench
-        .partition
-        .append(&plain(2), VERSION)
-        .unwrap_err()
-        .refusal();
-    assert_eq!(
-        (refusal.error, refusal.log_start_offset),
-        (ErrorCode::InvalidRecord, 0)
-    );
+    let refusal = bench.partition.append(&plain(2), VERSION).unwrap_err().refusal();
+    assert_eq!((refusal.error, refusal.log_start_offset), (ErrorCode::InvalidRecord, 0));
     assert!(refusal.message.is_some());
     assert_eq!(refusal.record_errors[1].batch_index, 1);
 }
@@ -244,10 +206,7 @@ async fn records_that_break_the_topics_rules_are_named() {
 async fn a_changed_configuration_counts_from_the_next_batch_on() {
     let bench = Bench::new().await;
     bench.append(&plain(1)).unwrap();
-    let config = TopicConfig {
-        max_message_bytes: 60,
-        ..TopicConfig::default()
-    };
+    let config = TopicConfig { max_message_bytes: 60, ..TopicConfig::default() };
     bench.partition.configure(Arc::new(config));
     assert_eq!(bench.append(&plain(1)), Err(ErrorCode::MessageTooLarge));
 }
@@ -258,11 +217,7 @@ async fn compressed_batches_are_stored_as_they_come() {
     let builder = BatchBuilder::new(0, -1).compressed(Compression::Gzip, None);
     let batch = filled(builder, 10);
     bench.append(&batch).unwrap();
-    let read = bench
-        .partition
-        .read(0, 1000, Isolation::LogEnd)
-        .await
-        .unwrap();
+    let read = bench.partition.read(0, 1000, Isolation::LogEnd).await.unwrap();
     assert_eq!(read.chunk.into_bytes().unwrap()[16..], batch[16..]);
 }
 
@@ -274,13 +229,8 @@ async fn a_stopped_partition_and_an_offline_log_answer_so() {
     assert_eq!(bench.append(&plain(1)), Err(ErrorCode::KafkaStorageError));
     bench.partition.stop();
     assert_eq!(bench.append(&plain(1)), Err(ErrorCode::NotLeaderOrFollower));
-    let built = bench
-        .partition
-        .append_internal(None, |base| marker(base, 1, 0, true));
-    assert_eq!(
-        built.unwrap_err().error_code(),
-        ErrorCode::NotLeaderOrFollower
-    );
+    let built = bench.partition.append_internal(None, |base| marker(base, 1, 0, true));
+    assert_eq!(built.unwrap_err().error_code(), ErrorCode::NotLeaderOrFollower);
 }
 
 #[tokio::test]
@@ -290,17 +240,11 @@ async fn our_own_batches_go_where_their_builder_thinks_the_log_ends() {
     let appended = bench.partition.append_internal(Some(0), build).unwrap();
     assert_eq!((appended.base_offset, appended.end_offset), (0, 2));
     let elsewhere = bench.partition.append_internal(Some(0), build).unwrap_err();
-    let expected = InternalAppendError::UnexpectedEnd {
-        expected: 0,
-        end_offset: 2,
-    };
+    let expected = InternalAppendError::UnexpectedEnd { expected: 0, end_offset: 2 };
     assert_eq!(elsewhere.to_string(), expected.to_string());
     let two = |base_offset| [build(base_offset), build(base_offset + 2)].concat();
     for wrong in [two(2), build(0), Vec::new()] {
-        let refused = bench
-            .partition
-            .append_internal(None, |_| wrong)
-            .unwrap_err();
+        let refused = bench.partition.append_internal(None, |_| wrong).unwrap_err();
         assert!(matches!(refused, InternalAppendError::NotABatch(2)));
     }
     assert_eq!(bench.partition.bounds().end_offset, 2);

@@ -20,11 +20,7 @@ fn replay(producers: &mut Producers, bytes: &[u8]) {
 }
 
 async fn log_from(bench: &Bench, from: i64) -> Vec<u8> {
-    let read = bench
-        .partition
-        .read(from, usize::MAX, Isolation::LogEnd)
-        .await
-        .unwrap();
+    let read = bench.partition.read(from, usize::MAX, Isolation::LogEnd).await.unwrap();
     read.chunk.into_bytes().unwrap().to_vec()
 }
 
@@ -38,10 +34,7 @@ struct Run {
 impl Run {
     async fn new(seed: u64) -> Self {
         let commits = [Commit::Done, Commit::Pending][(seed % 2) as usize];
-        let config = TopicConfig {
-            segment_bytes: 2_000,
-            ..TopicConfig::default()
-        };
+        let config = TopicConfig { segment_bytes: 2_000, ..TopicConfig::default() };
         Self {
             random: fastrand::Rng::with_seed(seed),
             bench: Bench::with(commits, config).await,
@@ -103,10 +96,7 @@ impl Run {
         let whole = log_from(&self.bench, 0).await;
         let mut replayed = fresh();
         replay(&mut replayed, &whole);
-        self.bench
-            .partition
-            .lock()
-            .assert_newest_equal(&replayed, &told);
+        self.bench.partition.lock().assert_newest_equal(&replayed, &told);
 
         let (from, snapshot) = &self.snapshot;
         let mut restored = fresh();
@@ -134,24 +124,13 @@ impl Producers {
         let Some(producer) = self.by_id().get(&producer_id) else {
             return (0, 0, false);
         };
-        let sequence = producer
-            .batches
-            .back()
-            .map_or(0, |batch| batch.last_sequence + 1);
-        (
-            producer.epoch,
-            sequence,
-            producer.transaction_first_offset.is_some(),
-        )
+        let sequence = producer.batches.back().map_or(0, |batch| batch.last_sequence + 1);
+        (producer.epoch, sequence, producer.transaction_first_offset.is_some())
     }
 
     /// Equal to `whole`, a replay of everything, but for batches that a snapshot leaves out.
     fn assert_newest_equal(&self, whole: &Self, told: &str) {
-        assert_eq!(
-            self.first_open_transaction(),
-            whole.first_open_transaction(),
-            "{told}"
-        );
+        assert_eq!(self.first_open_transaction(), whole.first_open_transaction(), "{told}");
         let ids = |producers: &Self| producers.by_id().keys().copied().collect::<Vec<_>>();
         assert_eq!(ids(self), ids(whole), "{told}");
         for (id, expected) in whole.by_id() {
@@ -159,11 +138,7 @@ impl Producers {
             let (kept, all) = (producer.batches.len(), expected.batches.len());
             assert!(kept <= all && (kept > 0) == (all > 0), "{told}");
             // Kafka's snapshot has one timestamp for a producer and its newest batch.
-            let mut newest = expected
-                .batches
-                .range(all - kept..)
-                .copied()
-                .collect::<Vec<_>>();
+            let mut newest = expected.batches.range(all - kept..).copied().collect::<Vec<_>>();
             for (batch, expected) in producer.batches.iter_mut().zip(&mut newest) {
                 batch.max_timestamp_ms = expected.max_timestamp_ms;
             }

@@ -10,17 +10,11 @@ async fn code(bench: &Bench, from: i64, isolation: Isolation) -> Result<usize, E
 #[tokio::test]
 async fn a_read_returns_whole_batches_and_the_first_whatever_its_size() {
     let bench = Bench::new().await;
-    let size = bench
-        .append(&plain(3))
-        .map(|_| bench.partition.size_bytes() as usize)
-        .unwrap();
+    let size = bench.append(&plain(3)).map(|_| bench.partition.size_bytes() as usize).unwrap();
     bench.append(&plain(3)).unwrap();
     bench.append(&plain(3)).unwrap();
-    let bases = |read: Vec<BatchHeader>| {
-        read.iter()
-            .map(|batch| batch.base_offset)
-            .collect::<Vec<_>>()
-    };
+    let bases =
+        |read: Vec<BatchHeader>| read.iter().map(|batch| batch.base_offset).collect::<Vec<_>>();
     assert_eq!(bases(bench.read(0, 0).await), [0]);
     assert_eq!(bases(bench.read(4, 2 * size).await), [3, 6]);
 }
@@ -33,11 +27,7 @@ async fn offsets_outside_the_log_are_out_of_range_and_those_above_the_limit_empt
     bench.append(&plain(5)).unwrap();
     bench.partition.log.delete_before(2).unwrap();
     let out_of_range = Err(ErrorCode::OffsetOutOfRange);
-    for isolation in [
-        Isolation::ReadUncommitted,
-        Isolation::ReadCommitted,
-        Isolation::LogEnd,
-    ] {
+    for isolation in [Isolation::ReadUncommitted, Isolation::ReadCommitted, Isolation::LogEnd] {
         assert_eq!(code(&bench, 1, isolation).await, out_of_range);
         assert_ne!(code(&bench, 2, isolation).await, Ok(0));
         assert_eq!(code(&bench, 10, isolation).await, Ok(0));
@@ -53,16 +43,9 @@ async fn read_committed_stops_at_the_last_stable_offset() {
     let bench = Bench::new().await;
     bench.append(&plain(2)).unwrap();
     bench.append_internal(|base_offset| transactional_at(base_offset, (5, 0), 0, 2));
-    let read = bench
-        .partition
-        .read(0, 1000, Isolation::ReadCommitted)
-        .await
-        .unwrap();
+    let read = bench.partition.read(0, 1000, Isolation::ReadCommitted).await.unwrap();
     assert_eq!(headers(&read.chunk.into_bytes().unwrap()).len(), 1);
-    assert_eq!(
-        (read.bounds.last_stable_offset, read.bounds.high_watermark),
-        (2, 4)
-    );
+    assert_eq!((read.bounds.last_stable_offset, read.bounds.high_watermark), (2, 4));
     assert_eq!(code(&bench, 2, Isolation::ReadCommitted).await, Ok(0));
 }
 
@@ -72,14 +55,8 @@ async fn a_stopped_partition_is_not_read() {
     bench.partition.stop();
     let refused = code(&bench, 0, Isolation::LogEnd).await;
     assert_eq!(refused, Err(ErrorCode::NotLeaderOrFollower));
-    let refused = bench
-        .partition
-        .offset_for_timestamp(-1, Isolation::LogEnd)
-        .await;
-    assert_eq!(
-        refused.unwrap_err().error_code(),
-        ErrorCode::NotLeaderOrFollower
-    );
+    let refused = bench.partition.offset_for_timestamp(-1, Isolation::LogEnd).await;
+    assert_eq!(refused.unwrap_err().error_code(), ErrorCode::NotLeaderOrFollower);
 }
 
 #[tokio::test]
@@ -87,14 +64,8 @@ async fn a_leader_epoch_is_compared_with_ours() {
     let bench = Bench::new().await;
     assert_eq!(bench.partition.check_epoch(-1), Ok(()));
     assert_eq!(bench.partition.check_epoch(3), Ok(()));
-    assert_eq!(
-        bench.partition.check_epoch(2),
-        Err(ErrorCode::FencedLeaderEpoch)
-    );
-    assert_eq!(
-        bench.partition.check_epoch(4),
-        Err(ErrorCode::UnknownLeaderEpoch)
-    );
+    assert_eq!(bench.partition.check_epoch(2), Err(ErrorCode::FencedLeaderEpoch));
+    assert_eq!(bench.partition.check_epoch(4), Err(ErrorCode::UnknownLeaderEpoch));
 }
 
 /// Epoch 3 for offsets 0 to 4, epoch 6 from 5 to 7.
@@ -112,20 +83,9 @@ async fn epochs_end_where_the_next_one_begins() {
     let bench = of_two_epochs().await;
     assert_eq!(bench.partition.leader_epoch(), 6);
     assert_eq!(bench.read(5, 0).await[0].leader_epoch, 6);
-    let ends = [
-        (-1, (-1, -1)),
-        (2, (2, 0)),
-        (3, (3, 5)),
-        (5, (3, 5)),
-        (6, (6, 8)),
-        (7, (-1, -1)),
-    ];
+    let ends = [(-1, (-1, -1)), (2, (2, 0)), (3, (3, 5)), (5, (3, 5)), (6, (6, 8)), (7, (-1, -1))];
     for (asked, expected) in ends {
-        assert_eq!(
-            bench.partition.epoch_end_offset(asked),
-            expected,
-            "epoch {asked}"
-        );
+        assert_eq!(bench.partition.epoch_end_offset(asked), expected, "epoch {asked}");
     }
 }
 

@@ -33,9 +33,7 @@ fn producers() -> BTreeMap<i64, Producer> {
     let mut first = producer(0, 0, 1_795_185_435_131, None);
     first.batches.push_back(batch(9, 9, 9, 1_795_185_435_131));
     let mut wrapped = producer(3, -1, 1_795_185_435_200, Some(11));
-    wrapped
-        .batches
-        .push_back(batch(1, 14, 3, 1_795_185_435_200));
+    wrapped.batches.push_back(batch(1, 14, 3, 1_795_185_435_200));
     let without_batch = producer(1, 5, 1_795_185_435_300, None);
     BTreeMap::from([(0, first), (4000, wrapped), (4001, without_batch)])
 }
@@ -52,10 +50,7 @@ fn snapshots_are_kafkas_byte_for_byte() {
 fn of_several_batches_the_newest_is_kept() {
     let mut more = producers();
     let batches = &mut more.get_mut(&0).unwrap().batches;
-    batches.push_front(WrittenBatch {
-        last_sequence: 4,
-        ..batches[0]
-    });
+    batches.push_front(WrittenBatch { last_sequence: 4, ..batches[0] });
     assert_eq!(encode(&more), kafka());
 }
 

@@ -9,24 +9,10 @@ async fn without_transactions_the_last_stable_offset_is_the_high_watermark() {
     let bench = Bench::with(Commit::Pending, TopicConfig::default()).await;
     bench.append(&plain(3)).unwrap();
     let bounds = bench.partition.bounds();
-    assert_eq!(
-        (
-            bounds.last_stable_offset,
-            bounds.high_watermark,
-            bounds.end_offset
-        ),
-        (0, 0, 3)
-    );
+    assert_eq!((bounds.last_stable_offset, bounds.high_watermark, bounds.end_offset), (0, 0, 3));
     bench.flush().await;
     let bounds = bench.partition.bounds();
-    assert_eq!(
-        (
-            bounds.last_stable_offset,
-            bounds.high_watermark,
-            bounds.end_offset
-        ),
-        (3, 3, 3)
-    );
+    assert_eq!((bounds.last_stable_offset, bounds.high_watermark, bounds.end_offset), (3, 3, 3));
 }
 
 #[tokio::test]
@@ -133,9 +119,7 @@ async fn control_records_of_other_kinds_are_no_markers() {
     let bench = Bench::new().await;
     begin(&bench, (5, 0), 0);
     bench.append_internal(|base_offset| {
-        let mut builder = BatchBuilder::new(base_offset, -1)
-            .producer(5, 0, -1)
-            .control();
+        let mut builder = BatchBuilder::new(base_offset, -1).producer(5, 0, -1).control();
         builder.push(NOW_MS, Some(&[0, 0, 0, 2]), Some(&[0; 10]));
         builder.build()
     });
@@ -146,22 +130,12 @@ async fn control_records_of_other_kinds_are_no_markers() {
 async fn a_transactional_batch_needs_a_transaction_and_a_plain_one_none() {
     let bench = Bench::new().await;
     let batch = transactional_at(0, (5, 0), 2, 2);
-    let code = |version| {
-        bench
-            .partition
-            .append(&batch, version)
-            .unwrap_err()
-            .refusal()
-            .error
-    };
+    let code = |version| bench.partition.append(&batch, version).unwrap_err().refusal().error;
     assert_eq!(code(10), ErrorCode::InvalidTxnState);
     assert_eq!(code(11), ErrorCode::TransactionAbortable);
     begin(&bench, (5, 0), 0);
     bench.append(&batch).unwrap();
-    assert_eq!(
-        bench.append(&sequenced(5, 0, 4, 1)),
-        Err(ErrorCode::InvalidTxnState)
-    );
+    assert_eq!(bench.append(&sequenced(5, 0, 4, 1)), Err(ErrorCode::InvalidTxnState));
     let next_epoch = bench.append(&transactional_at(0, (5, 1), 0, 1));
     assert_eq!(next_epoch, Err(ErrorCode::TransactionAbortable));
 }

@@ -22,11 +22,7 @@ async fn a_fetch_is_woken_by_enough_bytes_over_all_its_partitions() {
     let (one, two) = (Bench::new().await, Bench::new().await);
     let size = plain(1).len() as u64;
     let mut wait = watching(&one, 3 * size, Isolation::ReadUncommitted);
-    wait.watch(
-        &two.partition,
-        &two.partition.bounds(),
-        Isolation::ReadUncommitted,
-    );
+    wait.watch(&two.partition, &two.partition.bounds(), Isolation::ReadUncommitted);
     one.append(&plain(1)).unwrap();
     two.append(&plain(1)).unwrap();
     assert!(!woken(&wait).await);
@@ -56,10 +52,7 @@ async fn what_came_between_read_and_wait_is_not_missed() {
 
 #[tokio::test(start_paused = true)]
 async fn a_refused_batch_wakes_nobody_and_its_bytes_do_not_count() {
-    let config = TopicConfig {
-        segment_bytes: 200,
-        ..TopicConfig::default()
-    };
+    let config = TopicConfig { segment_bytes: 200, ..TopicConfig::default() };
     let bench = Bench::with(Commit::Done, config).await;
     let wait = watching(&bench, 201, Isolation::ReadUncommitted);
     bench.append(&plain(50)).unwrap_err();
@@ -143,10 +136,7 @@ async fn an_answer_to_what_will_not_be_committed_is_an_error() {
     bench.partition.progress().failed();
     assert_eq!(waiting.await.unwrap(), Err(NotCommitted::Offline));
     bench.partition.stop();
-    assert_eq!(
-        bench.partition.committed(end_offset).await,
-        Err(NotCommitted::Stopped)
-    );
+    assert_eq!(bench.partition.committed(end_offset).await, Err(NotCommitted::Stopped));
 }
 
 #[tokio::test(start_paused = true)]

@@ -29,11 +29,7 @@ fn a_header_written_by_kafka_is_read_field_by_field() {
     assert_eq!(header, expected);
     assert_eq!(header.size_bytes(), batch.len());
     assert_eq!((header.last_offset(), header.next_offset()), (45, Some(46)));
-    assert_eq!(
-        header.last_sequence(),
-        1,
-        "sequences wrap from i32::MAX to 0"
-    );
+    assert_eq!(header.last_sequence(), 1, "sequences wrap from i32::MAX to 0");
     assert!(header.has_producer_id());
     let mut written = Vec::new();
     header.write(&mut written);
@@ -54,24 +50,11 @@ fn attributes_are_told_apart() {
     let marker = header("commit-marker");
     assert!(marker.is_transactional() && marker.is_control());
     assert_eq!(marker.last_sequence(), -1);
-    assert_eq!(
-        header("log-append-time").timestamp_type(),
-        TimestampType::LogAppendTime
-    );
-    let horizon = BatchHeader {
-        attributes: 0x40,
-        ..marker
-    };
+    assert_eq!(header("log-append-time").timestamp_type(), TimestampType::LogAppendTime);
+    let horizon = BatchHeader { attributes: 0x40, ..marker };
     assert!(horizon.has_delete_horizon() && !horizon.is_control());
     for unused in 5..8 {
-        assert_eq!(
-            BatchHeader {
-                attributes: unused,
-                ..marker
-            }
-            .compression(),
-            None
-        );
+        assert_eq!(BatchHeader { attributes: unused, ..marker }.compression(), None);
     }
 }
 
@@ -87,30 +70,9 @@ fn sequences_wrap_as_in_kafka() {
 #[test]
 fn offsets_that_overflow_have_no_next() {
     let header = header("codec-none");
-    assert_eq!(
-        BatchHeader {
-            base_offset: i64::MAX - 3,
-            ..header
-        }
-        .next_offset(),
-        None
-    );
-    assert_eq!(
-        BatchHeader {
-            base_offset: i64::MAX,
-            ..header
-        }
-        .next_offset(),
-        None
-    );
-    assert_eq!(
-        BatchHeader {
-            last_offset_delta: -5,
-            ..header
-        }
-        .next_offset(),
-        None
-    );
+    assert_eq!(BatchHeader { base_offset: i64::MAX - 3, ..header }.next_offset(), None);
+    assert_eq!(BatchHeader { base_offset: i64::MAX, ..header }.next_offset(), None);
+    assert_eq!(BatchHeader { last_offset_delta: -5, ..header }.next_offset(), None);
 }
 
 #[test]
@@ -122,23 +84,14 @@ fn impossible_headers_are_refused() {
         BatchHeader::parse(&batch)
     };
     for length in [i32::MIN, -1, 0, 48] {
-        let error = BatchError::TooSmall {
-            length,
-            minimum: 49,
-        };
+        let error = BatchError::TooSmall { length, minimum: 49 };
         assert_eq!(parse_with(8, &length.to_be_bytes()), Err(error));
     }
-    assert_eq!(
-        parse_with(8, &i32::MAX.to_be_bytes()).unwrap().size_bytes(),
-        0x8000_000b
-    );
+    assert_eq!(parse_with(8, &i32::MAX.to_be_bytes()).unwrap().size_bytes(), 0x8000_000b);
     assert_eq!(parse_with(16, &[1]), Err(BatchError::UnsupportedMagic(1)));
     assert_eq!(parse_with(16, &[3]), Err(BatchError::InvalidMagic(3)));
     assert_eq!(parse_with(16, &[0xff]), Err(BatchError::InvalidMagic(-1)));
-    assert_eq!(
-        BatchHeader::parse(&good[..60]),
-        Err(BatchError::Truncated { available: 60 })
-    );
+    assert_eq!(BatchHeader::parse(&good[..60]), Err(BatchError::Truncated { available: 60 }));
 }
 
 #[test]
@@ -195,10 +148,7 @@ fn batches_of_a_buffer_come_in_order_up_to_an_incomplete_one() {
         let mut batches = Batches::new(&bytes);
         assert_eq!(batches.next().unwrap().unwrap().1, first);
         let (header, batch) = batches.next().unwrap().unwrap();
-        assert_eq!(
-            (header.compression(), batch),
-            (Some(Compression::Zstd), &second[..])
-        );
+        assert_eq!((header.compression(), batch), (Some(Compression::Zstd), &second[..]));
         assert!(batches.next().is_none(), "cut {cut}");
         assert_eq!(batches.remaining(), &second[..cut]);
     }
@@ -208,26 +158,11 @@ fn batches_of_a_buffer_come_in_order_up_to_an_incomplete_one() {
 fn a_bad_batch_ends_the_iteration() {
     let good = golden::batch("codec-none");
     let zeros = [&good[..], &[0; 30]].concat();
-    let results: Vec<_> = Batches::new(&zeros)
-        .map(|batch| batch.map(|_| ()))
-        .collect();
-    assert_eq!(
-        results,
-        [
-            Ok(()),
-            Err(BatchError::TooSmall {
-                length: 0,
-                minimum: 14
-            })
-        ]
-    );
+    let results: Vec<_> = Batches::new(&zeros).map(|batch| batch.map(|_| ())).collect();
+    assert_eq!(results, [Ok(()), Err(BatchError::TooSmall { length: 0, minimum: 14 })]);
     let old = [golden::batch("magic1"), good].concat();
     let results: Vec<_> = Batches::new(&old).map(|batch| batch.map(|_| ())).collect();
-    assert_eq!(
-        results.len(),
-        1,
-        "nothing after an old batch is taken for good"
-    );
+    assert_eq!(results.len(), 1, "nothing after an old batch is taken for good");
     assert!(results[0].is_err());
 }
 

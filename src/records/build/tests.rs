@@ -30,10 +30,7 @@ fn control_batches_equal_the_ones_kafka_writes() {
     let header = BatchHeader::parse(&leader_change).unwrap();
     let mut records = Records::new(&header, &leader_change).unwrap();
     let record = records.next().unwrap().unwrap();
-    let rebuilt = BatchBuilder::new(5, 6)
-        .control()
-        .push(TIME_MS, record.key, record.value)
-        .build();
+    let rebuilt = BatchBuilder::new(5, 6).control().push(TIME_MS, record.key, record.value).build();
     assert_eq!(rebuilt, leader_change);
 }
 
@@ -45,17 +42,8 @@ fn compressed_batches_hold_the_same_records() {
         let header = BatchHeader::parse(&batch).unwrap();
         let golden_header = BatchHeader::parse(&expected).unwrap();
         assert!(header.verify_crc(&batch));
-        let BatchHeader {
-            batch_length, crc, ..
-        } = header;
-        assert_eq!(
-            header,
-            BatchHeader {
-                batch_length,
-                crc,
-                ..golden_header
-            }
-        );
+        let BatchHeader { batch_length, crc, .. } = header;
+        assert_eq!(header, BatchHeader { batch_length, crc, ..golden_header });
         let mut ours = Records::new(&header, &batch).unwrap();
         let mut theirs = Records::new(&golden_header, &expected).unwrap();
         while let Some(record) = theirs.next().unwrap() {
@@ -69,19 +57,11 @@ fn compressed_batches_hold_the_same_records() {
 fn sizes_and_counts_are_known_before_the_end() {
     let mut builder = BatchBuilder::new(0, 0);
     assert_eq!((builder.record_count(), builder.size_bytes()), (0, 61));
-    builder
-        .push(TIME_MS, Some(b"k"), None)
-        .push(TIME_MS - 1, None, Some(&[0; 100]));
+    builder.push(TIME_MS, Some(b"k"), None).push(TIME_MS - 1, None, Some(&[0; 100]));
     let mut batch = builder.build();
-    assert_eq!(
-        (builder.record_count(), builder.size_bytes()),
-        (2, batch.len())
-    );
+    assert_eq!((builder.record_count(), builder.size_bytes()), (2, batch.len()));
     set_base_offset(&mut batch, 77);
     let header = BatchHeader::parse(&batch).unwrap();
-    assert_eq!(
-        (header.base_timestamp, header.max_timestamp),
-        (TIME_MS, TIME_MS)
-    );
+    assert_eq!((header.base_timestamp, header.max_timestamp), (TIME_MS, TIME_MS));
     assert_eq!((header.last_offset(), header.record_count), (78, 2));
 }

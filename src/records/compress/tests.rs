@@ -3,12 +3,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::records::golden;
 
-const CODECS: [Compression; 4] = [
-    Compression::Gzip,
-    Compression::Snappy,
-    Compression::Lz4,
-    Compression::Zstd,
-];
+const CODECS: [Compression; 4] =
+    [Compression::Gzip, Compression::Snappy, Compression::Lz4, Compression::Zstd];
 
 fn inflate(codec: Compression, bytes: &[u8]) -> io::Result<Vec<u8>> {
     let mut out = Vec::new();
@@ -38,9 +34,7 @@ fn streams_written_by_kafka_are_read() {
 
 #[test]
 fn what_is_compressed_inflates_to_itself_in_kafkas_framing() {
-    let plain: Vec<u8> = (0..200_000_u32)
-        .flat_map(|i| (i / 7).to_le_bytes())
-        .collect();
+    let plain: Vec<u8> = (0..200_000_u32).flat_map(|i| (i / 7).to_le_bytes()).collect();
     for plain in [&plain[..], b"x"] {
         for codec in CODECS {
             let compressed = compress(codec, None, plain);
@@ -48,14 +42,8 @@ fn what_is_compressed_inflates_to_itself_in_kafkas_framing() {
         }
     }
     // Frame headers as Kafka writes them: xerial versions; 64 KiB independent blocks without checksums.
-    assert_eq!(
-        compress(Compression::Snappy, None, b"x")[..16],
-        sample(Compression::Snappy)[..16]
-    );
-    assert_eq!(
-        compress(Compression::Lz4, None, b"x")[..7],
-        sample(Compression::Lz4)[..7]
-    );
+    assert_eq!(compress(Compression::Snappy, None, b"x")[..16], sample(Compression::Snappy)[..16]);
+    assert_eq!(compress(Compression::Lz4, None, b"x")[..7], sample(Compression::Lz4)[..7]);
 }
 
 #[test]
@@ -70,15 +58,10 @@ fn levels_outside_a_codecs_range_fall_back() {
 
 #[test]
 fn raw_and_joined_snappy_is_read() {
-    let raw = snap::raw::Encoder::new()
-        .compress_vec(b"raw block")
-        .unwrap();
+    let raw = snap::raw::Encoder::new().compress_vec(b"raw block").unwrap();
     assert_eq!(inflate(Compression::Snappy, &raw).unwrap(), b"raw block");
     let one = compress(Compression::Snappy, None, b"joined");
-    assert_eq!(
-        inflate(Compression::Snappy, &[&one[..], &one].concat()).unwrap(),
-        b"joinedjoined"
-    );
+    assert_eq!(inflate(Compression::Snappy, &[&one[..], &one].concat()).unwrap(), b"joinedjoined");
 }
 
 /// What the reference does with a cut, an empty and a continued stream of each codec.
@@ -94,22 +77,11 @@ fn the_ends_of_streams_are_kafkas() {
             assert_eq!(cut_short.is_ok(), empty_is_fine, "{codec:?} cut at {cut}");
         }
         // Only zstd takes nothing for an empty stream, which then lacks its records.
-        assert_eq!(
-            inflate(codec, &[]).is_ok(),
-            codec == Compression::Zstd,
-            "{codec:?}"
-        );
+        assert_eq!(inflate(codec, &[]).is_ok(), codec == Compression::Zstd, "{codec:?}");
 
         let twice = inflate(codec, &[&good[..], &good].concat()).unwrap();
         let doubled = [&plain[..], &plain].concat();
-        assert_eq!(
-            twice,
-            if codec == Compression::Lz4 {
-                plain.clone()
-            } else {
-                doubled
-            }
-        );
+        assert_eq!(twice, if codec == Compression::Lz4 { plain.clone() } else { doubled });
 
         let followed = inflate(codec, &[&good[..], &[1, 2, 3, 4, 5, 6, 7, 8]].concat());
         match codec {
@@ -126,17 +98,8 @@ fn lz4_that_kafkas_consumers_refuse_is_refused() {
     encoder.write_all(b"linked blocks").unwrap();
     assert!(inflate(Compression::Lz4, &encoder.finish().unwrap()).is_err());
     // The legacy format: another magic, then blocks; this one is 32 literal bytes. Zeros end it.
-    let legacy = [
-        &[0x02, 0x21, 0x4c, 0x18, 34, 0, 0, 0, 0xf0, 17][..],
-        &[7; 32],
-        &[0; 4],
-    ]
-    .concat();
-    assert_eq!(
-        FrameDecoder::new(&legacy[..]).bytes().count(),
-        32,
-        "well-formed"
-    );
+    let legacy = [&[0x02, 0x21, 0x4c, 0x18, 34, 0, 0, 0, 0xf0, 17][..], &[7; 32], &[0; 4]].concat();
+    assert_eq!(FrameDecoder::new(&legacy[..]).bytes().count(), 32, "well-formed");
     assert!(inflate(Compression::Lz4, &legacy).is_err());
 }
 
@@ -150,11 +113,7 @@ fn a_limit_stops_every_codec() {
             io::copy(&mut inflater, &mut io::sink())
         };
         assert_eq!(read(300_000).unwrap(), 300_000);
-        assert_eq!(
-            read(299_999).unwrap_err().kind(),
-            io::ErrorKind::FileTooLarge,
-            "{codec:?}"
-        );
+        assert_eq!(read(299_999).unwrap_err().kind(), io::ErrorKind::FileTooLarge, "{codec:?}");
     }
 }
 
@@ -172,11 +131,7 @@ fn a_snappy_block_cannot_claim_memory() {
     assert!(snappy.read(&mut [0; 1]).is_err());
     assert_eq!(snappy.block.capacity(), 0);
     let long = compress(Compression::Snappy, None, &vec![0; 32 * 1024]);
-    assert_eq!(
-        inflate(Compression::Snappy, &long).unwrap().len(),
-        32 * 1024,
-        "at the best ratio"
-    );
+    assert_eq!(inflate(Compression::Snappy, &long).unwrap().len(), 32 * 1024, "at the best ratio");
 }
 
 proptest! {

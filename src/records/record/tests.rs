@@ -36,11 +36,7 @@ fn read_plain(count: i32, payload: &[u8]) -> Result<usize, RecordError> {
     let plain = read(&raw(count, Compression::None, payload));
     let packed = compress(Compression::Gzip, None, payload);
     let compressed = read(&raw(count, Compression::Gzip, &packed));
-    assert_eq!(
-        plain.is_ok(),
-        compressed.is_ok(),
-        "{plain:?} {compressed:?}"
-    );
+    assert_eq!(plain.is_ok(), compressed.is_ok(), "{plain:?} {compressed:?}");
     plain
 }
 
@@ -53,22 +49,15 @@ fn records_written_by_kafka_are_read_whatever_the_codec() {
         let mut facts = Records::new(&header, &batch).unwrap();
         for (index, (timestamp_ms, key, value, headers)) in (0..).zip(golden::records()) {
             let record = records.next().unwrap().unwrap();
-            assert_eq!(
-                (record.offset_delta, record.timestamp_ms),
-                (index, timestamp_ms)
-            );
+            assert_eq!((record.offset_delta, record.timestamp_ms), (index, timestamp_ms));
             assert_eq!(record.timestamp_delta, timestamp_ms - TIME_MS);
             assert_eq!((record.key, record.value), (key, value));
             assert_eq!(record.headers.is_empty(), headers.is_empty());
             assert_eq!(record.headers.collect::<Vec<_>>(), headers);
             let length = |part: Option<&[u8]>| part.map_or(-1, |part| part.len() as i32);
             let (key_bytes, value_bytes) = (length(key), length(value));
-            let expected = RecordFacts {
-                offset_delta: index,
-                timestamp_ms,
-                key_bytes,
-                value_bytes,
-            };
+            let expected =
+                RecordFacts { offset_delta: index, timestamp_ms, key_bytes, value_bytes };
             assert_eq!(facts.next_facts().unwrap(), Some(expected));
         }
         assert_eq!(records.next().unwrap(), None);
@@ -76,10 +65,7 @@ fn records_written_by_kafka_are_read_whatever_the_codec() {
         assert_eq!(facts.next_facts().unwrap(), None);
     }
     for codec in &Compression::ALL[1..] {
-        assert_eq!(
-            read(&golden::batch(&format!("big-{}", codec.name()))).unwrap(),
-            2
-        );
+        assert_eq!(read(&golden::batch(&format!("big-{}", codec.name()))).unwrap(), 2);
     }
 }
 
@@ -90,10 +76,7 @@ fn log_append_time_overrides_the_records_own() {
     let mut records = Records::new(&header, &batch).unwrap();
     records.next().unwrap();
     let second = records.next().unwrap().unwrap();
-    assert_eq!(
-        (second.timestamp_delta, second.timestamp_ms),
-        (5, TIME_MS + 99_999)
-    );
+    assert_eq!((second.timestamp_delta, second.timestamp_ms), (5, TIME_MS + 99_999));
 }
 
 /// Each structure with what Apache Kafka does with it uncompressed (compressed it does not check sizes).
@@ -101,50 +84,19 @@ fn log_append_time_overrides_the_records_own() {
 fn record_structure_is_checked_as_in_kafka() {
     use RecordError as E;
     assert_eq!(read_plain(1, &RECORD).unwrap(), 1);
-    assert_eq!(
-        read_plain(1, &[16, 7, 0, 0, 2, b'k', 2, b'v', 0]).unwrap(),
-        1,
-        "attributes unused"
-    );
-    assert_eq!(
-        read_plain(1, &[14, 0, 0, 0, 3, 2, b'v', 0]).unwrap(),
-        1,
-        "key length -2 is null"
-    );
+    assert_eq!(read_plain(1, &[16, 7, 0, 0, 2, b'k', 2, b'v', 0]).unwrap(), 1, "attributes unused");
+    assert_eq!(read_plain(1, &[14, 0, 0, 0, 3, 2, b'v', 0]).unwrap(), 1, "key length -2 is null");
     let refused = |payload: &[u8]| read_plain(1, payload).unwrap_err();
-    assert!(matches!(
-        refused(&[18, 0, 0, 0, 2, b'k', 2, b'v', 0]),
-        E::InvalidSize(9)
-    ));
-    assert!(matches!(
-        refused(&[14, 0, 0, 0, 2, b'k', 2, b'v', 0]),
-        E::InvalidSize(7)
-    ));
-    assert!(matches!(
-        refused(&[1, 0, 0, 0, 2, b'k', 2, b'v', 0]),
-        E::InvalidSize(-1)
-    ));
-    assert!(matches!(
-        refused(&[16, 0, 0, 0, 40, b'k', 2, b'v', 0]),
-        E::InvalidSize(20)
-    ));
+    assert!(matches!(refused(&[18, 0, 0, 0, 2, b'k', 2, b'v', 0]), E::InvalidSize(9)));
+    assert!(matches!(refused(&[14, 0, 0, 0, 2, b'k', 2, b'v', 0]), E::InvalidSize(7)));
+    assert!(matches!(refused(&[1, 0, 0, 0, 2, b'k', 2, b'v', 0]), E::InvalidSize(-1)));
+    assert!(matches!(refused(&[16, 0, 0, 0, 40, b'k', 2, b'v', 0]), E::InvalidSize(20)));
     assert!(matches!(refused(&[]), E::Truncated(1)));
-    assert!(matches!(
-        refused(&[16, 0, 0, 0, 2, b'k', 2, b'v', 1]),
-        E::InvalidHeaderCount(-1)
-    ));
+    assert!(matches!(refused(&[16, 0, 0, 0, 2, b'k', 2, b'v', 1]), E::InvalidHeaderCount(-1)));
     let hostile_headers = [24, 0, 0, 0, 2, b'k', 2, b'v', 0xfe, 0xff, 0xff, 0xff, 0x0f];
-    assert!(matches!(
-        refused(&hostile_headers),
-        E::InvalidHeaderCount(i32::MAX)
-    ));
-    assert!(matches!(
-        refused(&[20, 0, 0, 0, 2, b'k', 2, b'v', 2, 1, 1]),
-        E::NullHeaderKey
-    ));
-    let endless_size = [
-        0xff, 0xff, 0xff, 0xff, 0xff, 1, 0, 0, 0, 2, b'k', 2, b'v', 0,
-    ];
+    assert!(matches!(refused(&hostile_headers), E::InvalidHeaderCount(i32::MAX)));
+    assert!(matches!(refused(&[20, 0, 0, 0, 2, b'k', 2, b'v', 2, 1, 1]), E::NullHeaderKey));
+    let endless_size = [0xff, 0xff, 0xff, 0xff, 0xff, 1, 0, 0, 0, 2, b'k', 2, b'v', 0];
     assert!(matches!(refused(&endless_size), E::VarintTooLong));
     let mut endless_time = vec![38, 0];
     endless_time.extend([0xff; 11]);
@@ -160,18 +112,9 @@ fn the_count_must_be_the_number_of_records() {
     let two = [RECORD, RECORD].concat();
     assert_eq!(read_plain(2, &two).unwrap(), 2);
     assert!(matches!(read_plain(1, &two), Err(RecordError::Trailing(1))));
-    assert!(matches!(
-        read_plain(3, &two),
-        Err(RecordError::Truncated(3))
-    ));
-    assert!(matches!(
-        read_plain(i32::MAX, &two),
-        Err(RecordError::Truncated(i32::MAX))
-    ));
-    assert!(matches!(
-        read_plain(-1, &two),
-        Err(RecordError::InvalidCount(-1))
-    ));
+    assert!(matches!(read_plain(3, &two), Err(RecordError::Truncated(3))));
+    assert!(matches!(read_plain(i32::MAX, &two), Err(RecordError::Truncated(i32::MAX))));
+    assert!(matches!(read_plain(-1, &two), Err(RecordError::InvalidCount(-1))));
     assert_eq!(read_plain(0, &[]).unwrap(), 0);
 }
 
@@ -179,16 +122,10 @@ fn the_count_must_be_the_number_of_records() {
 fn unknown_and_damaged_compression_is_an_error() {
     let mut batch = raw(1, Compression::None, &RECORD);
     batch[22] = 6;
-    assert!(matches!(
-        read(&batch),
-        Err(RecordError::UnknownCompression(6))
-    ));
+    assert!(matches!(read(&batch), Err(RecordError::UnknownCompression(6))));
     for codec in &Compression::ALL[1..] {
         let error = read(&raw(1, *codec, &RECORD)).unwrap_err();
-        assert!(
-            matches!(error, RecordError::Decompress(_)),
-            "{codec:?} {error:?}"
-        );
+        assert!(matches!(error, RecordError::Decompress(_)), "{codec:?} {error:?}");
     }
 }
 
@@ -215,10 +152,7 @@ fn a_record_that_claims_much_gets_no_memory_for_it() {
         assert!(records.buffer.capacity() < 8192, "grows by what arrives");
         let batch = bomb(codec, RECORD_BYTES_MAX as i32 + 1, 1000);
         let mut records = Records::new(&header, &batch).unwrap();
-        assert!(matches!(
-            records.next(),
-            Err(RecordError::RecordTooLarge(_))
-        ));
+        assert!(matches!(records.next(), Err(RecordError::RecordTooLarge(_))));
     }
 }
 
@@ -240,22 +174,14 @@ fn validation_skips_through_a_large_record_without_holding_it() {
 #[test]
 fn a_batch_that_inflates_beyond_the_limit_is_refused() {
     // A record of almost 2 GiB whose key takes all of it: attributes, timestamp and offset, then the key's length.
-    let mut payload = vec![
-        0xfe, 0xff, 0xff, 0xff, 0x0f, 0, 0, 0, 0xe0, 0xff, 0xff, 0xff, 0x0f,
-    ];
+    let mut payload = vec![0xfe, 0xff, 0xff, 0xff, 0x0f, 0, 0, 0, 0xe0, 0xff, 0xff, 0xff, 0x0f];
     payload.resize(2 << 20, 0);
     for codec in &Compression::ALL[1..] {
         let batch = raw(1, *codec, &compress(*codec, None, &payload));
         let header = BatchHeader::parse(&batch).unwrap();
         let facts = |limit| Records::limited(&header, &batch, limit)?.next_facts();
-        assert!(
-            matches!(facts(1 << 20), Err(RecordError::InflatedTooLarge)),
-            "{codec:?}"
-        );
-        assert!(
-            matches!(facts(4 << 20), Err(RecordError::Truncated(1))),
-            "{codec:?}"
-        );
+        assert!(matches!(facts(1 << 20), Err(RecordError::InflatedTooLarge)), "{codec:?}");
+        assert!(matches!(facts(4 << 20), Err(RecordError::Truncated(1))), "{codec:?}");
     }
 }
 

@@ -13,15 +13,7 @@ fn validate(
     bytes: &[u8],
 ) -> Result<Validated, ProduceError> {
     let (topic, now_ms, produce_version) = ("t", NOW_MS, version);
-    ProduceRecords {
-        bytes,
-        topic,
-        partition: 0,
-        config,
-        now_ms,
-        produce_version,
-    }
-    .validate()
+    ProduceRecords { bytes, topic, partition: 0, config, now_ms, produce_version }.validate()
 }
 
 /// Code, and whether the log start offset is in the answer, under Kafka's default configuration.
@@ -40,10 +32,7 @@ const BEFORE_LOG: bool = false;
 const IN_LOG: bool = true;
 
 fn one(codec: Compression, timestamp_ms: i64, key: Option<&[u8]>) -> Vec<u8> {
-    BatchBuilder::new(0, -1)
-        .compressed(codec, None)
-        .push(timestamp_ms, key, Some(b"v"))
-        .build()
+    BatchBuilder::new(0, -1).compressed(codec, None).push(timestamp_ms, key, Some(b"v")).build()
 }
 
 fn good() -> Vec<u8> {
@@ -61,20 +50,13 @@ fn break_at<const N: usize>(mut batch: Vec<u8>, at: usize, bytes: [u8; N]) -> Ve
 }
 
 fn counted(batch: Vec<u8>, count: i32, last_offset_delta: i32) -> Vec<u8> {
-    put(
-        put(batch, 57, count.to_be_bytes()),
-        23,
-        last_offset_delta.to_be_bytes(),
-    )
+    put(put(batch, 57, count.to_be_bytes()), 23, last_offset_delta.to_be_bytes())
 }
 
 #[test]
 fn batches_of_kafka_are_taken_unchanged() {
     let config = ValidationConfig::default();
-    for (form, codecs) in [
-        ("codec", &Compression::ALL[..]),
-        ("big", &Compression::ALL[1..]),
-    ] {
+    for (form, codecs) in [("codec", &Compression::ALL[..]), ("big", &Compression::ALL[1..])] {
         for codec in codecs {
             let batch = golden::batch(&format!("{form}-{}", codec.name()));
             let validated = validate(12, &config, &batch).unwrap();
@@ -99,14 +81,8 @@ fn framing_is_judged_as_by_kafka() {
         assert_eq!(outcome(&good[..cut]), (87, BEFORE_LOG), "cut at {cut}");
     }
     assert_eq!(outcome(&cat(&[&good, &good])), (87, BEFORE_LOG));
-    assert_eq!(
-        outcome(&cat(&[&good, &golden::batch("magic1")])),
-        (87, BEFORE_LOG)
-    );
-    assert_eq!(
-        outcome(&cat(&[&good, &good[..good.len() - 1]])),
-        (0, IN_LOG)
-    );
+    assert_eq!(outcome(&cat(&[&good, &golden::batch("magic1")])), (87, BEFORE_LOG));
+    assert_eq!(outcome(&cat(&[&good, &good[..good.len() - 1]])), (0, IN_LOG));
     assert_eq!(outcome(&cat(&[&good, &[0; 3]])), (0, IN_LOG));
     assert_eq!(outcome(&cat(&[&good, &[0; 20]])), (2, BEFORE_LOG));
     let bad_magic = break_at(good.clone(), 16, [9]);
@@ -115,10 +91,7 @@ fn framing_is_judged_as_by_kafka() {
     assert_eq!(outcome(&golden::batch("magic1")), (87, BEFORE_LOG));
     assert_eq!(outcome_at(3, &golden::batch("magic0")), (87, BEFORE_LOG));
     assert_eq!(outcome(&bad_magic), (2, BEFORE_LOG));
-    assert_eq!(
-        outcome(&break_at(good.clone(), 16, [0xff])),
-        (2, BEFORE_LOG)
-    );
+    assert_eq!(outcome(&break_at(good.clone(), 16, [0xff])), (2, BEFORE_LOG));
     for length in [-1, 0, 13, 14, 15, 20, 30, 48, 49] {
         let batch = break_at(good.clone(), 8, i32::to_be_bytes(length));
         assert_eq!(outcome(&batch), (2, BEFORE_LOG), "length {length}");
@@ -137,19 +110,11 @@ fn trailing_bytes_are_not_part_of_the_batch() {
 fn the_header_is_judged_as_by_kafka() {
     let offset = put(good(), 0, 5_i64.to_be_bytes());
     assert_eq!(outcome(&offset), (87, IN_LOG));
-    assert_eq!(
-        outcome(&break_at(offset, 20, [0])),
-        (87, IN_LOG),
-        "before the CRC"
-    );
+    assert_eq!(outcome(&break_at(offset, 20, [0])), (87, IN_LOG), "before the CRC");
     let flipped = good()[20] ^ 1;
     assert_eq!(outcome(&break_at(good(), 20, [flipped])), (2, BEFORE_LOG));
     for (count, delta) in [(2, 0), (2, 1), (0, -1), (0, 0), (-1, 0), (1, 5), (1, -5)] {
-        assert_eq!(
-            outcome(&counted(good(), count, delta)),
-            (87, IN_LOG),
-            "{count} {delta}"
-        );
+        assert_eq!(outcome(&counted(good(), count, delta)), (87, IN_LOG), "{count} {delta}");
     }
     let hostile = counted(good(), i32::MAX, i32::MAX - 1);
     assert_eq!(outcome(&hostile), (87, IN_LOG));
@@ -161,26 +126,11 @@ fn the_header_is_judged_as_by_kafka() {
         assert_eq!(outcome_at(6, &batch), (-1, BEFORE_LOG));
     }
     assert_eq!(outcome(&put(good(), 22, [0x20])), (87, IN_LOG), "control");
-    assert_eq!(
-        outcome(&put(good(), 21, [0xff, 0x80])),
-        (0, IN_LOG),
-        "unused attributes"
-    );
-    assert_eq!(
-        outcome(&put(good(), 22, [0x40])),
-        (0, IN_LOG),
-        "delete horizon"
-    );
+    assert_eq!(outcome(&put(good(), 21, [0xff, 0x80])), (0, IN_LOG), "unused attributes");
+    assert_eq!(outcome(&put(good(), 22, [0x40])), (0, IN_LOG), "delete horizon");
     let producer = put(good(), 43, 77_i64.to_be_bytes());
-    assert_eq!(
-        outcome(&producer),
-        (87, IN_LOG),
-        "producer id without sequence"
-    );
-    assert_eq!(
-        outcome(&put(producer, 53, 0_i32.to_be_bytes())),
-        (0, IN_LOG)
-    );
+    assert_eq!(outcome(&producer), (87, IN_LOG), "producer id without sequence");
+    assert_eq!(outcome(&put(producer, 53, 0_i32.to_be_bytes())), (0, IN_LOG));
 }
 
 #[test]
@@ -194,15 +144,9 @@ fn zstd_needs_produce_version_7() {
 fn the_size_limit_comes_before_the_crc() {
     let batch = break_at(good(), 20, [0]);
     let limit = batch.len() as i32;
-    let limited = |max_message_bytes| ValidationConfig {
-        max_message_bytes,
-        ..Default::default()
-    };
+    let limited = |max_message_bytes| ValidationConfig { max_message_bytes, ..Default::default() };
     let error = validate(12, &limited(limit - 1), &batch).unwrap_err();
-    assert_eq!(
-        (error.code(), error.has_log_start_offset()),
-        (ErrorCode::MessageTooLarge, false)
-    );
+    assert_eq!((error.code(), error.has_log_start_offset()), (ErrorCode::MessageTooLarge, false));
     assert!(error.error_message().is_none());
     let error = validate(12, &limited(limit), &batch).unwrap_err();
     assert_eq!(error.code(), ErrorCode::CorruptMessage);
@@ -212,39 +156,20 @@ fn the_size_limit_comes_before_the_crc() {
 fn damaged_compression_and_records_have_kafkas_codes() {
     let record = [16, 0, 0, 0, 2, b'k', 2, b'v', 0];
     assert_eq!(outcome(&raw(1, Compression::None, &record)), (0, IN_LOG));
-    assert_eq!(
-        outcome(&raw(1, Compression::None, &record[..8])),
-        (87, IN_LOG)
-    );
+    assert_eq!(outcome(&raw(1, Compression::None, &record[..8])), (87, IN_LOG));
     for codec in &Compression::ALL[1..] {
         let packed = compress(*codec, None, &record);
-        assert_eq!(
-            outcome(&raw(1, *codec, &record)),
-            (-1, IN_LOG),
-            "{codec:?} garbage"
-        );
+        assert_eq!(outcome(&raw(1, *codec, &record)), (-1, IN_LOG), "{codec:?} garbage");
         assert_eq!(
             outcome(&raw(1, *codec, &packed[..packed.len() - 1])),
             (-1, IN_LOG),
             "{codec:?} cut"
         );
         let empty = if *codec == Compression::Zstd { 87 } else { -1 };
-        assert_eq!(
-            outcome(&raw(1, *codec, &[])),
-            (empty, IN_LOG),
-            "{codec:?} empty"
-        );
+        assert_eq!(outcome(&raw(1, *codec, &[])), (empty, IN_LOG), "{codec:?} empty");
         let two = compress(*codec, None, &[record, record].concat());
-        assert_eq!(
-            outcome(&raw(1, *codec, &two)),
-            (87, IN_LOG),
-            "{codec:?} one too many"
-        );
-        assert_eq!(
-            outcome(&raw(3, *codec, &two)),
-            (87, IN_LOG),
-            "{codec:?} one too few"
-        );
+        assert_eq!(outcome(&raw(1, *codec, &two)), (87, IN_LOG), "{codec:?} one too many");
+        assert_eq!(outcome(&raw(3, *codec, &two)), (87, IN_LOG), "{codec:?} one too few");
     }
 }
 
@@ -269,21 +194,12 @@ fn messages(error: &ProduceError) -> Vec<(i32, &str)> {
 
 #[test]
 fn timestamps_must_be_near_the_clock() {
-    let config = ValidationConfig {
-        before_max_ms: 1000,
-        after_max_ms: 2000,
-        ..Default::default()
-    };
+    let config = ValidationConfig { before_max_ms: 1000, after_max_ms: 2000, ..Default::default() };
     for codec in Compression::ALL {
         let accepts = |age_ms| validate(12, &config, &one(codec, NOW_MS - age_ms, None)).is_ok();
-        assert_eq!(
-            [1001, 1000, -2000, -2001].map(accepts),
-            [false, true, true, false]
-        );
+        assert_eq!([1001, 1000, -2000, -2001].map(accepts), [false, true, true, false]);
         let mut builder = BatchBuilder::new(0, -1).compressed(codec, None);
-        builder
-            .push(NOW_MS, None, None)
-            .push(NOW_MS + 2 * HOUR_MS, None, None);
+        builder.push(NOW_MS, None, None).push(NOW_MS + 2 * HOUR_MS, None, None);
         let error = validate(12, &ValidationConfig::default(), &builder.build()).unwrap_err();
         assert_eq!(error.code(), ErrorCode::InvalidTimestamp);
         assert!(error.has_log_start_offset());
@@ -309,10 +225,7 @@ fn extreme_timestamps_are_judged_as_java_computes() {
 
 #[test]
 fn compacted_topics_need_keys() {
-    let config = ValidationConfig {
-        compacted: true,
-        ..Default::default()
-    };
+    let config = ValidationConfig { compacted: true, ..Default::default() };
     for codec in Compression::ALL {
         let mut builder = BatchBuilder::new(0, -1).compressed(codec, None);
         for key in [None, None, Some(&b"k"[..]), None, None] {
@@ -339,46 +252,29 @@ fn compacted_topics_need_keys() {
         .push(NOW_MS + 2 * HOUR_MS, Some(b"k"), None)
         .push(NOW_MS, None, None);
     let error = validate(12, &config, &builder.build()).unwrap_err();
-    assert_eq!(
-        error.code(),
-        ErrorCode::InvalidTimestamp,
-        "one bad timestamp decides the code"
-    );
+    assert_eq!(error.code(), ErrorCode::InvalidTimestamp, "one bad timestamp decides the code");
     assert_eq!(error.record_errors().len(), 3);
 }
 
 #[test]
 fn refusals_are_bounded() {
-    let config = ValidationConfig {
-        compacted: true,
-        ..Default::default()
-    };
+    let config = ValidationConfig { compacted: true, ..Default::default() };
     let mut builder = BatchBuilder::new(0, -1).compressed(Compression::Zstd, None);
     (0..2500).for_each(|_| _ = builder.push(NOW_MS, None, None));
     let error = validate(12, &config, &builder.build()).unwrap_err();
     assert_eq!(error.record_errors().len(), RECORD_REFUSALS_MAX);
-    assert!(
-        error
-            .error_message()
-            .unwrap()
-            .contains("due to 2500 record errors in total")
-    );
+    assert!(error.error_message().unwrap().contains("due to 2500 record errors in total"));
 }
 
 #[test]
 fn a_topic_with_log_append_time_stamps_the_batch() {
-    let config = ValidationConfig {
-        timestamp_type: TimestampType::LogAppendTime,
-        ..Default::default()
-    };
+    let config =
+        ValidationConfig { timestamp_type: TimestampType::LogAppendTime, ..Default::default() };
     for codec in Compression::ALL {
         let mut batch = one(codec, NOW_MS + 2 * HOUR_MS, None);
         let validated = validate(12, &config, &batch).unwrap();
         assert!(validated.must_change());
-        assert_eq!(
-            (validated.max_timestamp_ms, validated.log_append_time_ms()),
-            (NOW_MS, NOW_MS)
-        );
+        assert_eq!((validated.max_timestamp_ms, validated.log_append_time_ms()), (NOW_MS, NOW_MS));
         validated.apply(&mut batch);
         let header = BatchHeader::parse(&batch).unwrap();
         assert!(header.verify_crc(&batch));
@@ -403,15 +299,9 @@ fn producers_do_not_decide_the_timestamp_type() {
     let error = validate(12, &config, &timeless).unwrap_err();
     let message = "Invalid timestamp type in message DefaultRecord(offset=0, timestamp=-1, key=1 bytes, \
                    value=1 bytes). Producer should not set timestamp type to LogAppendTime.";
-    assert_eq!(
-        (error.code(), messages(&error)),
-        (ErrorCode::InvalidTimestamp, vec![(0, message)])
-    );
+    assert_eq!((error.code(), messages(&error)), (ErrorCode::InvalidTimestamp, vec![(0, message)]));
 
-    let config = ValidationConfig {
-        timestamp_type: TimestampType::LogAppendTime,
-        ..config
-    };
+    let config = ValidationConfig { timestamp_type: TimestampType::LogAppendTime, ..config };
     let error = validate(12, &config, &stamped).unwrap_err();
     assert_eq!(error.code(), ErrorCode::InvalidTimestamp);
     let gzip = put(one(Compression::Gzip, TIME_MS, None), 22, [9]);
@@ -426,10 +316,7 @@ fn producers_do_not_decide_the_timestamp_type() {
 fn a_wrong_maximum_timestamp_is_put_right() {
     let mut batch = put(good(), 35, 5_i64.to_be_bytes());
     let validated = validate(12, &ValidationConfig::default(), &batch).unwrap();
-    assert_eq!(
-        (validated.max_timestamp_ms, validated.must_change()),
-        (TIME_MS, true)
-    );
+    assert_eq!((validated.max_timestamp_ms, validated.must_change()), (TIME_MS, true));
     validated.apply(&mut batch);
     assert_eq!(batch, good());
 }
@@ -444,10 +331,7 @@ fn only_unreadable_bytes_refuse_the_request_and_say_why() {
     let message = "Record size 13 is less than the minimum record overhead (14)";
     assert_eq!(refused(&length), (true, Some(message.into())));
     let magic = break_at(good(), 16, [0xff]);
-    assert_eq!(
-        refused(&magic),
-        (true, Some("Invalid magic found in record: -1".into()))
-    );
+    assert_eq!(refused(&magic), (true, Some("Invalid magic found in record: -1".into())));
     assert_eq!(refused(&[]), (false, None));
     assert_eq!(refused(&golden::batch("magic1")), (false, None));
     assert_eq!(refused(&counted(good(), 2, 1)), (false, None));

@@ -92,10 +92,7 @@ pub struct Decoder {
 impl Decoder {
     /// Starts at the first of `bytes`. Byte fields read from it share its memory.
     pub fn new(bytes: Bytes) -> Self {
-        Self {
-            rest: bytes,
-            elements_left: ELEMENTS_MAX,
-        }
+        Self { rest: bytes, elements_left: ELEMENTS_MAX }
     }
 
     /// Bytes not read yet.
@@ -112,11 +109,7 @@ impl Decoder {
     pub fn bytes(&mut self, length: usize) -> Result<Bytes, DecodeError> {
         if length > self.rest.len() {
             let remaining = self.rest.len();
-            return Err(DecodeErrorKind::Truncated {
-                needed: length,
-                remaining,
-            }
-            .into());
+            return Err(DecodeErrorKind::Truncated { needed: length, remaining }.into());
         }
         Ok(self.rest.split_to(length))
     }
@@ -125,11 +118,7 @@ impl Decoder {
     pub fn array<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
         let Some(array) = self.rest.first_chunk::<N>().copied() else {
             let remaining = self.rest.len();
-            return Err(DecodeErrorKind::Truncated {
-                needed: N,
-                remaining,
-            }
-            .into());
+            return Err(DecodeErrorKind::Truncated { needed: N, remaining }.into());
         };
         bytes::Buf::advance(&mut self.rest, N);
         Ok(array)
@@ -214,9 +203,7 @@ impl Decoder {
         }
         let left = self.elements_left.checked_sub(size as u32);
         self.elements_left = left.ok_or(DecodeErrorKind::TooManyElements)?;
-        Ok(Vec::with_capacity(
-            (size as usize).min(ELEMENTS_RESERVED_MAX),
-        ))
+        Ok(Vec::with_capacity((size as usize).min(ELEMENTS_RESERVED_MAX)))
     }
 
     /// Reads a section of tagged fields: `known` gets the number of each field, reads it and says

@@ -10,16 +10,8 @@ use super::*;
 use crate::wire::messages::{metadata::*, produce::*};
 use crate::wire::{Message, message};
 
-const CLASSIC: Format = Format {
-    version: 0,
-    flexible: false,
-    nullable: false,
-};
-const COMPACT: Format = Format {
-    version: 0,
-    flexible: true,
-    nullable: false,
-};
+const CLASSIC: Format = Format { version: 0, flexible: false, nullable: false };
+const COMPACT: Format = Format { version: 0, flexible: true, nullable: false };
 
 fn read<T: Field>(bytes: &[u8], format: Format) -> Result<T, DecodeErrorKind> {
     T::read(&mut Decoder::new(Bytes::copy_from_slice(bytes)), format).map_err(|error| error.kind)
@@ -62,10 +54,7 @@ fn bytes_after_the_body_are_ignored() {
 
 #[test]
 fn strings_that_are_not_utf8_are_read_with_replacements() {
-    assert_eq!(
-        read::<String>(b"\0\x03a\xffb", CLASSIC).unwrap(),
-        "a\u{fffd}b"
-    );
+    assert_eq!(read::<String>(b"\0\x03a\xffb", CLASSIC).unwrap(), "a\u{fffd}b");
 }
 
 #[test]
@@ -75,33 +64,18 @@ fn every_negative_length_is_null() {
     assert_eq!(read::<Option<String>>(b"\xff\xff", classic), Ok(None));
     assert_eq!(read::<Option<String>>(b"\xff\xfe", classic), Ok(None));
     assert_eq!(read::<Option<Bytes>>(b"\x80\0\0\0", classic), Ok(None));
-    assert_eq!(
-        read::<Option<Vec<i32>>>(b"\xff\xff\xff\xfe", classic),
-        Ok(None)
-    );
+    assert_eq!(read::<Option<Vec<i32>>>(b"\xff\xff\xff\xfe", classic), Ok(None));
     assert_eq!(read::<Option<String>>(b"\0", compact), Ok(None));
     // 2^32 - 1 overflows to -1, less one to -2.
-    assert_eq!(
-        read::<Option<String>>(b"\xff\xff\xff\xff\x0f", compact),
-        Ok(None)
-    );
-    assert_eq!(
-        read::<Option<Vec<i32>>>(b"\xff\xff\xff\xff\x0f", compact),
-        Ok(None)
-    );
+    assert_eq!(read::<Option<String>>(b"\xff\xff\xff\xff\x0f", compact), Ok(None));
+    assert_eq!(read::<Option<Vec<i32>>>(b"\xff\xff\xff\xff\x0f", compact), Ok(None));
 }
 
 #[test]
 fn null_is_refused_where_the_version_has_none() {
-    assert_eq!(
-        read::<String>(b"\xff\xff", CLASSIC),
-        Err(DecodeErrorKind::Null)
-    );
+    assert_eq!(read::<String>(b"\xff\xff", CLASSIC), Err(DecodeErrorKind::Null));
     assert_eq!(read::<Vec<i32>>(b"\0", COMPACT), Err(DecodeErrorKind::Null));
-    assert_eq!(
-        read::<Option<String>>(b"\0", COMPACT),
-        Err(DecodeErrorKind::Null)
-    );
+    assert_eq!(read::<Option<String>>(b"\0", COMPACT), Err(DecodeErrorKind::Null));
 }
 
 #[test]
@@ -121,10 +95,7 @@ fn compact_lengths_are_one_more() {
 #[test]
 fn a_string_has_at_most_32767_bytes() {
     let long = [&b"\x81\x80\x02"[..], &vec![b'a'; 32768]].concat();
-    assert_eq!(
-        read::<String>(&long, COMPACT),
-        Err(DecodeErrorKind::StringTooLong(32768))
-    );
+    assert_eq!(read::<String>(&long, COMPACT), Err(DecodeErrorKind::StringTooLong(32768)));
     let text = "ä".repeat(20_000);
     for format in [CLASSIC, COMPACT] {
         let back: String = read(&written(&text, format), format).unwrap();
@@ -137,20 +108,11 @@ fn a_variable_length_integer_of_too_many_bytes_is_refused() {
     let varint = |bytes: &'static [u8]| Decoder::new(Bytes::from_static(bytes)).unsigned_varint();
     assert_eq!(varint(b"\x80\x80\x80\x80\x00"), Ok(0));
     assert_eq!(varint(b"\xff\xff\xff\xff\x7f"), Ok(u32::MAX));
-    assert_eq!(
-        varint(b"\x80\x80\x80\x80\x80\x00"),
-        Err(DecodeErrorKind::VarintTooLong.into())
-    );
+    assert_eq!(varint(b"\x80\x80\x80\x80\x80\x00"), Err(DecodeErrorKind::VarintTooLong.into()));
     assert!(varint(b"\x80").is_err());
     let varlong = |bytes: &[u8]| Decoder::new(Bytes::copy_from_slice(bytes)).unsigned_varlong();
-    assert_eq!(
-        varlong(&[0x80; 11]),
-        Err(DecodeErrorKind::VarintTooLong.into())
-    );
-    assert_eq!(
-        varlong(b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"),
-        Ok(u64::MAX)
-    );
+    assert_eq!(varlong(&[0x80; 11]), Err(DecodeErrorKind::VarintTooLong.into()));
+    assert_eq!(varlong(b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"), Ok(u64::MAX));
 }
 
 #[test]
@@ -162,9 +124,7 @@ fn an_array_longer_than_the_rest_is_refused_and_little_room_is_made() {
     assert_eq!(refused(b"\x7f\xff\xff\xffab", CLASSIC), (i32::MAX, 2));
     assert_eq!(refused(b"\x80\x80\x80\x80\x08ab", COMPACT), (i32::MAX, 2));
     assert_eq!(refused(b"\0\0\0\x03ab", CLASSIC), (3, 2));
-    let list: Vec<[u8; 64]> = Decoder::new(vec![0; 1 << 20].into())
-        .list(1_000_000)
-        .unwrap();
+    let list: Vec<[u8; 64]> = Decoder::new(vec![0; 1 << 20].into()).list(1_000_000).unwrap();
     assert!(list.capacity() <= 1024);
 }
 
@@ -180,32 +140,20 @@ fn arrays_that_hold_too_much_in_all_are_refused() {
 fn hostile_bodies_are_errors() {
     use DecodeErrorKind::{ArrayTooLong, Null};
     // A compact length of 2^32 - 1 reads as null, which is all topics to Metadata from version 1.
-    assert_eq!(
-        decode::<MetadataRequest>(b"\xff\xff\xff\xff\x0f\x01\x01\x01\0", 9),
-        {
-            let topics = None;
-            Ok(MetadataRequest {
-                topics,
-                include_topic_authorized_operations: true,
-                include_cluster_authorized_operations: true,
-                ..MetadataRequest::default()
-            })
-        }
-    );
+    assert_eq!(decode::<MetadataRequest>(b"\xff\xff\xff\xff\x0f\x01\x01\x01\0", 9), {
+        let topics = None;
+        Ok(MetadataRequest {
+            topics,
+            include_topic_authorized_operations: true,
+            include_cluster_authorized_operations: true,
+            ..MetadataRequest::default()
+        })
+    });
     assert!(decode::<MetadataRequest>(b"\xff\xff\xff\xff\x0f", 9).is_err());
-    let huge = ArrayTooLong {
-        size: i32::MAX,
-        remaining: 0,
-    };
+    let huge = ArrayTooLong { size: i32::MAX, remaining: 0 };
     assert_eq!(decode::<MetadataRequest>(b"\x7f\xff\xff\xff", 0), Err(huge));
-    let large = ArrayTooLong {
-        size: 0x033c_0c00,
-        remaining: 1,
-    };
-    assert_eq!(
-        decode::<MetadataRequest>(b"\x03\x3c\x0c\x00\xb6", 0),
-        Err(large)
-    );
+    let large = ArrayTooLong { size: 0x033c_0c00, remaining: 1 };
+    assert_eq!(decode::<MetadataRequest>(b"\x03\x3c\x0c\x00\xb6", 0), Err(large));
     let produce = b"\0\0\x01\0\0\x75\x30\xff\xff\xff\xff\x0f";
     assert_eq!(decode::<ProduceRequest>(produce, 9), Err(Null));
 }
@@ -232,36 +180,24 @@ message! {
 
 #[test]
 fn a_field_outside_its_versions_reads_as_its_default_and_is_not_written() {
-    let message = Everything {
-        old: 1,
-        new: "n".to_owned(),
-        ..Everything::default()
-    };
+    let message = Everything { old: 1, new: "n".to_owned(), ..Everything::default() };
     let at_0 = decode::<Everything>(&message.to_bytes(0).unwrap(), 0).unwrap();
     assert_eq!((at_0.old, at_0.new.as_str(), at_0.small), (1, "", -1));
     let at_2 = decode::<Everything>(&message.to_bytes(2).unwrap(), 2).unwrap();
     assert_eq!((at_2.old, at_2.new.as_str()), (7, "n"));
-    assert_eq!(
-        decode::<Everything>(b"", 4),
-        Err(DecodeErrorKind::UnsupportedVersion(4))
-    );
+    assert_eq!(decode::<Everything>(b"", 4), Err(DecodeErrorKind::UnsupportedVersion(4)));
 }
 
 #[test]
 fn a_nullable_structure_is_marked_where_it_may_be_null() {
-    let message = Everything {
-        room: Some(Inner::default()),
-        ..Everything::default()
-    };
+    let message = Everything { room: Some(Inner::default()), ..Everything::default() };
     assert_eq!(message.to_bytes(0).unwrap()[4..9], *b"\x01\0\0\0\0");
     assert_eq!(message.to_bytes(2).unwrap()[1..8], *b"\x01\0\0\0\0\x01\0");
     assert_eq!(Everything::default().to_bytes(2).unwrap()[1], 0xff);
     let back = decode::<Everything>(&message.to_bytes(2).unwrap(), 2).unwrap();
     assert_eq!(back.room, message.room);
     assert_eq!(
-        decode::<Everything>(&Everything::default().to_bytes(2).unwrap(), 2)
-            .unwrap()
-            .room,
+        decode::<Everything>(&Everything::default().to_bytes(2).unwrap(), 2).unwrap().room,
         { None }
     );
 }
@@ -275,17 +211,10 @@ fn before_tags() -> Vec<u8> {
 
 #[test]
 fn tagged_fields_are_written_if_they_differ_and_in_order() {
-    let mut message = Everything {
-        small: 3,
-        note: None,
-        ..Everything::default()
-    };
+    let mut message = Everything { small: 3, note: None, ..Everything::default() };
     message.tree.unsure = false;
     let bytes = message.to_bytes(3).unwrap();
-    assert_eq!(
-        bytes[before_tags().len()..],
-        *b"\x03\0\x01\x03\x01\x06\0\0\0\0\0\0\x05\x01\0"
-    );
+    assert_eq!(bytes[before_tags().len()..], *b"\x03\0\x01\x03\x01\x06\0\0\0\0\0\0\x05\x01\0");
     assert_eq!(decode::<Everything>(&bytes, 3), Ok(message));
 }
 
@@ -293,13 +222,7 @@ fn tagged_fields_are_written_if_they_differ_and_in_order() {
 fn unknown_and_repeated_tags_are_accepted() {
     let tags = b"\x04\x09\x02xy\0\x01\x03\0\x01\x04\x09\0";
     let message = decode::<Everything>(&[&before_tags(), &tags[..]].concat(), 3).unwrap();
-    assert_eq!(
-        message,
-        Everything {
-            small: 4,
-            ..Everything::default()
-        }
-    );
+    assert_eq!(message, Everything { small: 4, ..Everything::default() });
 }
 
 #[test]
@@ -312,10 +235,7 @@ fn a_negative_number_of_tags_is_none() {
 fn an_unknown_tag_beyond_the_end_is_refused() {
     for size in [&b"\x02"[..], b"\xff\xff\xff\xff\x0f"] {
         let bytes = [&before_tags(), &b"\x01\x09"[..], size, b"x"].concat();
-        assert!(matches!(
-            decode::<Everything>(&bytes, 3),
-            Err(DecodeErrorKind::Truncated { .. })
-        ));
+        assert!(matches!(decode::<Everything>(&bytes, 3), Err(DecodeErrorKind::Truncated { .. })));
     }
 }
 
@@ -325,14 +245,8 @@ fn a_tag_of_a_later_version_is_refused() {
     *bytes.last_mut().unwrap() = 1;
     bytes.extend(b"\x01\x06\0\0\0\0\0\0");
     let error = Everything::from_bytes(bytes.into(), 2).unwrap_err();
-    assert_eq!(
-        error.kind,
-        DecodeErrorKind::TagNotValid { tag: 1, version: 2 }
-    );
-    assert_eq!(
-        error.to_string(),
-        "tag 1 is not valid in version 2 in Everything"
-    );
+    assert_eq!(error.kind, DecodeErrorKind::TagNotValid { tag: 1, version: 2 });
+    assert_eq!(error.to_string(), "tag 1 is not valid in version 2 in Everything");
 }
 
 #[test]
@@ -354,9 +268,7 @@ struct CountingFile;
 
 impl crate::env::DiskFile for CountingFile {
     fn read_at(&self, buffer: &mut [u8], position: u64) -> std::io::Result<usize> {
-        let count = buffer
-            .len()
-            .min(256_usize.saturating_sub(position as usize));
+        let count = buffer.len().min(256_usize.saturating_sub(position as usize));
         for (index, byte) in buffer[..count].iter_mut().enumerate() {
             *byte = (position as usize + index) as u8;
         }
@@ -379,11 +291,7 @@ impl crate::env::DiskFile for CountingFile {
 #[test]
 fn large_bytes_and_file_ranges_go_out_uncopied_and_in_order() {
     let large = Bytes::from(vec![7; 600]);
-    let file = Chunk::File {
-        file: Arc::new(CountingFile),
-        position: 16,
-        length: 3,
-    };
+    let file = Chunk::File { file: Arc::new(CountingFile), position: 16, length: 3 };
     let mut encoder = Encoder::frame();
     encoder.chunk(Bytes::from_static(b"small").into());
     Some(file.clone()).write(&mut encoder, CLASSIC.nullable(true));
@@ -394,24 +302,14 @@ fn large_bytes_and_file_ranges_go_out_uncopied_and_in_order() {
     assert_eq!(segments.len(), 4 + 5 + 4 + 3 + 600 + 3);
     let chunks = segments.clone().into_chunks();
     assert_eq!(chunks.len(), 4);
-    assert_eq!(
-        chunks[0],
-        Bytes::from_static(b"\0\0\x02\x67small\0\0\0\x03").into()
-    );
+    assert_eq!(chunks[0], Bytes::from_static(b"\0\0\x02\x67small\0\0\0\x03").into());
     assert_eq!(chunks[1], file);
     assert!(matches!(&chunks[2], Chunk::Bytes(bytes) if bytes.as_ptr() == large.as_ptr()));
     assert_eq!(chunks[3], Bytes::from_static(b"end").into());
     let all = segments.into_bytes().unwrap();
     assert_eq!(all[13..16], [16, 17, 18]);
-    let beyond = Chunk::File {
-        file: Arc::new(CountingFile),
-        position: 250,
-        length: 9,
-    };
-    assert_eq!(
-        beyond.into_bytes().unwrap_err().kind(),
-        std::io::ErrorKind::UnexpectedEof
-    );
+    let beyond = Chunk::File { file: Arc::new(CountingFile), position: 250, length: 9 };
+    assert_eq!(beyond.into_bytes().unwrap_err().kind(), std::io::ErrorKind::UnexpectedEof);
 }
 
 proptest! {

@@ -31,6 +31,7 @@ checks![
     a_wrong_leader_epoch_is_refused,
     a_fetch_waits_for_bytes_and_is_woken_by_them,
     a_fetch_of_nothing_does_not_wait,
+    a_topic_of_zstd_is_read_at_every_version,
 ];
 
 const LONG_WAIT_MS: i32 = 8_000;
@@ -448,4 +449,14 @@ fn a_fetch_of_nothing_does_not_wait(target: &Target) {
     };
     assert_eq!(records(&only(target.call(&request, 12))).len(), 0);
     assert!(started.elapsed() < PROMPT);
+}
+
+fn a_topic_of_zstd_is_read_at_every_version(target: &Target) {
+    let topic = target.topic_with(1, &[("compression.type", "zstd")]);
+    append(target, &topic, &batch(1));
+    for version in 4..=18 {
+        let data = only(target.call(&fetch(&topic, 0), version));
+        assert_eq!(data.error_code, 0, "version {version}");
+        assert!(!records(&data).is_empty(), "version {version}");
+    }
 }

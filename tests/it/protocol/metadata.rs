@@ -1,9 +1,11 @@
 //! Metadata: which topics are asked for, creation on first use, authorized operations; and `DescribeCluster`.
 
+use ottla::wire::messages::create_topics::CreateTopicsRequest;
 use ottla::wire::messages::describe_cluster::{DescribeClusterRequest, DescribeClusterResponse};
 use ottla::wire::messages::metadata::{
     MetadataRequest, MetadataRequestTopic, MetadataResponse, MetadataResponseTopic,
 };
+use ottla::wire::messages::produce::ProduceRequest;
 use uuid::Uuid;
 
 use super::client::{Target, Topic, creatable, soon};
@@ -13,6 +15,7 @@ use super::errors::{
     UNKNOWN_TOPIC_OR_PARTITION, UNSUPPORTED_ENDPOINT_TYPE,
 };
 use super::produce::{batch, produce};
+use crate::broker::against_kafka;
 
 checks![
     a_topic_serves_when_its_creation_is_answered,
@@ -21,6 +24,7 @@ checks![
     versions_below_4_always_create,
     creation_on_first_use_is_asked_for_from_version_4,
     a_topic_created_on_first_use_serves_at_once,
+    a_pipelined_producer_needs_no_pause_after_creation,
     a_bad_name_is_not_created,
     an_internal_topic_is_created_as_its_owner_needs_it,
     a_null_name_or_an_id_in_version_10_or_11_fails_everything,
@@ -226,6 +230,28 @@ fn a_topic_created_on_first_use_serves_at_once(target: &Target) {
             1
         );
     }
+}
+
+/// Kafka may answer with `NOT_LEADER_OR_FOLLOWER` here.
+fn a_pipelined_producer_needs_no_pause_after_creation(target: &Target) {
+    if against_kafka() {
+        return;
+    }
+    let name = target.name();
+    let mut client = target.client();
+    let creation = CreateTopicsRequest {
+        topics: vec![creatable(&name, 1, &[])],
+        ..Default::default()
+    };
+    client.send(&creation, 7);
+    let id = Uuid::nil();
+    client.send(&produce(&Topic { name, id }, &batch(1)), 9);
+    assert_eq!(
+        client.receive::<CreateTopicsRequest>(7).1.topics[0].error_code,
+        0
+    );
+    let (_, produced) = client.receive::<ProduceRequest>(9);
+    assert_eq!(produced.responses[0].partition_responses[0].error_code, 0);
 }
 
 fn a_bad_name_is_not_created(target: &Target) {

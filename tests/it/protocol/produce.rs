@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::client::{Client, Outcome, Target, Topic, framed_as, soon, unframed};
 use super::errors::{
     INVALID_REQUIRED_ACKS, INVALID_TOPIC, TRANSACTIONAL_ID_AUTHORIZATION_FAILED, UNKNOWN_TOPIC_ID,
-    UNKNOWN_TOPIC_OR_PARTITION,
+    UNKNOWN_TOPIC_OR_PARTITION, UNSUPPORTED_COMPRESSION_TYPE,
 };
 use super::fetch::read_all;
 use crate::broker::against_kafka;
@@ -29,10 +29,12 @@ checks![
     internal_topics_are_refused,
     a_partition_named_twice_is_answered_once,
     many_partitions_are_answered_each,
+    zstd_needs_version_7,
 ];
 
 /// Attribute bit of a batch whose times are the broker's.
 const LOG_APPEND_TIME: i16 = 0x08;
+const ZSTD: i16 = 4;
 const TRANSACTIONAL: i16 = 0x10;
 pub(super) const CONTROL: i16 = 0x20;
 
@@ -320,6 +322,23 @@ fn a_partition_named_twice_is_answered_once(target: &Target) {
         "against Kafka: {}",
         against_kafka()
     );
+}
+
+fn zstd_needs_version_7(target: &Target) {
+    let topic = target.topic(1);
+    let mut compressed = batch_of(1);
+    compressed.attributes = ZSTD;
+    compressed.records = zstd::encode_all(&compressed.records[..], 1).unwrap();
+    let request = produce(&topic, &compressed.encode());
+    for version in 3..=13 {
+        let answered = answer(&mut target.client(), &request, version).error_code;
+        let expected = if version < 7 {
+            UNSUPPORTED_COMPRESSION_TYPE
+        } else {
+            0
+        };
+        assert_eq!(answered, expected, "version {version}");
+    }
 }
 
 fn many_partitions_are_answered_each(target: &Target) {

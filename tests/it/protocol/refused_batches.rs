@@ -21,6 +21,7 @@ checks![
     a_timestamp_an_hour_ahead_is_accepted,
     a_record_without_a_key_is_refused_in_a_compacted_topic,
     a_batch_larger_than_allowed_is_refused,
+    a_batch_of_no_records_is_refused,
     nothing_refused_is_appended,
 ];
 
@@ -218,6 +219,21 @@ fn a_record_without_a_key_is_refused_in_a_compacted_topic(target: &Target) {
         .collect();
     assert_eq!(indexes, [1, 2], "{refused:?}");
     assert!(refused.error_message.is_some());
+}
+
+fn a_batch_of_no_records_is_refused(target: &Target) {
+    let topic = target.topic(1);
+    for last_offset_delta in [-1, 0] {
+        let empty = with(|batch| {
+            (batch.count, batch.last_offset_delta) = (0, last_offset_delta);
+            batch.records.clear();
+        });
+        let refused = send(target, &topic, &empty);
+        assert_eq!(
+            refused.error_code, INVALID_RECORD,
+            "{last_offset_delta}: {refused:?}"
+        );
+    }
 }
 
 fn a_batch_larger_than_allowed_is_refused(target: &Target) {

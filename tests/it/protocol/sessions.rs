@@ -1,12 +1,13 @@
 //! Fetch sessions: incremental answers (KIP-227).
 
+use ottla::wire::messages::delete_topics::DeleteTopicsRequest;
 use ottla::wire::messages::fetch::{FetchRequest, FetchResponse, FetchTopic, ForgottenTopic};
 use uuid::Uuid;
 
-use super::client::{Client, Target, Topic};
+use super::client::{Client, Target, Topic, creatable, soon};
 use super::errors::{
-    FETCH_SESSION_ID_NOT_FOUND, FETCH_SESSION_TOPIC_ID_ERROR, INVALID_FETCH_SESSION_EPOCH,
-    UNKNOWN_TOPIC_ID, UNKNOWN_TOPIC_OR_PARTITION,
+    FETCH_SESSION_ID_NOT_FOUND, FETCH_SESSION_TOPIC_ID_ERROR, INCONSISTENT_TOPIC_ID,
+    INVALID_FETCH_SESSION_EPOCH, UNKNOWN_TOPIC_ID, UNKNOWN_TOPIC_OR_PARTITION,
 };
 use super::fetch::{fetch_topics, of_topic};
 use super::produce::{append, batch};
@@ -24,6 +25,8 @@ checks![
     a_full_fetch_replaces_the_session,
     names_and_ids_do_not_mix,
     a_waiting_session_is_woken,
+    a_deleted_topic_is_told_to_its_sessions,
+    a_recreated_topic_is_another_one_by_id_only,
 ];
 
 /// Versions by name and by id.
@@ -320,5 +323,50 @@ fn a_waiting_session_is_woken(target: &Target) {
             [(0, 0, bytes.len())],
             "version {version}"
         );
+    }
+}
+
+fn delete(target: &Target, topic: &Topic) {
+    let request = DeleteTopicsRequest {
+        topic_names: vec![topic.name.clone()],
+        timeout_ms: 60_000,
+        ..Default::default()
+    };
+    assert_eq!(target.call(&request, 5).responses[0].error_code, 0);
+}
+
+fn a_deleted_topic_is_told_to_its_sessions(target: &Target) {
+    for version in VERSIONS {
+        let topic = target.topic(1);
+        let (mut session, _) = Session::open(target, vec![of_topic(&topic, &[(0, 0)])], version);
+        delete(target, &topic);
+        // The session knows the name of an id that it has once found.
+        let told = [(0, UNKNOWN_TOPIC_OR_PARTITION, 0)];
+        soon("the error", || (session.poll() == told).then_some(()));
+        assert_eq!(session.poll(), told, "version {version}");
+    }
+}
+
+fn a_recreated_topic_is_another_one_by_id_only(target: &Target) {
+    for version in VERSIONS {
+        let topic = target.topic(1);
+        append(target, &topic, &batch(1));
+        let (mut session, _) = Session::open(target, vec![of_topic(&topic, &[(0, 1)])], version);
+        delete(target, &topic);
+        let created = target.create(&creatable(&topic.name, 1, &[]), 7);
+        let recreated = Topic {
+            id: created.topic_id,
+            ..topic
+        };
+        target.wait_until_served(&recreated, 0);
+        let bytes = batch(1);
+        append(target, &recreated, &bytes);
+        append(target, &recreated, &bytes);
+        let expected = if version >= 13 {
+            (0, INCONSISTENT_TOPIC_ID, 0)
+        } else {
+            (0, 0, bytes.len())
+        };
+        assert_eq!(session.poll(), [expected], "version {version}");
     }
 }
