@@ -70,10 +70,6 @@ fn run(config: LogConfig, seed: u64, planned: Option<(u64, Fault)>) -> u64 {
             world.fault_at(operation, fault);
         }
         for op in script() {
-            if std::env::var("DEBUG_OP").is_ok() {
-                std::fs::write("/tmp/trace.txt", format!("{}\nNEXT {op:?}", world.trace()))
-                    .unwrap();
-            }
             world.step(&op).await;
         }
         let operations = world.disk().operations();
@@ -88,9 +84,6 @@ fn at_every_operation(fault: Fault, seeds: u64) {
         let operations = run(config, 0, None);
         assert!(operations > 100, "the script is too short to mean anything");
         for operation in 0..operations {
-            if std::env::var("DEBUG_OP").is_ok_and(|op| op.parse::<u64>().unwrap() != operation) {
-                continue;
-            }
             for seed in 0..seeds {
                 let outcome =
                     std::panic::catch_unwind(|| run(config, seed, Some((operation, fault))));

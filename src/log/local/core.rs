@@ -110,7 +110,7 @@ impl Core {
                 snapshots: loaded.snapshots,
                 has_new_names: is_new || loaded.is_dirty,
                 is_new: is_new || loaded.is_dirty,
-                has_new_epochs: loaded.epochs_changed,
+                has_new_epochs: false,
                 created_ms,
                 first_timestamp_ms: None,
                 synced_end,

@@ -16,13 +16,16 @@ use super::flush::{self, Flusher, Urgency};
 use super::positions::Positions;
 use super::recover::{Opening, holds_batches};
 use super::sidecars::{print_id, read_topic_id, write_topic_id};
-use crate::env::{DirLock, Disk, Env};
+use crate::env::{DirLock, Disk, Env, OpenMode};
 use crate::log::{
     AppendError, BoxFuture, CommitObserver, Engine, Log, LogConfig, LogId, OpenError, Replay,
 };
 
 const LOCK_FILE: &str = ".lock";
 const CLEAN_SHUTDOWN_FILE: &str = ".kafka_cleanshutdown";
+/// Stands in a directory since a write or sync failed. The page cache may then hold bytes that the
+/// disk never got and call them clean, until the machine is restarted.
+const FAILED_FILE: &str = ".ottla-failed";
 const DELETE_SUFFIX: &str = "-delete";
 const STRAY_SUFFIX: &str = "-stray";
 /// Longest name of a directory.
@@ -88,6 +91,8 @@ pub(super) struct Shared {
     pub(super) cache: Arc<FileCache>,
     pub(super) positions: Positions,
     pub(super) flusher: Flusher,
+    /// [`FAILED_FILE`] stood there at the start.
+    distrusts_cache: bool,
     /// Why the directory is offline.
     offline: OnceLock<String>,
     logs: Mutex<HashMap<String, Weak<Core>>>,
@@ -112,6 +117,13 @@ impl Shared {
                 directory = %self.root.display(), log, %error,
                 "log directory failed and is offline until the broker is restarted"
             );
+            // For as long as it matters: with the power the cache goes, too.
+            let failed = self
+                .disk()
+                .open(&self.root.join(FAILED_FILE), OpenMode::Create);
+            if let Err(error) = failed {
+                tracing::warn!(%error, "the failure is not noted in the directory");
+            }
             format!("{}: {log}: {error}", self.root.display())
         });
         self.flusher.wake();
@@ -190,6 +202,7 @@ impl LocalEngine {
                 settings.open_files_max,
             )),
             flusher: Flusher::new(settings.flush_delay_ms),
+            distrusts_cache: disk.kind(&root.join(FAILED_FILE))?.is_some(),
             env: env.clone(),
             root: root.to_owned(),
             settings,
@@ -272,9 +285,10 @@ impl LocalEngine {
             is_clean: position.is_clean,
             recovery_point: position.recovery_point.unwrap_or(0),
             start_offset: position.start_offset.unwrap_or(0),
+            distrusts_cache: self.shared.distrusts_cache,
         };
         let loaded = opening.load(replay).map_err(io_error)?;
-        let needs_flush = loaded.epochs_changed || (loaded.is_dirty && !is_new);
+        let needs_flush = loaded.is_dirty && !is_new;
         let shared = Arc::clone(&self.shared);
         let core = Core::new(shared, id, directory, config, observer, loaded, is_new);
         let core = Arc::new(core.map_err(io_error)?);
@@ -334,6 +348,9 @@ impl LocalEngine {
         let close = move || {
             let (disk, root) = (shared.disk(), &shared.root);
             shared.positions.write_closed(disk, root)?;
+            if shared.distrusts_cache {
+                remove_if_exists(disk, &root.join(FAILED_FILE))?;
+            }
             let marker = format!(r#"{{"version":0,"brokerEpoch":{broker_epoch}}}"#);
             replace(disk, root, CLEAN_SHUTDOWN_FILE, marker.as_bytes())
         };

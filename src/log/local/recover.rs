@@ -16,7 +16,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::checkpoint::TEMPORARY_SUFFIX;
+use super::checkpoint::{TEMPORARY_SUFFIX, read_text, replace};
 use super::epochs::{self, Epochs};
 use super::files::{FileCache, remove_if_exists};
 use super::scan::{Scanner, WALK_BUFFER_BYTES};
@@ -39,6 +39,8 @@ pub(super) struct Opening<'a> {
     pub(super) recovery_point: i64,
     /// Checkpointed start.
     pub(super) start_offset: i64,
+    /// A sync failed in an earlier run: what reads well may not be on the disk.
+    pub(super) distrusts_cache: bool,
 }
 
 /// What a log is after it opened.
@@ -48,7 +50,6 @@ pub(super) struct Loaded {
     pub(super) start_offset: i64,
     pub(super) end_offset: i64,
     pub(super) epochs: Epochs,
-    pub(super) epochs_changed: bool,
     pub(super) snapshots: Snapshots,
     /// There may be unsynced bytes.
     pub(super) is_dirty: bool,
@@ -84,7 +85,7 @@ impl Opening<'_> {
     /// Runs all steps. The directory exists.
     pub(super) fn load(mut self, replay: &mut dyn Replay) -> io::Result<Loaded> {
         let names = self.sweep()?;
-        let text = super::checkpoint::read_text(self.disk(), &self.epochs_path())?;
+        let text = read_text(self.disk(), &self.epochs_path())?;
         let epochs = text.map_or(Some(Epochs::default()), |text| Epochs::parse(&text));
         if epochs.is_none() {
             // Only batches know the epochs now.
@@ -100,6 +101,16 @@ impl Opening<'_> {
         let start_offset = self.start_offset.max(first);
         epochs.truncate_from_end(last.end_offset);
         epochs.truncate_from_start(start_offset);
+        if epochs != before {
+            // Now: a later append could make an epoch fit again that was truncated.
+            let text = epochs.format();
+            replace(
+                self.disk(),
+                &self.directory,
+                epochs::FILE_NAME,
+                text.as_bytes(),
+            )?;
+        }
 
         let mut snapshots = self.snapshots(&names);
         let bases: HashSet<_> = segments.iter().map(|segment| segment.base_offset).collect();
@@ -114,7 +125,6 @@ impl Opening<'_> {
         Ok(Loaded {
             start_offset,
             end_offset: last.end_offset,
-            epochs_changed: epochs != before,
             epochs,
             snapshots,
             is_dirty: !self.is_clean,
@@ -273,6 +283,9 @@ impl Opening<'_> {
                 cut_bytes,
                 "cut a segment at its first bad byte"
             );
+        }
+        if self.distrusts_cache {
+            segment.rewrite()?;
         }
         let Some(next) = next.filter(|_| cut_bytes == 0 || is_trusted) else {
             return Ok(Outcome::IsLast);

@@ -13,7 +13,7 @@ use super::files::{CachedFile, FileCache, lock};
 use super::index::{Entry, Index, OffsetEntry};
 use super::scan::{LOOKUP_BUFFER_BYTES, Located, Scanner, WALK_BUFFER_BYTES};
 use super::time_index::{TimeEntry, maybe_append};
-use crate::env::DiskFile;
+use crate::env::{DiskFile, read_all, write_all_at};
 use crate::log::Replay;
 use crate::records::BatchHeader;
 
@@ -391,6 +391,22 @@ impl Segment {
                 false => None,
             };
             replay.batch(&batch.header, control.as_deref());
+        }
+        Ok(())
+    }
+
+    /// Writes every byte again, so that the next sync is not one of pages that only seem clean.
+    pub(super) fn rewrite(&self) -> io::Result<()> {
+        let (file, end) = (self.file()?, self.tail().size_bytes);
+        let mut position = 0;
+        let mut buffer = vec![0; WALK_BUFFER_BYTES];
+        while position < end {
+            let wanted = buffer
+                .len()
+                .min(usize::try_from(end - position).unwrap_or(usize::MAX));
+            let read = read_all(file.as_ref(), &mut buffer[..wanted], position)?;
+            write_all_at(file.as_ref(), &buffer[..read], position)?;
+            position += wanted as u64;
         }
         Ok(())
     }
