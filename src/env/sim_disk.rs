@@ -58,6 +58,7 @@ struct State {
     faults: BTreeMap<u64, Fault>,
     capacity_bytes: Option<u64>,
     failing_syncs: bool,
+    failed_syncs: u64,
     journal: Option<Vec<String>>,
 }
 
@@ -83,6 +84,7 @@ impl SimDisk {
             faults: BTreeMap::new(),
             capacity_bytes: None,
             failing_syncs: false,
+            failed_syncs: 0,
             journal: None,
         };
         Self {
@@ -145,6 +147,11 @@ impl SimDisk {
     /// Lets every sync of a file fail with EIO.
     pub fn set_failing_syncs(&self, failing: bool) {
         lock(&self.state).failing_syncs = failing;
+    }
+
+    /// How many syncs of files have failed.
+    pub fn failed_syncs(&self) -> u64 {
+        lock(&self.state).failed_syncs
     }
 
     /// Keeps a line for each mutating operation from now on.
@@ -491,7 +498,10 @@ impl DiskFile for SimFile {
             fault = Some(Fault::Io);
         }
         match fault {
-            Some(Fault::Io | Fault::NoSpace) => lock(&self.file).sync_failing(&mut state.random),
+            Some(Fault::Io | Fault::NoSpace) => {
+                state.failed_syncs += 1;
+                lock(&self.file).sync_failing(&mut state.random);
+            }
             Some(Fault::Crash(_)) => {}
             _ => lock(&self.file).sync(),
         }

@@ -221,8 +221,11 @@ pub(crate) struct World {
     running: Option<Running>,
     model: Arc<dyn Log>,
     history: History,
-    /// After a failed sync the page cache lies about what is durable, until power is lost.
+    /// The engine was started after a sync had failed: the page cache lies about what is durable,
+    /// until power is lost.
     tainted: bool,
+    /// Failed syncs when power was lost last.
+    failed_syncs: u64,
     /// Faults may still come.
     armed: bool,
     /// Faults may have happened since the engine started.
@@ -236,7 +239,7 @@ pub(crate) struct World {
 fn env(disk: &SimDisk, clock: &Arc<SimClock>) -> Env {
     Env {
         clock: Arc::clone(clock) as _,
-        random: Arc::new(Random::seeded(1)),
+        random: Arc::new(Random::seeded(disk.operations())),
         disk: Arc::new(disk.clone()),
         offload: Offload::inline(),
     }
@@ -359,6 +362,7 @@ impl World {
             model: memory_log().await,
             history: History::default(),
             tainted: false,
+            failed_syncs: 0,
             armed: false,
             faulted: false,
             may_go_offline: false,
@@ -403,22 +407,29 @@ impl World {
     /// Starts the engine and opens the log, again and again if the disk crashes meanwhile.
     async fn start(&mut self, mut stop: Stop) {
         self.running = None;
+        let mut has_holes = false;
         loop {
             if let Some(mode) = self.disk.crashed() {
                 if stop.crash != Some(CrashMode::PowerLoss) {
                     stop.crash = Some(mode);
                 }
+                if mode == CrashMode::PowerLoss {
+                    has_holes |= std::mem::take(&mut self.tainted);
+                    self.failed_syncs = self.disk.failed_syncs();
+                }
                 self.disk = self.disk.restart();
             }
+            self.tainted |= self.disk.failed_syncs() > self.failed_syncs;
             match self.try_start().await {
                 Ok((running, replayed)) => {
                     self.faulted = self.armed;
-                    if self.tainted && stop.crash == Some(CrashMode::PowerLoss) {
-                        self.give_up_log();
-                        self.disk.crash(CrashMode::ProcessKill);
-                        continue;
+                    self.may_go_offline &= self.armed;
+                    if !has_holes {
+                        return self.check_recovered(running, &replayed, stop).await;
                     }
-                    return self.check_recovered(running, &replayed, stop).await;
+                    has_holes = false;
+                    self.give_up_log();
+                    self.disk.crash(CrashMode::ProcessKill);
                 }
                 Err(error) => {
                     self.note(&format!("  start: {error}"));
@@ -429,7 +440,6 @@ impl World {
                     if self.disk.crashed().is_none() {
                         self.disk.clear_faults();
                         (self.armed, self.faulted) = (false, false);
-                        self.tainted = true;
                         self.disk.crash(CrashMode::ProcessKill);
                     }
                     stop.marker = None;
@@ -475,8 +485,7 @@ impl World {
     /// After a failed sync the page cache showed what the device never got, also to a restarted
     /// broker. When power is lost then, there may be holes. The run goes on with a new log.
     fn give_up_log(&mut self) {
-        self.note("  tainted");
-        self.tainted = false;
+        self.note("  given up");
         self.deletion = Deletion::Asked;
     }
 
@@ -515,7 +524,6 @@ impl World {
         if power_loss {
             history.durable_start = start;
             history.durable_end = end;
-            self.tainted = false;
         }
         self.rebuild_model().await;
         self.check_replay(replayed, stop);
@@ -663,8 +671,6 @@ impl World {
         } else if !self.is_offline() {
             self.note_commits();
             self.check_equal().await;
-        } else {
-            self.tainted = true;
         }
     }
 
@@ -929,8 +935,6 @@ impl World {
                 stop.crash = None;
                 self.history.durable_start = self.history.start_offset;
             }
-        } else {
-            self.tainted = true;
         }
         if marked.is_err() || closed.is_err() {
             self.disk.crash(CrashMode::ProcessKill);
