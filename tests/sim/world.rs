@@ -834,7 +834,7 @@ impl World {
         let (start, end) = (self.history.start_offset, self.history.end_offset);
         let offset = start + (end - start) * percent / 100;
         let result = log.delete_before(offset);
-        self.history.start_in_doubt = offset;
+        self.history.start_in_doubt = self.history.start_in_doubt.max(offset);
         let was_done = match &result {
             Ok(()) => true,
             Err(AppendError::Offline(_)) => false,
