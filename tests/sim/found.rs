@@ -147,16 +147,18 @@ fn a_sync_without_room_is_a_failed_sync() {
 /// Sectors of a torn batch are zero, the one with its magic byte, too: no old message format.
 #[test]
 fn a_torn_batch_is_not_of_an_old_format() {
-    let large = || append(400);
+    let one_file = Op::Configure {
+        segment_bytes: 5_000,
+    };
+    // A sector ends between length and magic of the second batch.
     run(
-        100,
+        400,
         &[
-            large(),
-            large(),
-            POWER_LOSS,
-            large(),
-            append(20),
-            large(),
+            one_file,
+            append(437),
+            Op::Flush,
+            append(100),
+            append(100),
             POWER_LOSS,
         ],
     );
