@@ -87,10 +87,7 @@ impl SimDisk {
             failed_syncs: 0,
             journal: None,
         };
-        Self {
-            state: Arc::new(Mutex::new(state)),
-            generation: 0,
-        }
+        Self { state: Arc::new(Mutex::new(state)), generation: 0 }
     }
 
     /// Crashes now: every view and file is dead and locks are free. Calls fail until
@@ -104,10 +101,7 @@ impl SimDisk {
     pub fn restart(&self) -> Self {
         let mut state = lock(&self.state);
         state.down = None;
-        Self {
-            state: Arc::clone(&self.state),
-            generation: state.generation,
-        }
+        Self { state: Arc::clone(&self.state), generation: state.generation }
     }
 
     /// Between a crash and the restart: which crash it was.
@@ -162,11 +156,7 @@ impl SimDisk {
     /// Takes the lines kept since [`SimDisk::record`] or the last call.
     pub fn journal(&self) -> Vec<String> {
         let mut state = lock(&self.state);
-        state
-            .journal
-            .as_mut()
-            .map(std::mem::take)
-            .unwrap_or_default()
+        state.journal.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     fn live(&self) -> io::Result<MutexGuard<'_, State>> {
@@ -360,9 +350,7 @@ impl Disk for SimDisk {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
         state.operation("rename", to)?;
-        state
-            .names
-            .change(parent, Change::Rename(from_name, to_name));
+        state.names.change(parent, Change::Rename(from_name, to_name));
         Ok(())
     }
 
@@ -390,10 +378,7 @@ impl Disk for SimDisk {
         if !state.locks.insert(path.to_owned()) {
             return Err(io::ErrorKind::WouldBlock.into());
         }
-        Ok(Box::new(SimLock {
-            disk: self.clone(),
-            path: path.to_owned(),
-        }))
+        Ok(Box::new(SimLock { disk: self.clone(), path: path.to_owned() }))
     }
 }
 

@@ -107,14 +107,8 @@ struct Observer {
 impl CommitObserver for Observer {
     fn committed(&self, end_offset: i64) {
         let before = self.committed.swap(end_offset, Ordering::SeqCst);
-        assert!(
-            before <= end_offset,
-            "commits went back from {before} to {end_offset}"
-        );
-        assert!(
-            !self.failed.load(Ordering::SeqCst),
-            "a commit after the failure"
-        );
+        assert!(before <= end_offset, "commits went back from {before} to {end_offset}");
+        assert!(!self.failed.load(Ordering::SeqCst), "a commit after the failure");
     }
 
     fn failed(&self) {
@@ -162,8 +156,7 @@ impl Replay for Replayed {
     }
 
     fn batch(&mut self, header: &BatchHeader, control: Option<&[u8]>) {
-        self.batches
-            .push((header.base_offset, header.last_offset() + 1));
+        self.batches.push((header.base_offset, header.last_offset() + 1));
         assert_eq!(header.is_control(), control.is_some());
         self.controls.extend(control.map(<[u8]>::to_vec));
     }
@@ -179,11 +172,7 @@ impl History {
     /// What the owner of the log would keep beside a segment that begins at `offset`.
     fn snapshot_at(&self, offset: i64) -> Vec<u8> {
         let mut state = DefaultHasher::new();
-        for batch in self
-            .batches
-            .iter()
-            .take_while(|batch| batch.end_offset() <= offset)
-        {
+        for batch in self.batches.iter().take_while(|batch| batch.end_offset() <= offset) {
             (batch.base_offset, batch.count, &batch.payload).hash(&mut state);
         }
         let state = state.finish().to_be_bytes();
@@ -201,17 +190,13 @@ impl History {
 
     /// Forgets what lies at or above `end_offset`.
     fn truncate(&mut self, end_offset: i64) {
-        self.batches
-            .retain(|batch| batch.end_offset() <= end_offset);
+        self.batches.retain(|batch| batch.end_offset() <= end_offset);
         self.epochs.retain(|(_, start)| *start < end_offset);
         self.end_offset = end_offset;
     }
 }
 
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "independent facts of one run"
-)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts of one run")]
 pub(crate) struct World {
     disk: SimDisk,
     clock: Arc<SimClock>,
@@ -259,31 +244,19 @@ fn start_engine(env: &Env) -> Result<Arc<dyn Engine>, String> {
 }
 
 async fn memory_log() -> Arc<dyn Log> {
-    let unlimited = LogConfig {
-        segment_bytes: u64::MAX,
-        ..config(1)
-    };
-    let id = LogId {
-        topic: "model".into(),
-        topic_id: Uuid::nil(),
-        partition: 0,
-    };
+    let unlimited = LogConfig { segment_bytes: u64::MAX, ..config(1) };
+    let id = LogId { topic: "model".into(), topic_id: Uuid::nil(), partition: 0 };
     let observer = Arc::new(Observer::default());
     let engine = MemoryEngine::default();
-    engine
-        .open(&id, unlimited, observer, &mut Replayed::default())
-        .await
-        .unwrap()
+    engine.open(&id, unlimited, observer, &mut Replayed::default()).await.unwrap()
 }
 
 /// Moves the end of a log in memory without noting an epoch.
 fn skip_to(model: &dyn Log, offset: i64) {
     let end = model.end_offset();
     if end < offset {
-        let gap = TestBatch {
-            epoch: -1,
-            ..TestBatch::new(end, i32::try_from(offset - end).unwrap(), 0)
-        };
+        let gap =
+            TestBatch { epoch: -1, ..TestBatch::new(end, i32::try_from(offset - end).unwrap(), 0) };
         append(model, &gap, &[]).unwrap();
     }
 }
@@ -320,11 +293,7 @@ async fn content(log: &dyn Log) -> Result<Vec<(i64, i64, Vec<u8>)>, ReadError> {
 fn chunk_bytes(chunk: &Chunk) -> Vec<u8> {
     match chunk {
         Chunk::Bytes(bytes) => bytes.to_vec(),
-        Chunk::File {
-            file,
-            position,
-            length,
-        } => {
+        Chunk::File { file, position, length } => {
             let mut bytes = vec![0; *length];
             let read = read_all(&**file, &mut bytes, *position).expect("an open file is readable");
             assert_eq!(read, *length, "a chunk promises only bytes that are there");
@@ -343,10 +312,7 @@ struct Stop {
 
 impl Stop {
     fn crash(mode: CrashMode) -> Self {
-        Self {
-            crash: Some(mode),
-            marker: Some(false),
-        }
+        Self { crash: Some(mode), marker: Some(false) }
     }
 }
 
@@ -379,17 +345,11 @@ impl World {
     }
 
     fn id(&self) -> LogId {
-        LogId {
-            topic: "orders".into(),
-            topic_id: Uuid::from_u128(self.topics),
-            partition: 0,
-        }
+        LogId { topic: "orders".into(), topic_id: Uuid::from_u128(self.topics), partition: 0 }
     }
 
     fn running(&mut self) -> &mut Running {
-        self.running
-            .as_mut()
-            .expect("the engine runs between steps")
+        self.running.as_mut().expect("the engine runs between steps")
     }
 
     fn log(&mut self) -> Arc<dyn Log> {
@@ -433,10 +393,7 @@ impl World {
                 }
                 Err(error) => {
                     self.note(&format!("  start: {error}"));
-                    assert!(
-                        self.faulted,
-                        "the log does not open on a sound disk: {error}"
-                    );
+                    assert!(self.faulted, "the log does not open on a sound disk: {error}");
                     if self.disk.crashed().is_none() {
                         self.disk.clear_faults();
                         (self.armed, self.faulted) = (false, false);
@@ -451,10 +408,7 @@ impl World {
     async fn try_start(&mut self) -> Result<(Running, Replayed), String> {
         let engine = start_engine(&env(&self.disk, &self.clock))?;
         if self.deletion == Deletion::Asked {
-            engine
-                .delete(&self.id())
-                .await
-                .map_err(|error| error.to_string())?;
+            engine.delete(&self.id()).await.map_err(|error| error.to_string())?;
             self.deletion = Deletion::Done;
         }
         if self.deletion == Deletion::Done {
@@ -469,9 +423,7 @@ impl World {
             self.history = History::default();
             self.deletion = Deletion::None;
         }
-        let opened = engine
-            .open(&self.id(), self.config, commits, &mut replayed)
-            .await;
+        let opened = engine.open(&self.id(), self.config, commits, &mut replayed).await;
         let running = Running {
             log: opened.map_err(|error| error.to_string())?,
             engine,
@@ -498,9 +450,7 @@ impl World {
         self.running = Some(running);
         let (start, end) = (log.start_offset(), log.end_offset());
         let latest = log.latest_epoch();
-        self.note(&format!(
-            "  recovered {start}..{end}, epoch {latest:?}, {stop:?}"
-        ));
+        self.note(&format!("  recovered {start}..{end}, epoch {latest:?}, {stop:?}"));
         let power_loss = stop.crash == Some(CrashMode::PowerLoss);
         self.check_bounds(start, end, power_loss);
         let history = &mut self.history;
@@ -512,10 +462,7 @@ impl World {
             history.begun_at = start;
         }
         assert!(latest <= latest_before, "epoch {latest:?} never began");
-        assert!(
-            latest >= history.latest_epoch(),
-            "epoch {latest:?} lost batches'"
-        );
+        assert!(latest >= history.latest_epoch(), "epoch {latest:?} lost batches'");
         if let Some(latest) = latest.filter(|_| latest > history.latest_epoch()) {
             history.epochs.push((latest, end));
         }
@@ -543,11 +490,7 @@ impl World {
             "start {start}, should be in {}..={start_max}",
             promised.0
         );
-        assert!(
-            end >= promised.1,
-            "end {end}, but {} was promised",
-            promised.1
-        );
+        assert!(end >= promised.1, "end {end}, but {} was promised", promised.1);
         let in_doubt = history.in_doubt.take();
         if let Some(batch) = in_doubt.filter(|batch| batch.end_offset() == end) {
             history.push(batch);
@@ -555,14 +498,8 @@ impl World {
         let boundary = end == 0
             || end == history.end_offset
             || end == start
-            || history
-                .batches
-                .iter()
-                .any(|batch| batch.end_offset() == end);
-        assert!(
-            boundary && end <= history.end_offset,
-            "end {end} is no end of a batch"
-        );
+            || history.batches.iter().any(|batch| batch.end_offset() == end);
+        assert!(boundary && end <= history.end_offset, "end {end} is no end of a batch");
     }
 
     /// Makes the model hold what the history says.
@@ -571,10 +508,7 @@ impl World {
         let history = &self.history;
         skip_to(&*self.model, history.begun_at);
         let mut epochs = history.epochs.iter().peekable();
-        let batches = history
-            .batches
-            .iter()
-            .filter(|batch| batch.base_offset >= history.begun_at);
+        let batches = history.batches.iter().filter(|batch| batch.base_offset >= history.begun_at);
         for batch in batches {
             while let Some((epoch, _)) = epochs.next_if(|(_, start)| *start <= batch.base_offset) {
                 self.model.begin_epoch(*epoch).unwrap();
@@ -594,34 +528,21 @@ impl World {
         let history = &self.history;
         let from = replayed.snapshot.as_ref().map_or(0, |(offset, _)| *offset);
         if let Some((offset, bytes)) = &replayed.snapshot {
-            assert!(
-                *offset <= history.end_offset,
-                "snapshot {offset} beyond the end"
-            );
+            assert!(*offset <= history.end_offset, "snapshot {offset} beyond the end");
             let expected = history.snapshot_at(*offset);
             assert_eq!(*bytes, expected, "snapshot at {offset} of another history");
         }
         let start = history.start_offset;
         let later = |batch: &&TestBatch| batch.base_offset >= from && batch.end_offset() > start;
         let later = || history.batches.iter().filter(later);
-        let expected: Vec<_> = later()
-            .map(|batch| (batch.base_offset, batch.end_offset()))
-            .collect();
+        let expected: Vec<_> =
+            later().map(|batch| (batch.base_offset, batch.end_offset())).collect();
         // Batches below the start that share its segment may come, too.
-        let below = replayed
-            .batches
-            .iter()
-            .filter(|(_, end)| *end <= start)
-            .count();
+        let below = replayed.batches.iter().filter(|(_, end)| *end <= start).count();
         assert_eq!(replayed.batches[below..], expected, "replayed batches");
-        let controls: Vec<_> = later()
-            .filter(|batch| batch.control)
-            .map(TestBatch::bytes)
-            .collect();
-        assert!(
-            replayed.controls.ends_with(&controls),
-            "replayed control batches"
-        );
+        let controls: Vec<_> =
+            later().filter(|batch| batch.control).map(TestBatch::bytes).collect();
+        assert!(replayed.controls.ends_with(&controls), "replayed control batches");
         if stop.marker == Some(true) {
             assert!(expected.is_empty(), "a clean stop leaves nothing to replay");
         }
@@ -635,10 +556,7 @@ impl World {
             (model.start_offset(), model.end_offset()),
             "bounds"
         );
-        let (found, expected) = (
-            content(&*log).await.unwrap(),
-            content(&*model).await.unwrap(),
-        );
+        let (found, expected) = (content(&*log).await.unwrap(), content(&*model).await.unwrap());
         let offsets = |batches: &[(i64, i64, Vec<u8>)]| -> Vec<_> {
             batches.iter().map(|(base, end, _)| (*base, *end)).collect()
         };
@@ -652,11 +570,7 @@ impl World {
         }
         for (base, end, _) in &expected {
             for offset in [(*base).max(log.start_offset()), end - 1] {
-                assert_eq!(
-                    log.epoch_of(offset),
-                    model.epoch_of(offset),
-                    "epoch of {offset}"
-                );
+                assert_eq!(log.epoch_of(offset), model.epoch_of(offset), "epoch of {offset}");
             }
         }
     }
@@ -684,10 +598,7 @@ impl World {
         let running = self.running();
         let observed = running.observer.committed.load(Ordering::SeqCst);
         let committed = observed.max(running.done_end);
-        assert!(
-            committed <= self.history.end_offset,
-            "committed what was not accepted"
-        );
+        assert!(committed <= self.history.end_offset, "committed what was not accepted");
         if self.config.flush_messages == 1 && !self.tainted {
             self.history.durable_end = self.history.durable_end.max(committed);
         }
@@ -710,11 +621,9 @@ impl World {
                 self.answer(result)
             }
             Op::DeleteBefore { percent } => self.delete_before(*percent),
-            Op::Read {
-                from_percent,
-                until_percent,
-                max_bytes,
-            } => self.read(*from_percent, *until_percent, *max_bytes).await,
+            Op::Read { from_percent, until_percent, max_bytes } => {
+                self.read(*from_percent, *until_percent, *max_bytes).await
+            }
             Op::Times { ahead_ms } => self.times(*ahead_ms).await,
             Op::Flush => self.flush().await,
             Op::Wait { ms } => {
@@ -739,8 +648,7 @@ impl World {
                 String::new()
             }
             Op::Capacity { spare_bytes } => {
-                self.disk
-                    .set_capacity_bytes(Some(self.disk.used_bytes() + spare_bytes));
+                self.disk.set_capacity_bytes(Some(self.disk.used_bytes() + spare_bytes));
                 (self.armed, self.faulted) = (true, true);
                 String::new()
             }
@@ -766,10 +674,7 @@ impl World {
                 assert!(self.faulted, "{error} on a sound disk");
                 if let AppendError::Offline(_) = &error {
                     let down = self.disk.crashed().is_some();
-                    assert!(
-                        self.may_go_offline || down || was_offline,
-                        "{error} for want of room"
-                    );
+                    assert!(self.may_go_offline || down || was_offline, "{error} for want of room");
                     self.running().offline = true;
                 } else {
                     assert!(self.armed || was_offline, "{error} with room again");
@@ -861,10 +766,7 @@ impl World {
         let first = chunk_bytes(&model.read(from, until, 0).await.unwrap().chunk).len();
         let expected = chunk_bytes(&model.read(from, until, usize::MAX).await.unwrap().chunk);
         assert!(expected.starts_with(&found), "read {from}..{until}");
-        assert!(
-            (first..=max_bytes.max(first)).contains(&found.len()),
-            "length of a read"
-        );
+        assert!((first..=max_bytes.max(first)).contains(&found.len()), "length of a read");
         format!("{from}..{until}: {} bytes", found.len())
     }
 
@@ -875,17 +777,9 @@ impl World {
         let (log, model) = (self.log(), Arc::clone(&self.model));
         let time = 1_000_000 + ahead_ms;
         let found = log.first_batch_at_time(time).await.unwrap();
-        assert_eq!(
-            found,
-            model.first_batch_at_time(time).await.unwrap(),
-            "first at {time}"
-        );
+        assert_eq!(found, model.first_batch_at_time(time).await.unwrap(), "first at {time}");
         let largest = log.batch_of_max_timestamp().await.unwrap();
-        assert_eq!(
-            largest,
-            model.batch_of_max_timestamp().await.unwrap(),
-            "largest timestamp"
-        );
+        assert_eq!(largest, model.batch_of_max_timestamp().await.unwrap(), "largest timestamp");
         format!("{:?}", found.map(|header| header.base_offset))
     }
 
@@ -903,10 +797,7 @@ impl World {
             // What was there at the start needs no commit.
             let accepted = self.history.batches.last().filter(|_| committed > 0);
             let accepted = accepted.map_or(0, TestBatch::end_offset);
-            assert!(
-                committed >= accepted,
-                "a flush commits {committed} of {accepted}"
-            );
+            assert!(committed >= accepted, "a flush commits {committed} of {accepted}");
         }
         self.answer(result)
     }
@@ -915,16 +806,10 @@ impl World {
         let was_offline = self.is_offline();
         let snapshot = self.history.snapshot_at(self.history.end_offset);
         let closed = self.log().close(snapshot).await;
-        assert!(
-            closed.is_err() || !was_offline,
-            "an offline log closes cleanly"
-        );
+        assert!(closed.is_err() || !was_offline, "an offline log closes cleanly");
         let marked = self.running().engine.close(MARKER).await;
         let outcome = format!("{closed:?} {marked:?}");
-        assert!(
-            self.faulted || closed.is_ok() && marked.is_ok(),
-            "{outcome} on a sound disk"
-        );
+        assert!(self.faulted || closed.is_ok() && marked.is_ok(), "{outcome} on a sound disk");
         let mut stop = Stop::crash(CrashMode::ProcessKill);
         if closed.is_ok() {
             stop.marker = marked.is_ok().then_some(true);
@@ -961,23 +846,14 @@ impl World {
 }
 
 fn append(log: &dyn Log, batch: &TestBatch, snapshot: &[u8]) -> Result<Commit, AppendError> {
-    let bytes = BatchBytes {
-        header: batch.header(),
-        records: &batch.payload,
-    };
+    let bytes = BatchBytes { header: batch.header(), records: &batch.payload };
     log.append(bytes, &mut || snapshot.to_vec())
 }
 
 impl World {
     /// Ends a run: on a sound disk everything works again, and what is flushed stays.
     pub(crate) async fn settle(&mut self) {
-        let one = Append {
-            count: 2,
-            payload_bytes: 30,
-            ahead_ms: 7,
-            gap: 0,
-            control: false,
-        };
+        let one = Append { count: 2, payload_bytes: 30, ahead_ms: 7, gap: 0, control: false };
         let end = [
             Op::ClearFaults,
             Op::Configure { segment_bytes: 400 },
@@ -1021,7 +897,5 @@ impl Drop for World {
 pub(crate) fn block_on<T>(simulation: impl Future<Output = T>) -> T {
     let mut builder = tokio::runtime::Builder::new_current_thread();
     let runtime = builder.enable_time().start_paused(true).build();
-    runtime
-        .expect("a runtime without threads starts")
-        .block_on(simulation)
+    runtime.expect("a runtime without threads starts").block_on(simulation)
 }
