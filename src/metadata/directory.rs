@@ -99,10 +99,7 @@ impl Directory {
         let path = directory.root.join("meta.properties");
         let mut properties = match directory.read(&path)? {
             Some(text) => MetaProperties::parse(&String::from_utf8_lossy(&text), settings.node_id)
-                .map_err(|source| DirectoryError::MetaProperties {
-                    path: root.into(),
-                    source,
-                })?,
+                .map_err(|source| DirectoryError::MetaProperties { path: root.into(), source })?,
             None => directory.format(settings)?,
         };
         if properties.directory_id.is_none() {
@@ -131,27 +128,13 @@ impl Directory {
         create.map_err(|source| self.failed(&self.log, source))?;
         let now_ms = self.env.clock.now_ms();
         let first = bootstrap_features().map(Entry::from).collect();
-        let bootstrap = Snapshot {
-            last_contained_timestamp_ms: 0,
-            entries: first,
-        };
-        self.replace(
-            &self.root.join("bootstrap.checkpoint"),
-            &bootstrap.encode(0, now_ms),
-        )?;
+        let bootstrap = Snapshot { last_contained_timestamp_ms: 0, entries: first };
+        self.replace(&self.root.join("bootstrap.checkpoint"), &bootstrap.encode(0, now_ms))?;
         if !settings.static_voters {
             let voters = registration::single_voter(settings, directory_id);
-            let entries = registration::quorum_records(voters)
-                .map(Entry::Control)
-                .collect();
+            let entries = registration::quorum_records(voters).map(Entry::Control).collect();
             let id = SnapshotId::BOOTSTRAP;
-            self.write_snapshot(
-                id,
-                &Snapshot {
-                    last_contained_timestamp_ms: now_ms,
-                    entries,
-                },
-            )?;
+            self.write_snapshot(id, &Snapshot { last_contained_timestamp_ms: now_ms, entries })?;
         }
         let properties = MetaProperties {
             cluster_id: settings
@@ -161,10 +144,7 @@ impl Directory {
             node_id: settings.node_id,
             directory_id: Some(directory_id),
         };
-        self.replace(
-            &self.root.join("meta.properties"),
-            properties.to_text().as_bytes(),
-        )?;
+        self.replace(&self.root.join("meta.properties"), properties.to_text().as_bytes())?;
         Ok(properties)
     }
 
@@ -175,9 +155,8 @@ impl Directory {
         for name in self.list(&self.root)? {
             let kind = self.env.disk.kind(&self.root.join(&name));
             let kind = kind.map_err(|source| self.failed(&self.root, source))?;
-            let partition = name
-                .rsplit_once('-')
-                .is_some_and(|(_, number)| number.parse::<i32>().is_ok());
+            let partition =
+                name.rsplit_once('-').is_some_and(|(_, number)| number.parse::<i32>().is_ok());
             if kind == Some(FileKind::Directory) && partition && name != log_name {
                 found = Some(name);
             }
@@ -187,10 +166,7 @@ impl Directory {
             found = Some(format!("{log_name}/quorum-state"));
         }
         match found {
-            Some(found) => Err(DirectoryError::NotFormatted {
-                path: self.root.clone(),
-                found,
-            }),
+            Some(found) => Err(DirectoryError::NotFormatted { path: self.root.clone(), found }),
             None => Ok(()),
         }
     }
@@ -198,21 +174,14 @@ impl Directory {
     /// Takes the next epoch for this run, durably.
     pub(super) fn begin_epoch(&self, node_id: i32, at_least: i32) -> Result<i32, DirectoryError> {
         let path = self.log.join("quorum-state");
-        let mut state =
-            match self.read(&path)? {
-                Some(text) => QuorumState::parse(&String::from_utf8_lossy(&text), node_id)
-                    .map_err(|source| DirectoryError::QuorumState {
-                        path: self.log.clone(),
-                        source,
-                    })?,
-                None => {
-                    let bootstrap = self.read(&self.log.join(SnapshotId::BOOTSTRAP.file_name()))?;
-                    QuorumState {
-                        leader_epoch: 0,
-                        static_voters: bootstrap.is_none(),
-                    }
-                }
-            };
+        let mut state = match self.read(&path)? {
+            Some(text) => QuorumState::parse(&String::from_utf8_lossy(&text), node_id)
+                .map_err(|source| DirectoryError::QuorumState { path: self.log.clone(), source })?,
+            None => {
+                let bootstrap = self.read(&self.log.join(SnapshotId::BOOTSTRAP.file_name()))?;
+                QuorumState { leader_epoch: 0, static_voters: bootstrap.is_none() }
+            }
+        };
         state.leader_epoch = state.leader_epoch.saturating_add(1).max(at_least);
         self.replace(&path, state.to_text(node_id).as_bytes())?;
         Ok(state.leader_epoch)
@@ -226,13 +195,10 @@ impl Directory {
         };
         let snapshot =
             Snapshot::decode(&file).map_err(|source| DirectoryError::Snapshot { path, source })?;
-        let data = snapshot
-            .entries
-            .into_iter()
-            .filter_map(|entry| match entry {
-                Entry::Data(record) => Some(record),
-                Entry::Control(_) => None,
-            });
+        let data = snapshot.entries.into_iter().filter_map(|entry| match entry {
+            Entry::Data(record) => Some(record),
+            Entry::Control(_) => None,
+        });
         Ok(data.collect())
     }
 
@@ -267,20 +233,14 @@ impl Directory {
     pub(super) fn remove_snapshots_before(&self, newest: SnapshotId) -> Result<(), DirectoryError> {
         for id in self.snapshots()?.into_iter().filter(|id| *id < newest) {
             let path = self.log.join(id.file_name());
-            self.env
-                .disk
-                .remove_file(&path)
-                .map_err(|source| self.failed(&path, source))?;
+            self.env.disk.remove_file(&path).map_err(|source| self.failed(&path, source))?;
         }
         Ok(())
     }
 
     fn snapshots(&self) -> Result<Vec<SnapshotId>, DirectoryError> {
         let names = self.list(&self.log)?;
-        Ok(names
-            .iter()
-            .filter_map(|name| SnapshotId::parse(name))
-            .collect())
+        Ok(names.iter().filter_map(|name| SnapshotId::parse(name)).collect())
     }
 
     fn list(&self, path: &Path) -> Result<Vec<String>, DirectoryError> {
@@ -293,10 +253,7 @@ impl Directory {
     }
 
     fn failed(&self, path: &Path, source: io::Error) -> DirectoryError {
-        DirectoryError::Io {
-            path: path.to_owned(),
-            source,
-        }
+        DirectoryError::Io { path: path.to_owned(), source }
     }
 
     /// A file's bytes, None where there is none.

@@ -59,11 +59,7 @@ impl MetadataHost {
             state.voters = Some(voters);
             return Ok((state, 0));
         };
-        let newest = self
-            .env
-            .offload
-            .run(move || directory.newest_snapshot())
-            .await;
+        let newest = self.env.offload.run(move || directory.newest_snapshot()).await;
         let newest = newest.map_err(|error| ReplayError::Snapshot(error.to_string()))?;
         let bounds = self.partition.bounds();
         let (start, end) = (bounds.log_start_offset, bounds.end_offset);
@@ -104,11 +100,7 @@ impl MetadataHost {
             // A directory of this name may belong to a topic created since.
             let recreated = self.image.load().topic(&topic.name).is_some();
             for partition in (0..).take(if recreated { 0 } else { topic.partitions.len() }) {
-                let id = LogId {
-                    topic: topic.name.clone(),
-                    topic_id: topic.id,
-                    partition,
-                };
+                let id = LogId { topic: topic.name.clone(), topic_id: topic.id, partition };
                 if existing.contains(&id.directory_name()) {
                     outcome = outcome.and(self.delete_log(&id).await);
                 }

@@ -37,23 +37,17 @@ impl QuorumState {
         if !(0..=1).contains(&version) {
             return Err(QuorumStateError::Version(version));
         }
-        let epoch = state["leaderEpoch"]
-            .as_i64()
-            .and_then(|epoch| i32::try_from(epoch).ok());
+        let epoch = state["leaderEpoch"].as_i64().and_then(|epoch| i32::try_from(epoch).ok());
         let leader_epoch = epoch.filter(|epoch| *epoch >= 0);
         let leader_epoch = leader_epoch.ok_or(QuorumStateError::Damaged("leaderEpoch"))?;
         // An attempt to start on static voters without configuring them leaves an empty list.
         let voters = state["currentVoters"].as_array().into_iter().flatten();
-        let voters: Vec<i64> = voters
-            .map(|voter| voter["voterId"].as_i64().unwrap_or(-1))
-            .collect();
+        let voters: Vec<i64> =
+            voters.map(|voter| voter["voterId"].as_i64().unwrap_or(-1)).collect();
         if voters.iter().any(|voter| *voter != i64::from(node_id)) {
             return Err(QuorumStateError::Voters(voters));
         }
-        Ok(Self {
-            leader_epoch,
-            static_voters: version == 0,
-        })
+        Ok(Self { leader_epoch, static_voters: version == 0 })
     }
 
     /// The file in which `node_id` leads `leader_epoch`.
@@ -82,13 +76,7 @@ mod tests {
     fn both_versions_are_read_and_written_as_kafka_does() {
         for (text, static_voters) in [(STATIC, true), (STANDALONE, false)] {
             let state = QuorumState::parse(text, 1).unwrap();
-            assert_eq!(
-                state,
-                QuorumState {
-                    leader_epoch: 1,
-                    static_voters
-                }
-            );
+            assert_eq!(state, QuorumState { leader_epoch: 1, static_voters });
             assert_eq!(state.to_text(1), text);
         }
     }
@@ -102,31 +90,13 @@ mod tests {
     #[test]
     fn other_voters_versions_and_damage_are_refused() {
         let two = STATIC.replace(r#"[{"voterId":1}]"#, r#"[{"voterId":1},{"voterId":2}]"#);
-        assert_eq!(
-            QuorumState::parse(&two, 1),
-            Err(QuorumStateError::Voters(vec![1, 2]))
-        );
-        assert_eq!(
-            QuorumState::parse(STATIC, 7),
-            Err(QuorumStateError::Voters(vec![1]))
-        );
+        assert_eq!(QuorumState::parse(&two, 1), Err(QuorumStateError::Voters(vec![1, 2])));
+        assert_eq!(QuorumState::parse(STATIC, 7), Err(QuorumStateError::Voters(vec![1])));
         let newer = STANDALONE.replace("\"data_version\":1", "\"data_version\":2");
-        assert_eq!(
-            QuorumState::parse(&newer, 1),
-            Err(QuorumStateError::Version(2))
-        );
-        assert_eq!(
-            QuorumState::parse("", 1),
-            Err(QuorumStateError::Damaged("its JSON"))
-        );
-        assert_eq!(
-            QuorumState::parse("{}", 1),
-            Err(QuorumStateError::Damaged("data_version"))
-        );
+        assert_eq!(QuorumState::parse(&newer, 1), Err(QuorumStateError::Version(2)));
+        assert_eq!(QuorumState::parse("", 1), Err(QuorumStateError::Damaged("its JSON")));
+        assert_eq!(QuorumState::parse("{}", 1), Err(QuorumStateError::Damaged("data_version")));
         let negative = STANDALONE.replace("\"leaderEpoch\":1", "\"leaderEpoch\":-2");
-        assert_eq!(
-            QuorumState::parse(&negative, 1),
-            Err(QuorumStateError::Damaged("leaderEpoch"))
-        );
+        assert_eq!(QuorumState::parse(&negative, 1), Err(QuorumStateError::Damaged("leaderEpoch")));
     }
 }

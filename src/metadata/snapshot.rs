@@ -30,10 +30,7 @@ pub(super) struct SnapshotId {
 
 impl SnapshotId {
     /// Of the checkpoint that a formatted directory starts with.
-    pub(super) const BOOTSTRAP: Self = Self {
-        offset: 0,
-        epoch: 0,
-    };
+    pub(super) const BOOTSTRAP: Self = Self { offset: 0, epoch: 0 };
 
     /// Name of its file.
     pub(super) fn file_name(self) -> String {
@@ -43,10 +40,7 @@ impl SnapshotId {
     /// Reads a file's name; None for other files, half-written ones among them.
     pub(super) fn parse(name: &str) -> Option<Self> {
         let (offset, epoch) = name.strip_suffix(".checkpoint")?.split_once('-')?;
-        let id = Self {
-            offset: offset.parse().ok()?,
-            epoch: epoch.parse().ok()?,
-        };
+        let id = Self { offset: offset.parse().ok()?, epoch: epoch.parse().ok()? };
         (id.file_name() == name).then_some(id)
     }
 }
@@ -125,10 +119,7 @@ impl Snapshot {
             let mut records = Records::new(&header, batch).map_err(damaged)?;
             while let Some(record) = records.next().map_err(damaged)? {
                 let copied = |bytes: Option<&[u8]>| bytes.map(Bytes::copy_from_slice);
-                let raw = KeyValue {
-                    key: copied(record.key),
-                    value: copied(record.value),
-                };
+                let raw = KeyValue { key: copied(record.key), value: copied(record.value) };
                 let entry = MetadataMachine::decode(raw, header.is_control());
                 entries.extend(entry.map_err(|error| SnapshotError::Record(position, error))?);
             }
@@ -141,9 +132,6 @@ impl Snapshot {
             return Err(SnapshotError::Incomplete);
         };
         entries.remove(0);
-        Ok(Self {
-            last_contained_timestamp_ms,
-            entries,
-        })
+        Ok(Self { last_contained_timestamp_ms, entries })
     }
 }

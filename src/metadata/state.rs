@@ -191,10 +191,7 @@ impl State {
                 | MetadataRecord::AbortTransactionRecord(_)
                 | MetadataRecord::EndTransactionRecord(_),
                 _,
-            ) => Err(ReplayError::Inconsistent(format!(
-                "{} out of place",
-                record.name()
-            ))),
+            ) => Err(ReplayError::Inconsistent(format!("{} out of place", record.name()))),
             (record, Some(held)) => {
                 held.push(record.clone());
                 Ok(())
@@ -212,8 +209,7 @@ impl State {
             Kind::ConfigRecord(record) => self.config(record),
             Kind::RemoveTopicRecord(record) => {
                 let removed = self.image().remove(record.topic_id);
-                self.removed
-                    .push(removed.ok_or_else(|| unknown_topic(record.topic_id))?);
+                self.removed.push(removed.ok_or_else(|| unknown_topic(record.topic_id))?);
             }
             Kind::FeatureLevelRecord(record) => {
                 self.set_feature(&record.name, record.feature_level)?
@@ -231,8 +227,7 @@ impl State {
             Kind::FenceBrokerRecord(record) => self.broker(record.id)?.fenced = true,
             Kind::UnfenceBrokerRecord(record) => self.broker(record.id)?.fenced = false,
             Kind::RegisterControllerRecord(record) => {
-                self.controllers
-                    .insert(record.controller_id, record.clone());
+                self.controllers.insert(record.controller_id, record.clone());
             }
             Kind::ProducerIdsRecord(record) => self.next_producer_id = record.next_producer_id,
             record => return self.keep(record),
@@ -254,8 +249,7 @@ impl State {
                 };
             }
             Kind::UserScramCredentialRecord(user) => {
-                self.kept
-                    .insert(scram(&user.name, user.mechanism), record.clone());
+                self.kept.insert(scram(&user.name, user.mechanism), record.clone());
             }
             Kind::RemoveUserScramCredentialRecord(user) => {
                 self.kept.remove(&scram(&user.name, user.mechanism));
@@ -269,10 +263,7 @@ impl State {
             // With one replica there are never eligible leaders outside the in-sync set.
             Kind::ClearElrRecord(_) | Kind::NoOpRecord(_) | Kind::ZkMigrationStateRecord(_) => {}
             record => {
-                return Err(ReplayError::Inconsistent(format!(
-                    "{} out of place",
-                    record.name()
-                )));
+                return Err(ReplayError::Inconsistent(format!("{} out of place", record.name())));
             }
         }
         Ok(())
@@ -296,11 +287,9 @@ impl State {
         let id = record.topic_id;
         self.check_replicas(id, record.partition_id, &record.replicas)?;
         let number = usize::try_from(record.partition_id).ok();
-        let number = number
-            .filter(|number| *number < PARTITIONS_MAX)
-            .ok_or_else(|| {
-                ReplayError::Inconsistent(format!("partition number {}", record.partition_id))
-            })?;
+        let number = number.filter(|number| *number < PARTITIONS_MAX).ok_or_else(|| {
+            ReplayError::Inconsistent(format!("partition number {}", record.partition_id))
+        })?;
         let partition = PartitionImage {
             leader: record.leader,
             leader_epoch: record.leader_epoch,
@@ -311,11 +300,7 @@ impl State {
             topic.partitions.resize(length, PartitionImage::MISSING);
             topic.partitions[number] = partition;
         });
-        if known {
-            Ok(())
-        } else {
-            Err(unknown_topic(id))
-        }
+        if known { Ok(()) } else { Err(unknown_topic(id)) }
     }
 
     fn partition_change(&mut self, record: &PartitionChangeRecord) -> Result<(), ReplayError> {
@@ -335,11 +320,7 @@ impl State {
                 partition.leader_epoch = partition.leader_epoch.saturating_add(1);
             }
         });
-        if known {
-            Ok(())
-        } else {
-            Err(unknown_topic(record.topic_id))
-        }
+        if known { Ok(()) } else { Err(unknown_topic(record.topic_id)) }
     }
 
     fn check_replicas(
@@ -353,11 +334,7 @@ impl State {
         }
         let topic = self.image.topic_by_id(id);
         let topic = topic.map_or_else(|| id.to_string(), |topic| topic.name.to_string());
-        Err(ReplayError::Replicas {
-            topic,
-            partition,
-            replicas: replicas.to_vec(),
-        })
+        Err(ReplayError::Replicas { topic, partition, replicas: replicas.to_vec() })
     }
 
     fn config(&mut self, record: &ConfigRecord) {
@@ -370,10 +347,7 @@ impl State {
             }
         };
         if record.resource_type == TOPIC_RESOURCE {
-            let topic = self
-                .image
-                .topic(&record.resource_name)
-                .map(|topic| topic.id);
+            let topic = self.image.topic(&record.resource_name).map(|topic| topic.id);
             if let Some(id) = topic {
                 self.image().change(id, |topic| set(&mut topic.overrides));
                 self.stale.insert(id);
@@ -401,18 +375,11 @@ impl State {
         };
         if !(min..=max).contains(&level) {
             let name = name.to_owned();
-            return Err(ReplayError::Feature {
-                name,
-                level,
-                expected: format!("{min} to {max}"),
-            });
+            return Err(ReplayError::Feature { name, level, expected: format!("{min} to {max}") });
         }
         match level {
             0 => self.image().finalized_features.remove(name),
-            level => self
-                .image()
-                .finalized_features
-                .insert(name.to_owned(), level),
+            level => self.image().finalized_features.insert(name.to_owned(), level),
         };
         Ok(())
     }
@@ -438,9 +405,7 @@ impl State {
             broker.log_dirs.clone_from(&record.log_dirs);
         }
         if record.cordoned_log_dirs.is_some() {
-            broker
-                .cordoned_log_dirs
-                .clone_from(&record.cordoned_log_dirs);
+            broker.cordoned_log_dirs.clone_from(&record.cordoned_log_dirs);
         }
         Ok(())
     }
@@ -457,11 +422,7 @@ impl State {
             return stale;
         }
         let (dynamic, dynamic_default) = self.broker_configs();
-        let layers = BrokerLayers {
-            dynamic: &dynamic,
-            dynamic_default: &dynamic_default,
-            fixed,
-        };
+        let layers = BrokerLayers { dynamic: &dynamic, dynamic_default: &dynamic_default, fixed };
         let shared = Arc::new(resolve(&ConfigMap::new(), &layers));
         for id in &stale {
             self.image().change(*id, |topic| {
@@ -497,10 +458,7 @@ impl State {
             timestamp_ms: snapshot.last_contained_timestamp_ms,
             size_bytes: 0,
         };
-        snapshot
-            .entries
-            .iter()
-            .try_for_each(|entry| self.apply(entry, at))?;
+        snapshot.entries.iter().try_for_each(|entry| self.apply(entry, at))?;
         Ok(self)
     }
 
@@ -508,19 +466,11 @@ impl State {
     /// (Kafka: `MetadataImage.write`). No transaction is open.
     pub(super) fn snapshot(&self, directory_id: Uuid) -> (SnapshotId, Snapshot) {
         let image = &self.image;
-        let voters = self
-            .voters
-            .iter()
-            .cloned()
-            .flat_map(registration::quorum_records);
+        let voters = self.voters.iter().cloned().flat_map(registration::quorum_records);
         let mut entries: Vec<Entry> = voters.map(Entry::Control).collect();
         let level = |name: &str| FeatureLevelRecord {
             name: name.to_owned(),
-            feature_level: image
-                .finalized_features
-                .get(name)
-                .copied()
-                .unwrap_or_default(),
+            feature_level: image.finalized_features.get(name).copied().unwrap_or_default(),
         };
         entries.push(level(METADATA_VERSION_FEATURE).into());
         let others = image
@@ -532,13 +482,7 @@ impl State {
         entries.extend(self.controllers.values().cloned().map(Entry::from));
         for topic in image.topics() {
             let name = topic.name.to_string();
-            entries.push(
-                TopicRecord {
-                    name,
-                    topic_id: topic.id,
-                }
-                .into(),
-            );
+            entries.push(TopicRecord { name, topic_id: topic.id }.into());
             let partitions = (0..).zip(&topic.partitions);
             entries.extend(partitions.map(|(number, partition)| {
                 Entry::from(partition_record(
@@ -551,11 +495,7 @@ impl State {
             }));
         }
         for topic in image.topics() {
-            entries.extend(config_records(
-                TOPIC_RESOURCE,
-                &topic.name,
-                &topic.overrides,
-            ));
+            entries.extend(config_records(TOPIC_RESOURCE, &topic.name, &topic.overrides));
         }
         for ((resource_type, name), configs) in &image.configs {
             entries.extend(config_records(*resource_type, name, configs));
@@ -563,29 +503,13 @@ impl State {
         if self.next_producer_id > 0 {
             let next_producer_id = self.next_producer_id;
             let (broker_id, broker_epoch) = (-1, -1);
-            entries.push(
-                ProducerIdsRecord {
-                    broker_id,
-                    broker_epoch,
-                    next_producer_id,
-                }
-                .into(),
-            );
+            entries.push(ProducerIdsRecord { broker_id, broker_epoch, next_producer_id }.into());
         }
         entries.extend(self.kept.values().cloned().map(Entry::Data));
         let offset = image.finalized_features_epoch + 1;
-        let id = SnapshotId {
-            offset,
-            epoch: image.controller_epoch,
-        };
+        let id = SnapshotId { offset, epoch: image.controller_epoch };
         let last_contained_timestamp_ms = self.last_timestamp_ms;
-        (
-            id,
-            Snapshot {
-                last_contained_timestamp_ms,
-                entries,
-            },
-        )
+        (id, Snapshot { last_contained_timestamp_ms, entries })
     }
 
     /// Refuses a topic of which a partition was named only by a higher number.

@@ -97,10 +97,8 @@ pub(super) async fn replay<M: Machine>(
             return Ok(next);
         }
         for batch in Batches::new(&bytes) {
-            let (header, batch) = batch.map_err(|source| LoadError::Batch {
-                offset: next,
-                source,
-            })?;
+            let (header, batch) =
+                batch.map_err(|source| LoadError::Batch { offset: next, source })?;
             replay_batch(machine, &header, batch, from)?;
             // The log gives whole batches in order, so this moves on.
             next = header.next_offset().map_or(next, |end| end.max(next));
@@ -123,10 +121,7 @@ fn replay_batch<M: Machine>(
             continue;
         }
         let copied = |bytes: Option<&[u8]>| bytes.map(Bytes::copy_from_slice);
-        let raw = KeyValue {
-            key: copied(record.key),
-            value: copied(record.value),
-        };
+        let raw = KeyValue { key: copied(record.key), value: copied(record.value) };
         let position = Position {
             offset,
             epoch: header.leader_epoch,
