@@ -72,8 +72,7 @@ impl Body {
     }
 
     pub(crate) fn compact_string(self, value: &str) -> Self {
-        self.unsigned_varint(value.len() as u32 + 1)
-            .raw(value.as_bytes())
+        self.unsigned_varint(value.len() as u32 + 1).raw(value.as_bytes())
     }
 
     pub(crate) fn compact_bytes(self, value: &[u8]) -> Self {
@@ -90,10 +89,7 @@ pub(crate) struct Answer {
 
 impl Answer {
     pub(crate) fn take(&mut self, count: usize) -> io::Result<&[u8]> {
-        let end = self
-            .position
-            .checked_add(count)
-            .filter(|end| *end <= self.bytes.len());
+        let end = self.position.checked_add(count).filter(|end| *end <= self.bytes.len());
         let end = end.ok_or(io::ErrorKind::UnexpectedEof)?;
         let start = std::mem::replace(&mut self.position, end);
         Ok(&self.bytes[start..end])
@@ -148,11 +144,7 @@ pub(crate) fn frame(key: i16, version: i16, flexible: bool, body: &Body) -> Vec<
         header = header.unsigned_varint(0);
     }
     let length = header.0.len() + body.0.len();
-    Body::default()
-        .i32(length as i32)
-        .raw(&header.0)
-        .raw(&body.0)
-        .0
+    Body::default().i32(length as i32).raw(&header.0).raw(&body.0).0
 }
 
 /// What a Produce answer says of its one partition.
@@ -228,9 +220,7 @@ impl Connection {
         let mut answer = self.call(API_VERSIONS, 0, false, &Body::default())?;
         answer.i16()?;
         let count = answer.i32()?;
-        (0..count)
-            .map(|_| Ok((answer.i16()?, answer.i16()?, answer.i16()?)))
-            .collect()
+        (0..count).map(|_| Ok((answer.i16()?, answer.i16()?, answer.i16()?))).collect()
     }
 
     /// Host and port of the first broker that Metadata names.
@@ -271,21 +261,12 @@ impl Connection {
         let mut answer = self.call(PRODUCE, 9, true, &body)?;
         let (_topics, _name) = (answer.unsigned_varint()?, answer.compact_string()?);
         let (_partitions, _index) = (answer.unsigned_varint()?, answer.i32()?);
-        Ok(Produced {
-            error: answer.i16()?,
-            base_offset: answer.i64()?,
-        })
+        Ok(Produced { error: answer.i16()?, base_offset: answer.i64()? })
     }
 
     /// `ListOffsets` version 1 for partition 0; error and offset.
     pub(crate) fn list_offset(&mut self, topic: &str, timestamp: i64) -> io::Result<(i16, i64)> {
-        let body = Body::default()
-            .i32(-1)
-            .i32(1)
-            .string(topic)
-            .i32(1)
-            .i32(0)
-            .i64(timestamp);
+        let body = Body::default().i32(-1).i32(1).string(topic).i32(1).i32(0).i64(timestamp);
         let mut answer = self.call(LIST_OFFSETS, 1, false, &body)?;
         let (_topics, _name) = (answer.i32()?, answer.string()?);
         let (_partitions, _index) = (answer.i32()?, answer.i32()?);
@@ -301,12 +282,7 @@ pub(crate) fn create_topics_body(
 ) -> Body {
     let mut body = Body::default().i32(names.len() as i32);
     for name in names {
-        body = body
-            .string(name)
-            .i32(partitions)
-            .i16(1)
-            .i32(0)
-            .i32(configs.len() as i32);
+        body = body.string(name).i32(partitions).i16(1).i32(0).i32(configs.len() as i32);
         for (key, value) in configs {
             body = body.string(key).string(value);
         }
@@ -317,31 +293,14 @@ pub(crate) fn create_topics_body(
 /// Body of Produce versions 9 to 12.
 pub(crate) fn produce_body(topic: &str, partition: i32, acks: i16, batch: &[u8]) -> Body {
     let body = Body::default().unsigned_varint(0).i16(acks).i32(30_000);
-    let body = body
-        .unsigned_varint(2)
-        .compact_string(topic)
-        .unsigned_varint(2)
-        .i32(partition);
-    body.compact_bytes(batch)
-        .unsigned_varint(0)
-        .unsigned_varint(0)
-        .unsigned_varint(0)
+    let body = body.unsigned_varint(2).compact_string(topic).unsigned_varint(2).i32(partition);
+    body.compact_bytes(batch).unsigned_varint(0).unsigned_varint(0).unsigned_varint(0)
 }
 
 /// Body of Fetch version 4 for partition 0, at least one byte.
 pub(crate) fn fetch_body(topic: &str, offset: i64, wait_ms: i32) -> Body {
-    let body = Body::default()
-        .i32(-1)
-        .i32(wait_ms)
-        .i32(1)
-        .i32(64 << 20)
-        .i8(0);
-    body.i32(1)
-        .string(topic)
-        .i32(1)
-        .i32(0)
-        .i64(offset)
-        .i32(64 << 20)
+    let body = Body::default().i32(-1).i32(wait_ms).i32(1).i32(64 << 20).i8(0);
+    body.i32(1).string(topic).i32(1).i32(0).i64(offset).i32(64 << 20)
 }
 
 /// A record batch of which every field can be set to what no producer would send.
@@ -367,9 +326,7 @@ impl Batch {
         for (delta, value) in values.iter().enumerate() {
             records.extend(record(delta as i64, key, value));
         }
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Self {
             base_offset: 0,
             magic: 2,
@@ -386,25 +343,13 @@ impl Batch {
 
     /// The bytes, with the length and the CRC-32C that belong to them.
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let checked = Body::default()
-            .i16(self.attributes)
-            .i32(self.last_offset_delta);
+        let checked = Body::default().i16(self.attributes).i32(self.last_offset_delta);
         let checked = checked.i64(self.timestamp_ms).i64(self.timestamp_ms);
         let checked = checked.i64(self.producer_id).i16(self.producer_epoch);
-        let checked = checked
-            .i32(self.base_sequence)
-            .i32(self.count)
-            .raw(&self.records)
-            .0;
+        let checked = checked.i32(self.base_sequence).i32(self.count).raw(&self.records).0;
         let length = checked.len() as i32 + 9;
-        let head = Body::default()
-            .i64(self.base_offset)
-            .i32(length)
-            .i32(-1)
-            .i8(self.magic);
-        head.raw(&crc32c::crc32c(&checked).to_be_bytes())
-            .raw(&checked)
-            .0
+        let head = Body::default().i64(self.base_offset).i32(length).i32(-1).i8(self.magic);
+        head.raw(&crc32c::crc32c(&checked).to_be_bytes()).raw(&checked).0
     }
 }
 

@@ -87,10 +87,7 @@ impl Node {
     }
 
     fn options(work: &Path) -> Options {
-        Options {
-            data: Some(Self::data(work)),
-            ..Options::default()
-        }
+        Options { data: Some(Self::data(work)), ..Options::default() }
     }
 
     fn data(work: &Path) -> PathBuf {
@@ -106,11 +103,7 @@ impl Node {
                 command.args(["server", "--override", &listener, "--override"]);
                 command.arg(format!("log.dirs={}", Self::data(work).display()));
                 let errors = log.try_clone().unwrap();
-                let child = command
-                    .stdin(Stdio::null())
-                    .stdout(log)
-                    .stderr(errors)
-                    .spawn();
+                let child = command.stdin(Stdio::null()).stdout(log).stderr(errors).spawn();
                 Self::Ottla(child.unwrap(), port)
             }
             Product::Kafka => Self::Kafka(Reference::spawn(work, &Self::options(work), port)),
@@ -148,16 +141,8 @@ impl Node {
 
     fn resident_bytes(&self) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
-        let line = status
-            .lines()
-            .find(|line| line.starts_with("VmRSS:"))
-            .unwrap();
-        line.split_whitespace()
-            .nth(1)
-            .unwrap()
-            .parse::<u64>()
-            .unwrap()
-            * 1024
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
     }
 
     /// Time its threads have run, from the scheduler's own counters: `utime` has steps of 10 ms, these of 1 ns.
@@ -179,10 +164,7 @@ fn first_ack(product: Product, work: &Path, topic: &str) -> (Node, Duration) {
     let started = Instant::now();
     let node = Node::spawn(product, work, port);
     while !acknowledged(port, topic, &batch).unwrap_or(false) {
-        assert!(
-            started.elapsed() < START_TIMEOUT,
-            "{product:?} does not acknowledge"
-        );
+        assert!(started.elapsed() < START_TIMEOUT, "{product:?} does not acknowledge");
         thread::sleep(Duration::from_micros(200));
     }
     (node, started.elapsed())
@@ -222,9 +204,7 @@ fn start_empty(product: Product, plan: &Plan) -> Duration {
 /// Starts on a directory of many topics with a record each: after a clean stop, after a kill.
 fn start_full(product: Product, plan: &Plan) -> (Duration, Duration) {
     let work = tempfile::tempdir().unwrap();
-    let names: Vec<String> = (0..plan.topics)
-        .map(|number| format!("topic-{number}"))
-        .collect();
+    let names: Vec<String> = (0..plan.topics).map(|number| format!("topic-{number}")).collect();
     let last = names.last().unwrap();
     let (node, _) = first_ack(product, work.path(), last);
     let batch = Batch::of(Some(b"key"), &[b"value"]).encode();
@@ -286,23 +266,14 @@ fn table(plan: &Plan, ours: &[f64], theirs: Option<&[f64]>) -> String {
         format!("the same, {topics} topics, after a clean stop (ms)"),
         format!("the same, {topics} topics, after SIGKILL (ms)"),
         format!("VmRSS {:?} after start (MiB)", plan.settle),
-        format!(
-            "CPU for {} parked fetches in {:?} (ms)",
-            plan.parked, plan.parked_for
-        ),
+        format!("CPU for {} parked fetches in {:?} (ms)", plan.parked, plan.parked_for),
     ];
     let mut text = format!("{:<58}{:>10}{:>10}{:>10}\n", "", "ottla", "kafka", "ratio");
     for (number, row) in rows.iter().enumerate() {
         let value = ours[number];
         write!(text, "{row:<58}{value:>10.1}").unwrap();
         if let Some(theirs) = theirs {
-            write!(
-                text,
-                "{:>10.1}{:>10.4}",
-                theirs[number],
-                value / theirs[number]
-            )
-            .unwrap();
+            write!(text, "{:>10.1}{:>10.4}", theirs[number], value / theirs[number]).unwrap();
         }
         text.push('\n');
     }
@@ -311,11 +282,7 @@ fn table(plan: &Plan, ours: &[f64], theirs: Option<&[f64]>) -> String {
 
 fn main() {
     let given = |flag: &str| env::args().any(|argument| argument == flag);
-    let plan = if given("--quick") {
-        Plan::QUICK
-    } else {
-        Plan::FULL
-    };
+    let plan = if given("--quick") { Plan::QUICK } else { Plan::FULL };
     let ours = measure(Product::Ottla, &plan);
     let missing = reference::unavailable();
     let theirs = match &missing {

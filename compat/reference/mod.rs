@@ -52,9 +52,7 @@ pub(crate) struct Reference {
 pub(crate) fn unavailable() -> Option<String> {
     ["java", "mvn"].into_iter().find_map(|program| {
         let found = Command::new(program).arg("-version").output();
-        found
-            .is_err()
-            .then(|| format!("{program} is not on the PATH"))
+        found.is_err().then(|| format!("{program} is not on the PATH"))
     })
 }
 
@@ -88,15 +86,9 @@ impl Reference {
     /// Writes the configuration and formats a fresh data directory; gives the port the node will use.
     pub(crate) fn prepare(directory: &Path, options: &Options) -> u16 {
         let port = options.port.unwrap_or_else(free_port_pair);
-        let output = launcher(directory, options)
-            .args(["format", &port.to_string()])
-            .output();
+        let output = launcher(directory, options).args(["format", &port.to_string()]).output();
         let output = output.expect("the launcher runs");
-        assert!(
-            output.status.success(),
-            "format: {}",
-            String::from_utf8_lossy(&output.stderr)
-        );
+        assert!(output.status.success(), "format: {}", String::from_utf8_lossy(&output.stderr));
         port
     }
 
@@ -107,21 +99,9 @@ impl Reference {
         let errors = out.try_clone().expect("the log file can be shared");
         let mut command = launcher(directory, options);
         command.args(["serve", &port.to_string()]);
-        let child = command
-            .stdin(Stdio::null())
-            .stdout(out)
-            .stderr(errors)
-            .spawn();
-        let data = options
-            .data
-            .clone()
-            .unwrap_or_else(|| directory.join("data"));
-        Self {
-            child: child.expect("the launcher runs"),
-            port,
-            data,
-            log,
-        }
+        let child = command.stdin(Stdio::null()).stdout(out).stderr(errors).spawn();
+        let data = options.data.clone().unwrap_or_else(|| directory.join("data"));
+        Self { child: child.expect("the launcher runs"), port, data, log }
     }
 
     pub(crate) fn port(&self) -> u16 {
@@ -168,18 +148,13 @@ impl Drop for Reference {
 
 /// Runs a tool's main class to its end.
 pub(crate) fn tool(class: &str, arguments: &[&str]) -> Output {
-    tool_command(class, arguments)
-        .output()
-        .expect("the launcher runs")
+    tool_command(class, arguments).output().expect("the launcher runs")
 }
 
 /// A tool's main class, for a caller that feeds its input.
 pub(crate) fn tool_command(class: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new(LAUNCHER);
-    command
-        .args(["tool", class])
-        .args(arguments)
-        .stdin(Stdio::null());
+    command.args(["tool", class]).args(arguments).stdin(Stdio::null());
     command
 }
 

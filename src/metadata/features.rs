@@ -22,11 +22,7 @@ pub struct Feature {
 }
 
 const fn feature(name: &'static str, min_level: i16, max_level: i16) -> Feature {
-    Feature {
-        name,
-        min_level,
-        max_level,
-    }
+    Feature { name, min_level, max_level }
 }
 
 /// What registrations and `ApiVersions` list.
@@ -46,8 +42,5 @@ pub(super) fn bootstrap_features() -> impl Iterator<Item = FeatureLevelRecord> {
     let others = others.filter(|feature| feature.name != KRAFT_VERSION_FEATURE);
     std::iter::once((METADATA_VERSION_FEATURE, METADATA_VERSION))
         .chain(others.map(|feature| (feature.name, feature.max_level)))
-        .map(|(name, level)| FeatureLevelRecord {
-            name: name.to_owned(),
-            feature_level: level,
-        })
+        .map(|(name, level)| FeatureLevelRecord { name: name.to_owned(), feature_level: level })
 }

@@ -42,14 +42,7 @@ impl Metadata {
         validate_only: bool,
     ) -> Vec<Result<CreatedTopic, TopicError>> {
         let count = topics.len();
-        match self
-            .shard
-            .call(Command::CreateTopics {
-                topics,
-                validate_only,
-            })
-            .await
-        {
+        match self.shard.call(Command::CreateTopics { topics, validate_only }).await {
             Ok(Reply::Created(created)) => created,
             other => vec![Err(failed(&other)); count],
         }
@@ -109,9 +102,6 @@ fn failed(answer: &Result<Reply, CallError>) -> TopicError {
             ErrorCode::NotController,
             format!("The metadata log failed: {error}. Look at the topic before trying again."),
         ),
-        Ok(_) => TopicError::new(
-            ErrorCode::UnknownServerError,
-            "The reply is of another kind.",
-        ),
+        Ok(_) => TopicError::new(ErrorCode::UnknownServerError, "The reply is of another kind."),
     }
 }

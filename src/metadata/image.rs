@@ -8,11 +8,8 @@ use uuid::Uuid;
 use crate::config::{ConfigMap, TopicConfig};
 
 /// Topics that belong to the broker itself (Kafka: `Topic.isInternal`).
-const INTERNAL_TOPICS: [&str; 3] = [
-    "__consumer_offsets",
-    "__transaction_state",
-    "__share_group_state",
-];
+const INTERNAL_TOPICS: [&str; 3] =
+    ["__consumer_offsets", "__transaction_state", "__share_group_state"];
 /// Name of the metadata log's topic; it is in no image.
 pub const CLUSTER_METADATA_TOPIC: &str = "__cluster_metadata";
 /// Topic id of the metadata log (Kafka: `Uuid.CLUSTER_METADATA_TOPIC_ID`).
@@ -83,11 +80,7 @@ pub struct PartitionImage {
 
 impl PartitionImage {
     /// Stands where the log has named a higher partition number but not yet this one.
-    pub(super) const MISSING: Self = Self {
-        leader: -1,
-        leader_epoch: -1,
-        partition_epoch: -1,
-    };
+    pub(super) const MISSING: Self = Self { leader: -1, leader_epoch: -1, partition_epoch: -1 };
 }
 
 impl MetadataImage {

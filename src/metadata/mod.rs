@@ -76,12 +76,7 @@ impl Settings {
         let controller = config.controller_listener.as_ref();
         let host = controller.and_then(|listener| listener.host.clone());
         let port = controller.map_or(CONTROLLER_PORT, |listener| listener.port);
-        let number = |key: &str| {
-            config
-                .explicit
-                .get(key)
-                .and_then(|text| text.trim().parse().ok())
-        };
+        let number = |key: &str| config.explicit.get(key).and_then(|text| text.trim().parse().ok());
         Self {
             node_id: config.node_id,
             cluster_id: None,
@@ -89,9 +84,7 @@ impl Settings {
             replication_factor: config.default_replication_factor,
             listeners,
             controller: Endpoint {
-                name: controller
-                    .map_or("CONTROLLER", |listener| &listener.name)
-                    .to_owned(),
+                name: controller.map_or("CONTROLLER", |listener| &listener.name).to_owned(),
                 host: host.unwrap_or_else(|| "localhost".to_owned()),
                 port,
             },

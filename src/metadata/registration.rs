@@ -33,10 +33,7 @@ pub struct Endpoint {
 
 /// Control record: `node_id` leads a new epoch.
 pub(super) fn leader_change(node_id: i32) -> Entry {
-    let voter = LeaderChangeVoter {
-        voter_id: node_id,
-        ..LeaderChangeVoter::default()
-    };
+    let voter = LeaderChangeVoter { voter_id: node_id, ..LeaderChangeVoter::default() };
     Entry::Control(ControlRecord::LeaderChange(LeaderChangeMessage {
         version: 0,
         leader_id: node_id,
@@ -57,23 +54,13 @@ pub(super) fn single_voter(settings: &Settings, directory_id: Uuid) -> VotersRec
             max_supported_version: KRAFT_VERSION,
         },
     };
-    VotersRecord {
-        version: 0,
-        voters: vec![voter],
-    }
+    VotersRecord { version: 0, voters: vec![voter] }
 }
 
 /// Control records: the voters stand in the log, and are these.
 pub(super) fn quorum_records(voters: VotersRecord) -> impl Iterator<Item = ControlRecord> {
-    let version = KRaftVersionRecord {
-        version: 0,
-        kraft_version: KRAFT_VERSION,
-    };
-    [
-        ControlRecord::KRaftVersion(version),
-        ControlRecord::Voters(voters),
-    ]
-    .into_iter()
+    let version = KRaftVersionRecord { version: 0, kraft_version: KRAFT_VERSION };
+    [ControlRecord::KRaftVersion(version), ControlRecord::Voters(voters)].into_iter()
 }
 
 /// A new cluster's first records, as one metadata transaction
@@ -103,10 +90,7 @@ pub(super) fn first_transaction(first: Vec<MetadataRecord>, settings: &Settings)
 const MIN_INSYNC_REPLICAS: &str = "min.insync.replicas";
 
 fn min_insync_replicas(fixed: &ConfigMap) -> String {
-    fixed
-        .get(MIN_INSYNC_REPLICAS)
-        .cloned()
-        .unwrap_or_else(|| "1".to_owned())
+    fixed.get(MIN_INSYNC_REPLICAS).cloned().unwrap_or_else(|| "1".to_owned())
 }
 
 /// This run as a controller.
@@ -121,12 +105,7 @@ pub(super) fn controller(settings: &Settings, incarnation_id: Uuid) -> RegisterC
         controller_id: settings.node_id,
         incarnation_id,
         zk_migration_ready: false,
-        end_points: vec![ControllerEndpoint {
-            name,
-            host,
-            port,
-            security_protocol: PLAINTEXT,
-        }],
+        end_points: vec![ControllerEndpoint { name, host, port, security_protocol: PLAINTEXT }],
         features: FEATURES.iter().map(feature).collect(),
     }
 }

@@ -20,11 +20,7 @@ fn env() -> Env {
 }
 
 fn settings() -> Settings {
-    let listener = Endpoint {
-        name: "PLAINTEXT".into(),
-        host: "localhost".into(),
-        port: 9_092,
-    };
+    let listener = Endpoint { name: "PLAINTEXT".into(), host: "localhost".into(), port: 9_092 };
     Settings::new(&ServerConfig::default(), vec![listener])
 }
 
@@ -36,29 +32,15 @@ struct Run {
 /// A start; without directory in memory only.
 async fn run(env: &Env, engine: &MemoryEngine, on_disk: bool, settings: Settings) -> Run {
     let engine: Arc<dyn Engine> = Arc::new(engine.clone());
-    let registry = Arc::new(Registry::new(
-        env.clone(),
-        engine,
-        PartitionSettings::default(),
-    ));
+    let registry = Arc::new(Registry::new(env.clone(), engine, PartitionSettings::default()));
     let directory = on_disk.then(|| Directory::open(env, Path::new("/data"), &settings).unwrap());
-    let parts = Parts {
-        env: env.clone(),
-        registry: registry.clone(),
-        directory,
-    };
-    Run {
-        metadata: start(parts, settings).await.unwrap(),
-        registry,
-    }
+    let parts = Parts { env: env.clone(), registry: registry.clone(), directory };
+    Run { metadata: start(parts, settings).await.unwrap(), registry }
 }
 
 impl Run {
     async fn create(&self, name: &str) -> Uuid {
-        let created = self
-            .metadata
-            .create_topics(vec![NewTopic::with_defaults(name)], false)
-            .await;
+        let created = self.metadata.create_topics(vec![NewTopic::with_defaults(name)], false).await;
         created[0].as_ref().unwrap().topic_id
     }
 
@@ -101,45 +83,27 @@ async fn topics_ids_and_cluster_survive_restarts_and_epochs_tell_how_it_stopped(
 
     let second = run(&env, &engine, true, settings()).await;
     let image = second.metadata.image();
-    assert_eq!(
-        (image.topic("t").unwrap().id, &image.cluster_id),
-        (id, &cluster_id)
-    );
+    assert_eq!((image.topic("t").unwrap().id, &image.cluster_id), (id, &cluster_id));
     assert_eq!((image.controller_epoch, second.leader_epoch("t")), (2, 0));
     assert!(second.registry.get("t", 0).is_some(), "every topic serves");
     assert_eq!(second.metadata.next_producer_id().await, Ok(1_000));
 
     // No clean stop.
     let third = run(&env, &engine.restart(), true, settings()).await;
-    assert_eq!(
-        (
-            third.metadata.image().controller_epoch,
-            third.leader_epoch("t")
-        ),
-        (3, 1)
-    );
+    assert_eq!((third.metadata.image().controller_epoch, third.leader_epoch("t")), (3, 1));
     assert_eq!(third.registry.get("t", 0).unwrap().leader_epoch(), 1);
 }
 
 #[tokio::test]
 async fn a_snapshot_prunes_the_log_and_the_next_start_uses_it() {
     let (env, engine) = (env(), MemoryEngine::default());
-    let small = Settings {
-        snapshot_bytes: 2_000,
-        ..settings()
-    };
+    let small = Settings { snapshot_bytes: 2_000, ..settings() };
     let first = run(&env, &engine, true, small.clone()).await;
     for number in 0..40 {
         first.create(&format!("t{number}")).await;
     }
-    let files = env
-        .disk
-        .list(Path::new("/data/__cluster_metadata-0"))
-        .unwrap();
-    let snapshots: Vec<_> = files
-        .iter()
-        .filter(|name| name.ends_with(".checkpoint"))
-        .collect();
+    let files = env.disk.list(Path::new("/data/__cluster_metadata-0")).unwrap();
+    let snapshots: Vec<_> = files.iter().filter(|name| name.ends_with(".checkpoint")).collect();
     assert_eq!(snapshots.len(), 1, "{files:?}");
     let snapshot = snapshot::SnapshotId::parse(snapshots[0]).unwrap();
     assert_eq!(first.metadata.log_start_offset(), snapshot.offset);
@@ -151,26 +115,14 @@ async fn a_snapshot_prunes_the_log_and_the_next_start_uses_it() {
     assert_eq!(features.get("kraft.version"), Some(&1));
 
     // Without the snapshot the log says nothing of the beginning.
-    env.disk
-        .remove_file(&Path::new("/data/__cluster_metadata-0").join(snapshots[0]))
-        .unwrap();
+    env.disk.remove_file(&Path::new("/data/__cluster_metadata-0").join(snapshots[0])).unwrap();
     let engine = second.stop(&engine).await;
-    let registry = Arc::new(Registry::new(
-        env.clone(),
-        Arc::new(engine),
-        PartitionSettings::default(),
-    ));
+    let registry =
+        Arc::new(Registry::new(env.clone(), Arc::new(engine), PartitionSettings::default()));
     let directory = Some(Directory::open(&env, Path::new("/data"), &settings()).unwrap());
-    let parts = Parts {
-        env: env.clone(),
-        registry,
-        directory,
-    };
+    let parts = Parts { env: env.clone(), registry, directory };
     let error = start(parts, settings()).await.err().unwrap().to_string();
-    assert!(
-        error.contains("restore the files of __cluster_metadata-0"),
-        "{error}"
-    );
+    assert!(error.contains("restore the files of __cluster_metadata-0"), "{error}");
 }
 
 #[tokio::test]
@@ -181,16 +133,9 @@ async fn logs_of_a_deletion_that_did_not_finish_are_deleted() {
     first.metadata.delete_topics(vec![topic_id]).await;
     let engine = engine.restart();
     // As if the process had died between the record and the files.
-    let id = LogId {
-        topic: "t".into(),
-        topic_id,
-        partition: 0,
-    };
-    let leftover = Registry::new(
-        env.clone(),
-        Arc::new(engine.clone()),
-        PartitionSettings::default(),
-    );
+    let id = LogId { topic: "t".into(), topic_id, partition: 0 };
+    let leftover =
+        Registry::new(env.clone(), Arc::new(engine.clone()), PartitionSettings::default());
     let topic = crate::partition::TopicToOpen {
         name: id.topic.clone(),
         topic_id,
@@ -208,18 +153,11 @@ async fn many_topics_open_at_once() {
     let (env, engine) = (env(), MemoryEngine::default());
     let first = run(&env, &engine, true, settings()).await;
     let names: Vec<String> = (0..500).map(|number| format!("t{number}")).collect();
-    let topics = names
-        .iter()
-        .map(|name| NewTopic::with_defaults(name))
-        .collect();
+    let topics = names.iter().map(|name| NewTopic::with_defaults(name)).collect();
     let created = first.metadata.create_topics(topics, false).await;
     assert!(created.iter().all(Result::is_ok));
     let second = run(&env, &first.stop(&engine).await, true, settings()).await;
-    assert!(
-        names
-            .iter()
-            .all(|name| second.registry.get(name, 0).is_some())
-    );
+    assert!(names.iter().all(|name| second.registry.get(name, 0).is_some()));
 }
 
 #[tokio::test]

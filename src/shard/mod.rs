@@ -156,23 +156,14 @@ pub struct Outcome<R, A> {
 impl<R, A> Outcome<R, A> {
     /// Writes `records`, unless there are none, and answers.
     pub fn new(records: Vec<R>, ticket: Ticket, reply: A) -> Self {
-        let batch = (!records.is_empty()).then_some(Batch {
-            records,
-            control: false,
-            producer: None,
-        });
-        Self {
-            batch,
-            replies: vec![(ticket, reply)],
-        }
+        let batch =
+            (!records.is_empty()).then_some(Batch { records, control: false, producer: None });
+        Self { batch, replies: vec![(ticket, reply)] }
     }
 
     /// Nothing to write and nobody to answer.
     pub fn nothing() -> Self {
-        Self {
-            batch: None,
-            replies: Vec::new(),
-        }
+        Self { batch: None, replies: Vec::new() }
     }
 }
 
@@ -204,9 +195,7 @@ pub struct Shard<M: Machine> {
 
 impl<M: Machine> Clone for Shard<M> {
     fn clone(&self) -> Self {
-        Self {
-            queue: self.queue.clone(),
-        }
+        Self { queue: self.queue.clone() }
     }
 }
 

@@ -58,13 +58,7 @@ impl Broker {
 
     fn start_in(work: TempDir, data: &Path, overrides: &[&str]) -> Self {
         let overrides = overrides.iter().map(ToString::to_string).collect();
-        let mut broker = Self {
-            process: None,
-            port: 0,
-            data: data.to_owned(),
-            overrides,
-            work,
-        };
+        let mut broker = Self { process: None, port: 0, data: data.to_owned(), overrides, work };
         broker.restart();
         broker
     }
@@ -78,31 +72,20 @@ impl Broker {
     /// As [`Broker::restart`], but returns without waiting; for a kill during recovery.
     pub(crate) fn spawn(&mut self) {
         assert!(self.process.is_none(), "the broker runs");
-        self.process = Some(if against_kafka() {
-            self.spawn_kafka()
-        } else {
-            self.spawn_ottla()
-        });
+        self.process = Some(if against_kafka() { self.spawn_kafka() } else { self.spawn_ottla() });
     }
 
     /// Waits until the spawned broker serves.
     pub(crate) fn wait_ready(&mut self) {
         let ready = self.ready_file();
-        let Some(process) = &mut self.process else {
-            panic!("the broker was not spawned")
-        };
+        let Some(process) = &mut self.process else { panic!("the broker was not spawned") };
         let Process::Ottla(child) = process else {
             return;
         };
         let line = until("the ready file", START_TIMEOUT, || {
             let status = child.try_wait().unwrap();
-            assert!(
-                status.is_none(),
-                "the broker ended with {status:?} instead of serving"
-            );
-            fs::read_to_string(&ready)
-                .ok()
-                .filter(|line| line.ends_with('\n'))
+            assert!(status.is_none(), "the broker ended with {status:?} instead of serving");
+            fs::read_to_string(&ready).ok().filter(|line| line.ends_with('\n'))
         });
         let line: serde_json::Value = serde_json::from_str(&line).unwrap();
         self.port = u16::try_from(line["listeners"][0]["port"].as_u64().unwrap()).unwrap();
@@ -111,26 +94,15 @@ impl Broker {
     fn spawn_ottla(&self) -> Process {
         // A stale ready file would be taken for this start's.
         let _ = fs::remove_file(self.ready_file());
-        let log = fs::OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(self.log_file())
-            .unwrap();
+        let log = fs::OpenOptions::new().create(true).append(true).open(self.log_file()).unwrap();
         let mut command = ottla();
         command.arg("server");
-        command
-            .arg("--override")
-            .arg(format!("listeners=PLAINTEXT://localhost:{}", self.port));
-        command
-            .arg("--override")
-            .arg(format!("log.dirs={}", self.data.display()));
+        command.arg("--override").arg(format!("listeners=PLAINTEXT://localhost:{}", self.port));
+        command.arg("--override").arg(format!("log.dirs={}", self.data.display()));
         for setting in &self.overrides {
             command.arg("--override").arg(setting);
         }
-        command
-            .arg("--ready-file")
-            .arg(self.ready_file())
-            .stdin(Stdio::null());
+        command.arg("--ready-file").arg(self.ready_file()).stdin(Stdio::null());
         command.stdout(log.try_clone().unwrap()).stderr(log);
         Process::Ottla(command.spawn().unwrap())
     }
@@ -139,11 +111,7 @@ impl Broker {
         let state = fs::read_to_string(self.data.join("__cluster_metadata-0/quorum-state"));
         let is_static = state.is_ok_and(|state| state.contains("\"data_version\":0"));
         let options = Options {
-            quorum: if is_static {
-                Quorum::Voters
-            } else {
-                Quorum::Bootstrap
-            },
+            quorum: if is_static { Quorum::Voters } else { Quorum::Bootstrap },
             data: Some(self.data.clone()),
             port: Some(self.port).filter(|port| *port != 0),
             extra: self.overrides.join("\n"),
@@ -197,12 +165,7 @@ impl Broker {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
         let field = |name: &str| {
             let line = status.lines().find(|line| line.starts_with(name)).unwrap();
-            line.split_whitespace()
-                .nth(1)
-                .unwrap()
-                .parse::<u64>()
-                .unwrap()
-                * 1024
+            line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
         };
         (field("VmRSS:"), field("VmHWM:"))
     }
@@ -222,12 +185,7 @@ impl Broker {
     pub(crate) fn terminate(&mut self) {
         // The JVM reports the signal even after a clean end.
         let clean = if against_kafka() { 143 } else { 0 };
-        assert_eq!(
-            self.signal(Signal::TERM).0.code(),
-            Some(clean),
-            "{}",
-            self.log()
-        );
+        assert_eq!(self.signal(Signal::TERM).0.code(), Some(clean), "{}", self.log());
     }
 
     /// Sends a signal that stops the broker; its exit status and how long it took.
@@ -236,9 +194,7 @@ impl Broker {
         let status = match self.process.take().expect("the broker runs") {
             Process::Ottla(mut child) => {
                 kill_process(Pid::from_child(&child), signal).unwrap();
-                until("the broker's end", STOP_TIMEOUT, || {
-                    child.try_wait().unwrap()
-                })
+                until("the broker's end", STOP_TIMEOUT, || child.try_wait().unwrap())
             }
             Process::Kafka(node) => node.stop(),
         };
@@ -257,10 +213,7 @@ impl Broker {
 impl Drop for Broker {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!(
-                "--- the broker's last lines\n{}\n---",
-                reference::tail(&self.log(), 40)
-            );
+            eprintln!("--- the broker's last lines\n{}\n---", reference::tail(&self.log(), 40));
         }
         if let Some(Process::Ottla(child)) = &mut self.process {
             // It may have ended already; there is nobody to tell about a failure here.

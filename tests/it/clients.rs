@@ -32,9 +32,7 @@ pub(crate) fn consume(port: u16, topic: &str, partition: i32, count: usize) -> V
         .create()
         .unwrap();
     let mut assignment = TopicPartitionList::new();
-    assignment
-        .add_partition_offset(topic, partition, Offset::Beginning)
-        .unwrap();
+    assignment.add_partition_offset(topic, partition, Offset::Beginning).unwrap();
     consumer.assign(&assignment).unwrap();
     let deadline = Instant::now() + TIMEOUT;
     let mut records = Vec::new();
@@ -53,10 +51,7 @@ pub(crate) fn consume(port: u16, topic: &str, partition: i32, count: usize) -> V
             Some(Err(error)) => panic!("{topic}-{partition}: {error}"),
         }
         let read = records.len();
-        assert!(
-            Instant::now() < deadline,
-            "{topic}-{partition}: {read} of {count} records read"
-        );
+        assert!(Instant::now() < deadline, "{topic}-{partition}: {read} of {count} records read");
     }
 }
 
@@ -86,10 +81,8 @@ fn words_round_trip(codec: &str) {
     }
     producer.flush(TIMEOUT).unwrap();
     let records = consume(broker.port(), &topic, 0, LINES);
-    let read: Vec<u8> = records
-        .iter()
-        .flat_map(|record| record.payload().unwrap().to_vec())
-        .collect();
+    let read: Vec<u8> =
+        records.iter().flat_map(|record| record.payload().unwrap().to_vec()).collect();
     assert_eq!(records.len(), LINES);
     assert!(read == text, "the lines read are not the lines written");
     assert!(records.iter().map(OwnedMessage::offset).eq(0..LINES as i64));
@@ -121,12 +114,7 @@ fn words_survive_zstd() {
 }
 
 /// Key, value, headers and timestamp of the numbered record: every combination of absent, empty and present.
-type Fields = (
-    Option<Vec<u8>>,
-    Option<Vec<u8>>,
-    Vec<(String, Option<Vec<u8>>)>,
-    i64,
-);
+type Fields = (Option<Vec<u8>>, Option<Vec<u8>>, Vec<(String, Option<Vec<u8>>)>, i64);
 
 fn fields(number: usize) -> Fields {
     let bytes = |choice: usize| match choice % 3 {
@@ -136,12 +124,7 @@ fn fields(number: usize) -> Fields {
     };
     let header = |place: usize| (format!("h{}", place % 2), bytes(number / 9 + place));
     let headers = (0..number % 4).map(header).collect();
-    (
-        bytes(number),
-        bytes(number / 3),
-        headers,
-        1_700_000_000_000 + number as i64 * 7,
-    )
+    (bytes(number), bytes(number / 3), headers, 1_700_000_000_000 + number as i64 * 7)
 }
 
 fn fields_of(message: &OwnedMessage) -> Fields {
@@ -150,15 +133,8 @@ fn fields_of(message: &OwnedMessage) -> Fields {
             |header: Header<'_, &[u8]>| (header.key.to_owned(), header.value.map(<[u8]>::to_vec));
         headers.iter().map(owned).collect()
     });
-    let Timestamp::CreateTime(timestamp) = message.timestamp() else {
-        panic!("no create time")
-    };
-    (
-        message.key().map(<[u8]>::to_vec),
-        message.payload().map(<[u8]>::to_vec),
-        headers,
-        timestamp,
-    )
+    let Timestamp::CreateTime(timestamp) = message.timestamp() else { panic!("no create time") };
+    (message.key().map(<[u8]>::to_vec), message.payload().map(<[u8]>::to_vec), headers, timestamp)
 }
 
 #[test]
@@ -168,29 +144,17 @@ fn keys_nulls_headers_and_timestamps_survive_at_every_acks() {
     let broker = Broker::start_with(&["log.retention.ms=-1"]);
     for acks in ["0", "1", "all"] {
         let topic = format!("fields-{acks}");
-        let config = [
-            ("acks", acks),
-            ("linger.ms", "2"),
-            ("compression.type", "lz4"),
-        ];
+        let config = [("acks", acks), ("linger.ms", "2"), ("compression.type", "lz4")];
         let producer = producer(&broker, &config);
         for number in 0..COUNT {
             let (key, value, headers, timestamp) = fields(number);
             let mut record = BaseRecord::<[u8], [u8]>::to(&topic).timestamp(timestamp);
             record.key = key.as_deref();
             record.payload = value.as_deref();
-            let headers = headers
-                .iter()
-                .fold(OwnedHeaders::new(), |all, (key, value)| {
-                    all.insert(Header {
-                        key,
-                        value: value.as_ref(),
-                    })
-                });
-            producer
-                .send(record.headers(headers))
-                .map_err(|(e, _)| e)
-                .unwrap();
+            let headers = headers.iter().fold(OwnedHeaders::new(), |all, (key, value)| {
+                all.insert(Header { key, value: value.as_ref() })
+            });
+            producer.send(record.headers(headers)).map_err(|(e, _)| e).unwrap();
         }
         producer.flush(TIMEOUT).unwrap();
         let records = consume(broker.port(), &topic, 0, COUNT);
@@ -209,10 +173,7 @@ fn records_survive_a_clean_restart() {
         .set("enable.idempotence", "true")
         .create()
         .unwrap();
-    for line in text
-        .split(|byte| *byte == b'\n')
-        .filter(|line| !line.is_empty())
-    {
+    for line in text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
         producer
             .send(BaseRecord::<(), [u8]>::to("kept").payload(line))
             .map_err(|(e, _)| e)
@@ -222,15 +183,8 @@ fn records_survive_a_clean_restart() {
     broker.terminate();
     broker.restart();
     let records = consume(broker.port(), "kept", 0, 1_000);
-    let lines = text
-        .split(|byte| *byte == b'\n')
-        .filter(|line| !line.is_empty());
-    assert!(
-        records
-            .iter()
-            .map(|record| record.payload().unwrap())
-            .eq(lines)
-    );
+    let lines = text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+    assert!(records.iter().map(|record| record.payload().unwrap()).eq(lines));
 }
 
 #[test]
@@ -253,15 +207,9 @@ fn kcat_sends_and_reads_the_words_file() {
         kcat -q -b \"$1\" -t lines -P < words.txt
         kcat -q -b \"$1\" -t lines -C -e | cmp - words.txt";
     let mut shell = Command::new("bash");
-    shell
-        .args(["-c", script, "bash", &broker.bootstrap_servers()])
-        .current_dir(work.path());
+    shell.args(["-c", script, "bash", &broker.bootstrap_servers()]).current_dir(work.path());
     let output = shell.output().unwrap();
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 #[test]
@@ -279,15 +227,8 @@ fn java_console_tools_send_and_read_the_words_file() {
 
     let arguments = ["--bootstrap-server", &servers, "--topic", "lines"];
     let mut send = reference::tool_command("org.apache.kafka.tools.ConsoleProducer", &arguments);
-    let output = send
-        .stdin(Stdio::from(fs::File::open(&file).unwrap()))
-        .output()
-        .unwrap();
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    let output = send.stdin(Stdio::from(fs::File::open(&file).unwrap())).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 
     let count = LINES.to_string();
     let output = reference::tool(
@@ -307,13 +248,6 @@ fn java_console_tools_send_and_read_the_words_file() {
             "60000",
         ],
     );
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    assert!(
-        output.stdout == text,
-        "the lines read are not the lines written"
-    );
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(output.stdout == text, "the lines read are not the lines written");
 }

@@ -46,12 +46,7 @@ impl ProducerContext for Deliveries {
                 let place = (message.partition(), message.offset());
                 self.0.acked.lock().unwrap().insert(*number, place);
             }
-            Err((error, _)) => self
-                .0
-                .failed
-                .lock()
-                .unwrap()
-                .push(format!("{number}: {error}")),
+            Err((error, _)) => self.0.failed.lock().unwrap().push(format!("{number}: {error}")),
         }
     }
 }
@@ -59,9 +54,7 @@ impl ProducerContext for Deliveries {
 fn value(seed: u64, number: u64) -> Vec<u8> {
     let mut random = Rng::with_seed(seed ^ number.wrapping_mul(0x9e37_79b9_7f4a_7c15));
     let length = random.usize(0..500);
-    std::iter::repeat_with(|| random.u8(..))
-        .take(length)
-        .collect()
+    std::iter::repeat_with(|| random.u8(..)).take(length).collect()
 }
 
 /// One topic, one idempotent producer that lives through the kill and goes on afterwards.
@@ -77,10 +70,7 @@ impl Round {
     fn begin(broker: &Broker, seed: u64, topic: String, random: &mut Rng) -> Self {
         let mut client = Connection::open(broker.port(), TIMEOUT).unwrap();
         // The smallest segment Kafka allows, so that segments roll during the run.
-        let configs = [
-            ("segment.bytes", "1048576"),
-            ("index.interval.bytes", "512"),
-        ];
+        let configs = [("segment.bytes", "1048576"), ("index.interval.bytes", "512")];
         let error = client.create_topics(std::slice::from_ref(&topic), PARTITIONS, &configs);
         assert_eq!(error.unwrap(), 0, "create {topic}");
         let ledger = Arc::new(Ledger::default());
@@ -97,13 +87,7 @@ impl Round {
             .set("reconnect.backoff.max.ms", "100")
             .create_with_context(Deliveries(Arc::clone(&ledger)))
             .unwrap();
-        Self {
-            seed,
-            topic,
-            ledger,
-            producer,
-            sent: 0,
-        }
+        Self { seed, topic, ledger, producer, sent: 0 }
     }
 
     fn send(&mut self) {
@@ -141,31 +125,20 @@ impl Round {
 
     /// Everything is answered, and the partitions hold exactly what was sent, where the answers said.
     fn verify(&self, broker: &Broker) -> Result<(), String> {
-        self.producer
-            .flush(TIMEOUT)
-            .map_err(|error| format!("flush: {error}"))?;
+        self.producer.flush(TIMEOUT).map_err(|error| format!("flush: {error}"))?;
         let failed = self.ledger.failed.lock().unwrap();
         if let Some(first) = failed.first() {
-            return Err(format!(
-                "{} deliveries failed, the first is {first}",
-                failed.len()
-            ));
+            return Err(format!("{} deliveries failed, the first is {first}", failed.len()));
         }
         let acked = self.ledger.acked.lock().unwrap();
         if acked.len() as u64 != self.sent {
-            return Err(format!(
-                "{} of {} records were answered",
-                acked.len(),
-                self.sent
-            ));
+            return Err(format!("{} of {} records were answered", acked.len(), self.sent));
         }
         let found = self.read(broker, &acked)?;
         for (number, place) in acked.iter() {
             if found.get(number) != Some(place) {
                 let found = found.get(number);
-                return Err(format!(
-                    "record {number} was acked at {place:?}, found at {found:?}"
-                ));
+                return Err(format!("record {number} was acked at {place:?}, found at {found:?}"));
             }
         }
         Ok(())
@@ -184,9 +157,7 @@ impl Round {
                     return Err(format!("record {number} at {place:?} has another value"));
                 }
                 if let Some(first) = found.insert(number, place) {
-                    return Err(format!(
-                        "record {number} is twice, at {first:?} and {place:?}"
-                    ));
+                    return Err(format!("record {number} is twice, at {first:?} and {place:?}"));
                 }
             }
         }
@@ -224,9 +195,7 @@ fn acknowledged_records_survive_kill_9() {
             Ok(round) => done.push(round),
             Err(error) => {
                 failed += 1;
-                report(&format!(
-                    "kill: round {number} failed, OTTLA_SEED={seed}: {error}"
-                ));
+                report(&format!("kill: round {number} failed, OTTLA_SEED={seed}: {error}"));
             }
         }
     }
@@ -234,15 +203,9 @@ fn acknowledged_records_survive_kill_9() {
     for round in &done {
         if let Err(error) = round.verify(&broker) {
             failed += 1;
-            report(&format!(
-                "kill: {} failed after the last kill: {error}",
-                round.topic
-            ));
+            report(&format!("kill: {} failed after the last kill: {error}", round.topic));
         }
     }
-    report(&format!(
-        "kill: {} passed, {failed} failed",
-        rounds.saturating_sub(failed)
-    ));
+    report(&format!("kill: {} passed, {failed} failed", rounds.saturating_sub(failed)));
     assert_eq!(failed, 0);
 }

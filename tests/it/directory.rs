@@ -29,10 +29,7 @@ fn fill(port: u16, prefix: &str) {
     let mut client = Connection::open(port, TIMEOUT).unwrap();
     for codec in ["none", "gzip", "snappy", "lz4", "zstd"] {
         let topic = format!("{prefix}-{codec}");
-        let configs = [
-            ("segment.bytes", "1048576"),
-            ("index.interval.bytes", "1024"),
-        ];
+        let configs = [("segment.bytes", "1048576"), ("index.interval.bytes", "1024")];
         let error = client.create_topics(std::slice::from_ref(&topic), PARTITIONS, &configs);
         assert_eq!(error.unwrap(), 0, "create {topic}");
         let producer: BaseProducer = ClientConfig::new()
@@ -57,10 +54,7 @@ fn fill(port: u16, prefix: &str) {
 fn lines(topic: &str) -> Vec<Vec<u8>> {
     let text = words::lines(RECORDS, topic.len() as u64);
     let pad = |line: &[u8]| [line, &[b'.'; 200]].concat();
-    text.split(|byte| *byte == b'\n')
-        .filter(|line| !line.is_empty())
-        .map(pad)
-        .collect()
+    text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).map(pad).collect()
 }
 
 /// Every record that [`fill`] sent is served, once, in order.
@@ -69,17 +63,11 @@ fn assert_served(port: u16, prefix: &str) {
         let topic = format!("{prefix}-{codec}");
         let sent = lines(&topic);
         for partition in 0..PARTITIONS {
-            let expected: Vec<&Vec<u8>> = sent
-                .iter()
-                .skip(partition as usize)
-                .step_by(PARTITIONS as usize)
-                .collect();
+            let expected: Vec<&Vec<u8>> =
+                sent.iter().skip(partition as usize).step_by(PARTITIONS as usize).collect();
             let records = consume(port, &topic, partition, expected.len());
             let read = records.iter().map(|record| record.payload().unwrap());
-            assert!(
-                read.eq(expected.iter().map(|line| line.as_slice())),
-                "{topic}-{partition}"
-            );
+            assert!(read.eq(expected.iter().map(|line| line.as_slice())), "{topic}-{partition}");
             let offsets = records.iter().map(rdkafka::message::OwnedMessage::offset);
             assert!(offsets.eq(0..expected.len() as i64), "{topic}-{partition}");
         }
@@ -88,11 +76,7 @@ fn assert_served(port: u16, prefix: &str) {
 
 fn text(output: &Output) -> String {
     let (out, errors) = (&output.stdout, &output.stderr);
-    format!(
-        "{}{}",
-        String::from_utf8_lossy(out),
-        String::from_utf8_lossy(errors)
-    )
+    format!("{}{}", String::from_utf8_lossy(out), String::from_utf8_lossy(errors))
 }
 
 /// A copy of a data directory: Apache Kafka changes what it starts on.
@@ -155,26 +139,14 @@ fn a_fresh_directory_has_the_form_of_kafkas_format() {
     kafka.stop();
 
     let bootstrap = "bootstrap.checkpoint";
-    assert_eq!(
-        dump::records(&ours.join(bootstrap)),
-        dump::records(&theirs.join(bootstrap))
-    );
+    assert_eq!(dump::records(&ours.join(bootstrap)), dump::records(&theirs.join(bootstrap)));
     let first_snapshot = "__cluster_metadata-0/00000000000000000000-0000000000.checkpoint";
     let kinds = |data: &Path| dump::control_kinds(&data.join(first_snapshot));
     assert_eq!(kinds(&ours), kinds(&theirs));
-    assert_eq!(
-        dump::keys_of_properties(&ours),
-        dump::keys_of_properties(&theirs)
-    );
-    assert_eq!(
-        dump::keys_of_quorum_state(&ours),
-        dump::keys_of_quorum_state(&theirs)
-    );
+    assert_eq!(dump::keys_of_properties(&ours), dump::keys_of_properties(&theirs));
+    assert_eq!(dump::keys_of_quorum_state(&ours), dump::keys_of_quorum_state(&theirs));
     assert_eq!(dump::root_files(&ours), dump::root_files(&theirs));
-    assert!(
-        dump::features(&ours).is_superset(&dump::features(&theirs)),
-        "features in the log"
-    );
+    assert!(dump::features(&ours).is_superset(&dump::features(&theirs)), "features in the log");
 }
 
 fn kafka_serves_our_directory(quorum: Quorum, clean: bool) {
@@ -185,21 +157,14 @@ fn kafka_serves_our_directory(quorum: Quorum, clean: bool) {
     let _one_at_a_time = reference::exclusive();
     let work = tempfile::tempdir().unwrap();
     let data = our_directory(work.path(), clean);
-    let options = Options {
-        quorum,
-        data: Some(data.clone()),
-        ..Options::default()
-    };
+    let options = Options { quorum, data: Some(data.clone()), ..Options::default() };
     let node = work.path().join("node");
     fs::create_dir(&node).unwrap();
     let kafka = Reference::start(&node, &options);
     let log = kafka.log();
     let unclean =
         log.contains("not found a clean shutdown file") || log.contains("no clean shutdown file");
-    assert!(
-        !(clean && unclean),
-        "{name}: Kafka took our clean stop for a crash"
-    );
+    assert!(!(clean && unclean), "{name}: Kafka took our clean stop for a crash");
     assert_no_damage(&log, &name);
     assert_served(kafka.port(), "ours");
     assert_offsets(kafka.port(), "ours");
@@ -214,17 +179,8 @@ fn kafka_serves_our_directory(quorum: Quorum, clean: bool) {
 
 /// Kafka's log of a start names nothing that it had to repair or set aside.
 fn assert_no_damage(log: &str, name: &str) {
-    for complaint in [
-        "stray",
-        "corrupt",
-        "Corrupt",
-        "ERROR",
-        "FATAL",
-        "rebuilding index",
-    ] {
-        let line = log
-            .lines()
-            .find(|line| line.contains(complaint) && !line.contains(" = "));
+    for complaint in ["stray", "corrupt", "Corrupt", "ERROR", "FATAL", "rebuilding index"] {
+        let line = log.lines().find(|line| line.contains(complaint) && !line.contains(" = "));
         assert!(line.is_none(), "{name}: {}", line.unwrap_or_default());
     }
 }
@@ -241,10 +197,7 @@ fn assert_offsets(port: u16, prefix: &str) {
     let partitions = text.lines().filter(|line| line.starts_with(prefix));
     let partitions: Vec<&str> = partitions.collect();
     assert_eq!(partitions.len(), 5 * PARTITIONS as usize, "{text}");
-    assert!(
-        partitions.iter().all(|line| line.ends_with(&expected)),
-        "{text}"
-    );
+    assert!(partitions.iter().all(|line| line.ends_with(&expected)), "{text}");
 }
 
 #[test]
@@ -271,49 +224,33 @@ fn kafka_with_static_voters_serves_our_directory_after_a_kill() {
 fn commit(port: u16, topic: &str, offset: i64) {
     let consumer = group_member(port);
     let mut offsets = TopicPartitionList::new();
-    offsets
-        .add_partition_offset(topic, 0, Offset::Offset(offset))
-        .unwrap();
+    offsets.add_partition_offset(topic, 0, Offset::Offset(offset)).unwrap();
     // Kafka's coordinator loads for a while after its topic was created.
-    until("a commit", TIMEOUT, || {
-        consumer.commit(&offsets, CommitMode::Sync).ok()
-    });
+    until("a commit", TIMEOUT, || consumer.commit(&offsets, CommitMode::Sync).ok());
 }
 
 fn committed(port: u16, topic: &str) -> Offset {
     let mut wanted = TopicPartitionList::new();
     wanted.add_partition(topic, 0);
-    let offsets = group_member(port)
-        .committed_offsets(wanted, Timeout::After(TIMEOUT))
-        .unwrap();
+    let offsets = group_member(port).committed_offsets(wanted, Timeout::After(TIMEOUT)).unwrap();
     offsets.find_partition(topic, 0).unwrap().offset()
 }
 
 fn group_member(port: u16) -> BaseConsumer {
     let mut config = ClientConfig::new();
-    config
-        .set("bootstrap.servers", format!("localhost:{port}"))
-        .set("group.id", "kept");
+    config.set("bootstrap.servers", format!("localhost:{port}")).set("group.id", "kept");
     config.create().unwrap()
 }
 
 fn we_serve_kafkas_directory(quorum: Quorum, clean: bool) {
-    if !needs::java(&format!(
-        "we_serve_kafkas_directory {quorum:?} clean={clean}"
-    )) {
+    if !needs::java(&format!("we_serve_kafkas_directory {quorum:?} clean={clean}")) {
         return;
     }
     let _one_at_a_time = reference::exclusive();
     let work = tempfile::tempdir().unwrap();
     let node = work.path().join("node");
     fs::create_dir(&node).unwrap();
-    let kafka = Reference::start(
-        &node,
-        &Options {
-            quorum,
-            ..Options::default()
-        },
-    );
+    let kafka = Reference::start(&node, &Options { quorum, ..Options::default() });
     fill(kafka.port(), "theirs");
     commit(kafka.port(), "theirs-lz4", 17);
     let data = kafka.data().to_owned();
@@ -328,17 +265,9 @@ fn we_serve_kafkas_directory(quorum: Quorum, clean: bool) {
     assert_served(broker.port(), "theirs");
     fill(broker.port(), "ours");
     broker.terminate();
-    assert_eq!(
-        dump::form_of_quorum(&data),
-        before,
-        "the quorum's form is kept"
-    );
+    assert_eq!(dump::form_of_quorum(&data), before, "the quorum's form is kept");
 
-    let options = Options {
-        quorum,
-        data: Some(data),
-        ..Options::default()
-    };
+    let options = Options { quorum, data: Some(data), ..Options::default() };
     let kafka = Reference::start(&node, &options);
     assert_no_damage(&kafka.log(), "the way back");
     assert_served(kafka.port(), "theirs");
@@ -377,10 +306,7 @@ fn kafka_and_we_refuse_each_others_running_directory() {
     let broker = Broker::start_on(&data, &[]);
     let node = work.path().join("node");
     fs::create_dir(&node).unwrap();
-    let options = Options {
-        data: Some(data),
-        ..Options::default()
-    };
+    let options = Options { data: Some(data), ..Options::default() };
     let log =
         Reference::try_start(&node, &options).expect_err("Kafka starts on our running directory");
     assert!(log.contains("lock"), "{log}");
@@ -388,12 +314,7 @@ fn kafka_and_we_refuse_each_others_running_directory() {
 
     let kafka = Reference::start(&node, &Options::default());
     let mut command = ottla();
-    command.args([
-        "server",
-        "--override",
-        "listeners=PLAINTEXT://localhost:0",
-        "--override",
-    ]);
+    command.args(["server", "--override", "listeners=PLAINTEXT://localhost:0", "--override"]);
     command.arg(format!("log.dirs={}", kafka.data().display()));
     let output = command.output().unwrap();
     assert!(!output.status.success());

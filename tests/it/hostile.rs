@@ -28,17 +28,10 @@ const TOPIC: &str = "target";
 fn target() -> Broker {
     let broker = Broker::start_with(&["auto.create.topics.enable=false"]);
     let mut client = Connection::open(broker.port(), ANSWER_TIMEOUT).unwrap();
-    assert_eq!(
-        client.create_topics(&[TOPIC.to_owned()], 1, &[]).unwrap(),
-        0
-    );
+    assert_eq!(client.create_topics(&[TOPIC.to_owned()], 1, &[]).unwrap(), 0);
     if against_kafka() {
         // It answers a creation before the topic serves.
-        let mut serves = || {
-            client
-                .list_offset(TOPIC, -1)
-                .is_ok_and(|(error, _)| error == 0)
-        };
+        let mut serves = || client.list_offset(TOPIC, -1).is_ok_and(|(error, _)| error == 0);
         until("a leader", ANSWER_TIMEOUT, || serves().then_some(()));
     }
     broker
@@ -50,15 +43,8 @@ fn assert_unharmed(broker: &mut Broker, after: &str) {
     let mut client = Connection::open(broker.port(), ANSWER_TIMEOUT).unwrap();
     assert!(!client.api_versions().expect(after).is_empty(), "{after}");
     let (now, peak) = broker.resident_bytes();
-    let limit = if against_kafka() {
-        u64::MAX
-    } else {
-        RESIDENT_BYTES_MAX
-    };
-    assert!(
-        peak < limit,
-        "{after}: {now} bytes resident, {peak} at the peak"
-    );
+    let limit = if against_kafka() { u64::MAX } else { RESIDENT_BYTES_MAX };
+    assert!(peak < limit, "{after}: {now} bytes resident, {peak} at the peak");
 }
 
 /// Runs `attack` while one well-behaved connection asks all the time; the longest it waited.
@@ -70,9 +56,7 @@ fn served_meanwhile(port: u16, attack: impl FnOnce() + Send) -> Duration {
             let mut worst = Duration::ZERO;
             while !done.load(Ordering::Relaxed) {
                 let asked = Instant::now();
-                client
-                    .api_versions()
-                    .expect("ApiVersions is answered meanwhile");
+                client.api_versions().expect("ApiVersions is answered meanwhile");
                 client.advertised().expect("Metadata is answered meanwhile");
                 worst = worst.max(asked.elapsed());
                 thread::sleep(Duration::from_millis(10));
@@ -124,40 +108,22 @@ fn corpus() -> Vec<(&'static str, Vec<u8>)> {
             "Metadata v9, array of 2^32-2",
             frame(METADATA, 9, true, &body(&[0xff, 0xff, 0xff, 0xff, 0x0f])),
         ),
-        (
-            "Produce v9, topics of 2^32-2",
-            frame(PRODUCE, 9, true, &produce),
-        ),
+        ("Produce v9, topics of 2^32-2", frame(PRODUCE, 9, true, &produce)),
         (
             "Metadata v0, array of 54 million",
             frame(METADATA, 0, false, &body(&[3, 0x3c, 0x0c, 0, 0xb6])),
         ),
         ("a header of 1 byte", framed(&[0])),
         ("a header of 3 bytes", framed(&[0, 3, 0])),
-        (
-            "a header without its client id",
-            framed(&[0, 3, 0, 9, 0, 0, 0, 1]),
-        ),
-        (
-            "a client id longer than the frame",
-            framed(&[0, 3, 0, 1, 0, 0, 0, 1, 0x7f, 0xff]),
-        ),
+        ("a header without its client id", framed(&[0, 3, 0, 9, 0, 0, 0, 1])),
+        ("a client id longer than the frame", framed(&[0, 3, 0, 1, 0, 0, 0, 1, 0x7f, 0xff])),
         ("an empty frame", framed(&[])),
         ("a frame of -1 bytes", (-1_i32).to_be_bytes().to_vec()),
         ("a frame of -2^31 bytes", i32::MIN.to_be_bytes().to_vec()),
         ("a frame of 2^31-1 bytes", i32::MAX.to_be_bytes().to_vec()),
-        (
-            "a frame one byte too large",
-            104_857_601_i32.to_be_bytes().to_vec(),
-        ),
-        (
-            "tagged fields without end",
-            frame(API_VERSIONS, 3, true, &body(&[0xff; 32])),
-        ),
-        (
-            "HTTP",
-            b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n".to_vec(),
-        ),
+        ("a frame one byte too large", 104_857_601_i32.to_be_bytes().to_vec()),
+        ("tagged fields without end", frame(API_VERSIONS, 3, true, &body(&[0xff; 32]))),
+        ("HTTP", b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n".to_vec()),
         ("a TLS hello", vec![0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3]),
     ]
 }
@@ -178,41 +144,13 @@ fn known_killers_do_not_harm() {
 fn seeds() -> Vec<(i16, i16, bool, Body)> {
     let body = Body::default;
     let batch = Batch::of(Some(b"key"), &[b"one", b"two", b"three"]).encode();
-    let topic_13 = body()
-        .unsigned_varint(2)
-        .raw(&[7; 16])
-        .compact_string(TOPIC)
-        .unsigned_varint(0);
-    let old_produce = body()
-        .i16(-1)
-        .i16(1)
-        .i32(1_000)
-        .i32(1)
-        .string(TOPIC)
-        .i32(1)
-        .i32(0)
-        .bytes(&batch);
-    let describe_configs = body()
-        .i32(1)
-        .i8(2)
-        .string(TOPIC)
-        .i32(1)
-        .string("retention.ms")
-        .i8(1);
+    let topic_13 = body().unsigned_varint(2).raw(&[7; 16]).compact_string(TOPIC).unsigned_varint(0);
+    let old_produce =
+        body().i16(-1).i16(1).i32(1_000).i32(1).string(TOPIC).i32(1).i32(0).bytes(&batch);
+    let describe_configs = body().i32(1).i8(2).string(TOPIC).i32(1).string("retention.ms").i8(1);
     let epochs = body().i32(1).string(TOPIC).i32(1).i32(0).i32(0).i32(0);
-    let offsets = body()
-        .i32(-1)
-        .i8(0)
-        .i32(1)
-        .string(TOPIC)
-        .i32(1)
-        .i32(0)
-        .i32(0)
-        .i64(-1);
-    let strings = body()
-        .compact_string("raw")
-        .compact_string("1.0")
-        .unsigned_varint(0);
+    let offsets = body().i32(-1).i8(0).i32(1).string(TOPIC).i32(1).i32(0).i32(0).i64(-1);
+    let strings = body().compact_string("raw").compact_string("1.0").unsigned_varint(0);
     vec![
         (API_VERSIONS, 0, false, body()),
         (API_VERSIONS, 3, true, strings),
@@ -223,12 +161,7 @@ fn seeds() -> Vec<(i16, i16, bool, Body)> {
         (PRODUCE, 9, true, produce_body(TOPIC, 0, -1, &batch)),
         (PRODUCE, 9, true, produce_body(TOPIC, 0, 0, &batch)),
         (FETCH, 4, false, fetch_body(TOPIC, 0, 0)),
-        (
-            LIST_OFFSETS,
-            1,
-            false,
-            body().i32(-1).i32(1).string(TOPIC).i32(1).i32(0).i64(-2),
-        ),
+        (LIST_OFFSETS, 1, false, body().i32(-1).i32(1).string(TOPIC).i32(1).i32(0).i64(-2)),
         (LIST_OFFSETS, 4, false, offsets),
         (
             CREATE_TOPICS,
@@ -248,9 +181,7 @@ fn mutant(random: &mut Rng, seeds: &[(i16, i16, bool, Body)]) -> Vec<u8> {
     const EDGES: [i32; 8] = [i32::MAX, i32::MIN, -1, -2, 0, 1, 0x7fff, 104_857_600];
     if random.u8(..) < 16 {
         let length = random.usize(0..200);
-        let noise: Vec<u8> = std::iter::repeat_with(|| random.u8(..))
-            .take(length)
-            .collect();
+        let noise: Vec<u8> = std::iter::repeat_with(|| random.u8(..)).take(length).collect();
         return if random.bool() { framed(&noise) } else { noise };
     }
     let (key, version, flexible, body) = &seeds[random.usize(0..seeds.len())];
@@ -299,9 +230,8 @@ fn random_and_mutated_frames_do_not_harm() {
                     let seeds = seeds();
                     while sent.load(Ordering::Relaxed) < frames {
                         let count = random.u64(1..16);
-                        let burst: Vec<u8> = (0..count)
-                            .flat_map(|_| mutant(&mut random, &seeds))
-                            .collect();
+                        let burst: Vec<u8> =
+                            (0..count).flat_map(|_| mutant(&mut random, &seeds)).collect();
                         if !send_and_drain(port, &burst) {
                             stalled.fetch_add(1, Ordering::Relaxed);
                         }
@@ -341,12 +271,7 @@ fn announced_bytes_are_not_reserved() {
     let mut broker = target();
     let port = broker.port();
     let announced = 104_857_600_i32.to_be_bytes();
-    let produce_head = frame(
-        PRODUCE,
-        9,
-        true,
-        &Body::default().unsigned_varint(0).i16(-1).i32(1),
-    );
+    let produce_head = frame(PRODUCE, 9, true, &Body::default().unsigned_varint(0).i16(-1).i32(1));
     // Kafka reserves what is announced, and stops answering under far fewer.
     let connections = if against_kafka() { 4 } else { CONNECTIONS };
     let mut held = Vec::new();

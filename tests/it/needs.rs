@@ -29,9 +29,7 @@ fn met(test: &str, missing: Option<String>) -> bool {
 /// A number from the environment.
 pub(crate) fn setting<T: FromStr>(name: &str, default: T) -> T {
     match env::var(name) {
-        Ok(text) => text
-            .parse()
-            .unwrap_or_else(|_| panic!("{name} is not a number: {text}")),
+        Ok(text) => text.parse().unwrap_or_else(|_| panic!("{name} is not a number: {text}")),
         Err(_) => default,
     }
 }

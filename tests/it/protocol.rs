@@ -57,8 +57,7 @@ const FAILURES_MAX: usize = 20;
 
 fn reason(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().cloned();
-    text.or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string))
-        .unwrap_or_default()
+    text.or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string)).unwrap_or_default()
 }
 
 #[test]
@@ -82,9 +81,6 @@ fn protocol() {
             break;
         }
     }
-    report(&format!(
-        "protocol: {passed} passed, {} failed",
-        failed.len()
-    ));
+    report(&format!("protocol: {passed} passed, {} failed", failed.len()));
     assert!(failed.is_empty(), "\n{}", failed.join("\n"));
 }

@@ -5,8 +5,20 @@ use std::path::{Path, PathBuf};
 
 /// A module imports only from those before it (docs/architecture.md).
 const ORDER: [&str; 14] = [
-    "env", "telemetry", "config", "wire", "records", "log", "partition", "shard", "metadata",
-    "api", "net", "broker", "lib", "main",
+    "env",
+    "telemetry",
+    "config",
+    "wire",
+    "records",
+    "log",
+    "partition",
+    "shard",
+    "metadata",
+    "api",
+    "net",
+    "broker",
+    "lib",
+    "main",
 ];
 /// Longest file of the source, its tests included.
 const LINES_MAX: usize = 800;
@@ -43,8 +55,10 @@ fn modules_import_only_from_the_left() {
         // What stands behind the first test module may use anything.
         let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
         let is_test = path.to_string_lossy().contains("test");
-        for part in code.split("crate::").skip(1).filter(|_| !is_test && own < rank("lib").unwrap()) {
-            let name: String = part.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+        for part in code.split("crate::").skip(1).filter(|_| !is_test && own < rank("lib").unwrap())
+        {
+            let name: String =
+                part.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
             if rank(&name).is_some_and(|imported| imported > own) {
                 wrong.push(format!("{} imports {name}", path.display()));
             }

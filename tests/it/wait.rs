@@ -10,10 +10,7 @@ pub(crate) fn until<T>(what: &str, timeout: Duration, mut ask: impl FnMut() -> O
         if let Some(answer) = ask() {
             return answer;
         }
-        assert!(
-            Instant::now() < deadline,
-            "{what} did not come within {timeout:?}"
-        );
+        assert!(Instant::now() < deadline, "{what} did not come within {timeout:?}");
         thread::sleep(Duration::from_millis(5));
     }
 }

@@ -224,12 +224,7 @@ impl Core {
         }
         let waited_ms = match writer.first_timestamp_ms {
             Some(first) if first >= 0 => header.max_timestamp.saturating_sub(first),
-            _ => self
-                .shared
-                .env
-                .clock
-                .now_ms()
-                .saturating_sub(writer.created_ms),
+            _ => self.shared.env.clock.now_ms().saturating_sub(writer.created_ms),
         };
         Ok(waited_ms > config.segment_ms)
     }
@@ -327,11 +322,7 @@ impl Core {
     ) -> Result<(), AppendError> {
         let end_offset = self.end_offset();
         let is_near = i32::try_from(header.last_offset() - end_offset).is_ok();
-        let base_offset = if is_near {
-            end_offset
-        } else {
-            header.base_offset
-        };
+        let base_offset = if is_near { end_offset } else { header.base_offset };
         self.roll_at(writer, base_offset, snapshot)
     }
 
@@ -351,15 +342,9 @@ impl Core {
             .and_then(|()| self.sync_names(writer))
             .map_err(|error| self.shared.poison(&self.name, &error))?;
         writer.unsynced = None;
-        sealed
-            .finish_indexes()
-            .map_err(|error| self.failure(error))?;
+        sealed.finish_indexes().map_err(|error| self.failure(error))?;
         let shared = &self.shared;
-        if writer
-            .snapshots
-            .newest()
-            .is_none_or(|newest| newest < base_offset)
-        {
+        if writer.snapshots.newest().is_none_or(|newest| newest < base_offset) {
             writer
                 .snapshots
                 .write(shared.disk(), &self.directory, base_offset, &snapshot())
@@ -416,11 +401,7 @@ impl Core {
             return Ok(());
         }
         let (disk, text) = (self.shared.disk(), next.format());
-        let write = if writer.is_new {
-            replace_unsynced
-        } else {
-            replace
-        };
+        let write = if writer.is_new { replace_unsynced } else { replace };
         write(disk, &self.directory, epochs::FILE_NAME, text.as_bytes())
             .map_err(|error| self.failure(error))?;
         *lock(&self.epochs) = next;
@@ -488,8 +469,5 @@ impl Core {
 
 /// Whether an error says that the device, or a quota on it, is full.
 pub(super) fn is_full(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
-    )
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }

@@ -45,11 +45,7 @@ pub struct EngineSettings {
 
 impl Default for EngineSettings {
     fn default() -> Self {
-        Self {
-            flush_delay_ms: 100,
-            checkpoint_interval_ms: 60_000,
-            open_files_max: 1_000,
-        }
+        Self { flush_delay_ms: 100, checkpoint_interval_ms: 60_000, open_files_max: 1_000 }
     }
 }
 
@@ -129,10 +125,7 @@ impl Shared {
     }
 
     fn open_logs(&self) -> Vec<Arc<Core>> {
-        lock(&self.logs)
-            .values()
-            .filter_map(Weak::upgrade)
-            .collect()
+        lock(&self.logs).values().filter_map(Weak::upgrade).collect()
     }
 
     /// Tells every open log's observer that the directory is offline.
@@ -195,10 +188,7 @@ impl LocalEngine {
         }
         let shared = Arc::new(Shared {
             positions: Positions::load(disk, root, &existing, text.is_some())?,
-            cache: Arc::new(FileCache::new(
-                Arc::clone(&env.disk),
-                settings.open_files_max,
-            )),
+            cache: Arc::new(FileCache::new(Arc::clone(&env.disk), settings.open_files_max)),
             flusher: Flusher::new(settings.flush_delay_ms),
             distrusts_cache: disk.kind(&root.join(FAILED_FILE))?.is_some(),
             env: env.clone(),
@@ -218,10 +208,7 @@ impl LocalEngine {
     /// Finds or makes the directory of a log; true if it is new.
     fn prepare(&self, id: &LogId, directory: &Path) -> Result<bool, OpenError> {
         let disk = self.shared.disk();
-        let io_error = |source| OpenError::Io {
-            directory: id.directory_name(),
-            source,
-        };
+        let io_error = |source| OpenError::Io { directory: id.directory_name(), source };
         let mut exists = disk.kind(directory).map_err(io_error)?.is_some();
         if exists {
             match read_topic_id(disk, directory).map_err(io_error)? {
@@ -237,8 +224,7 @@ impl LocalEngine {
                 None if holds_batches(disk, directory).map_err(io_error)? => {
                     let aside = self.unique_name(id, STRAY_SUFFIX);
                     tracing::warn!(log = id.directory_name(), aside, "log without a topic id");
-                    disk.rename(directory, &self.shared.root.join(aside))
-                        .map_err(io_error)?;
+                    disk.rename(directory, &self.shared.root.join(aside)).map_err(io_error)?;
                     exists = false;
                 }
                 None => {}
@@ -262,13 +248,8 @@ impl LocalEngine {
         replay: &mut dyn Replay,
     ) -> Result<Arc<dyn Log>, OpenError> {
         let name = id.directory_name();
-        let io_error = |source| OpenError::Io {
-            directory: id.directory_name(),
-            source,
-        };
-        self.shared
-            .check_online()
-            .map_err(|error| io_error(io::Error::other(error)))?;
+        let io_error = |source| OpenError::Io { directory: id.directory_name(), source };
+        self.shared.check_online().map_err(|error| io_error(io::Error::other(error)))?;
         let open = lock(&self.shared.logs).get(&name).and_then(Weak::upgrade);
         if let Some(open) = open {
             open.retire("was opened again").await;

@@ -55,11 +55,7 @@ struct Queued {
 
 impl Flusher {
     pub(super) fn new(delay_ms: u64) -> Self {
-        Self {
-            delay_ms,
-            queue: Mutex::default(),
-            wake: Notify::new(),
-        }
+        Self { delay_ms, queue: Mutex::default(), wake: Notify::new() }
     }
 
     pub(super) fn queue(&self, core: &Arc<Core>, config: &LogConfig, urgency: Urgency) {
@@ -97,9 +93,8 @@ impl Flusher {
     fn take_due(&self) -> Vec<Arc<Core>> {
         let now = Instant::now();
         let mut queue = lock(&self.queue);
-        let all = queue
-            .iter()
-            .any(|queued| queued.urgency == Urgency::Later && queued.deadline <= now);
+        let all =
+            queue.iter().any(|queued| queued.urgency == Urgency::Later && queued.deadline <= now);
         let due = queue.extract_if(.., |queued| all || queued.deadline <= now);
         due.map(|queued| queued.core).collect()
     }
@@ -113,12 +108,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
         if shared.check_online().is_err() {
             return shared.tell_failure().await;
         }
-        let due = shared
-            .flusher
-            .next_deadline()
-            .into_iter()
-            .chain(checkpoint_at)
-            .min();
+        let due = shared.flusher.next_deadline().into_iter().chain(checkpoint_at).min();
         let due = async {
             match due {
                 Some(due) => tokio::time::sleep_until(due).await,
@@ -197,9 +187,7 @@ impl Core {
         match self.sync_sidecars(&work) {
             Ok(()) => {
                 lock(&self.writer).synced_end = end_offset;
-                self.shared
-                    .positions
-                    .raise_recovery_point(&self.name, end_offset);
+                self.shared.positions.raise_recovery_point(&self.name, end_offset);
             }
             Err(error) if is_full(&error) => self.put_back(work),
             Err(error) => return Err(fatal(error)),
@@ -219,11 +207,7 @@ impl Core {
         for offset in &work.snapshots {
             Snapshots::sync(self.shared.disk(), &self.directory, *offset)?;
         }
-        if work.has_new_epochs {
-            self.write_epochs()
-        } else {
-            Ok(())
-        }
+        if work.has_new_epochs { self.write_epochs() } else { Ok(()) }
     }
 
     /// Leaves what a full device did not take for a later pass. The batches are safe.
@@ -240,11 +224,7 @@ impl Core {
         let _gate = self.gate.lock().await;
         self.flush_gated().await?;
         let core = Arc::clone(self);
-        self.shared
-            .env
-            .offload
-            .run(move || core.close_now(&snapshot))
-            .await
+        self.shared.env.offload.run(move || core.close_now(&snapshot)).await
     }
 
     fn close_now(self: &Arc<Self>, snapshot: &[u8]) -> Result<(), AppendError> {
@@ -262,9 +242,7 @@ impl Core {
                 active.sync_indexes()?;
             }
             if newest < end_offset {
-                writer
-                    .snapshots
-                    .write(disk, directory, end_offset, snapshot)?;
+                writer.snapshots.write(disk, directory, end_offset, snapshot)?;
                 Snapshots::sync(disk, directory, end_offset)?;
                 disk.sync_dir(directory)?;
             }

@@ -42,10 +42,7 @@ impl Positions {
         let read = |name| {
             let offsets = checkpoint::read_offsets(disk, &root.join(name))?;
             if offsets.is_none() {
-                tracing::warn!(
-                    file = name,
-                    "checkpoint is damaged; every log is checked in full"
-                );
+                tracing::warn!(file = name, "checkpoint is damaged; every log is checked in full");
             }
             Ok::<_, io::Error>(offsets.unwrap_or_default())
         };
@@ -61,10 +58,7 @@ impl Positions {
         let found = logs.len();
         logs.retain(|name, _| existing.contains(name));
         let has_stale = logs.len() < found;
-        let positions = Self {
-            logs: Mutex::new(logs),
-            files: Mutex::default(),
-        };
+        let positions = Self { logs: Mutex::new(logs), files: Mutex::default() };
         if has_stale {
             positions.write(disk, root)?;
         }
@@ -127,9 +121,7 @@ impl Positions {
         let logs = lock(&self.logs).clone();
         let offsets = |of: fn(&Position) -> Option<i64>| -> Offsets {
             let listed = logs.iter();
-            listed
-                .filter_map(|(name, position)| Some((name.clone(), of(position)?)))
-                .collect()
+            listed.filter_map(|(name, position)| Some((name.clone(), of(position)?))).collect()
         };
         let starts = offsets(|position| position.start_offset);
         let recovery_points = offsets(|position| position.recovery_point);

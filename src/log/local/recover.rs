@@ -169,9 +169,7 @@ impl Opening<'_> {
                 continue;
             };
             if suffix == ".log.swap" {
-                let file = self
-                    .disk()
-                    .open(&self.directory.join(name), OpenMode::Read)?;
+                let file = self.disk().open(&self.directory.join(name), OpenMode::Read)?;
                 let length = file.len()?;
                 let mut scanner = Scanner::new(file, 0, length, WALK_BUFFER_BYTES);
                 let mut end = base;
@@ -217,10 +215,7 @@ impl Opening<'_> {
             let later = &bases[index + 1..];
             let has_indexes = present.contains(&(*base, INDEX_SUFFIX))
                 && present.contains(&(*base, TIME_INDEX_SUFFIX));
-            let tail = Tail {
-                end_offset: later.first().copied().unwrap_or(*base),
-                size_bytes: 0,
-            };
+            let tail = Tail { end_offset: later.first().copied().unwrap_or(*base), size_bytes: 0 };
             let segment = Segment::existing(self.cache, &self.directory, *base, tail);
             let segment = Arc::new(segment);
             segments.push(Arc::clone(&segment));
@@ -241,17 +236,12 @@ impl Opening<'_> {
         has_indexes: bool,
         epochs: &mut Epochs,
     ) -> io::Result<Outcome> {
-        let is_trusted = self.is_clean
-            || later
-                .first()
-                .is_some_and(|next| *next <= self.recovery_point);
+        let is_trusted =
+            self.is_clean || later.first().is_some_and(|next| *next <= self.recovery_point);
         if is_trusted && has_indexes {
             let length = segment.length_on_disk()?.unwrap_or(0);
             if !later.is_empty() {
-                segment.set_tail(Tail {
-                    size_bytes: length,
-                    ..segment.tail()
-                });
+                segment.set_tail(Tail { size_bytes: length, ..segment.tail() });
                 return Ok(Outcome::AsItWas);
             }
             match segment.find_end(length) {
@@ -289,20 +279,14 @@ impl Opening<'_> {
         // and is on the disk before anything is added to a later one.
         segment.file()?.sync()?;
         segment.release();
-        segment.set_tail(Tail {
-            end_offset: next,
-            ..segment.tail()
-        });
+        segment.set_tail(Tail { end_offset: next, ..segment.tail() });
         Ok(Outcome::Rebuilt)
     }
 
     /// Removes segments, the last one first, durably: a gap must never show.
     fn remove_segments(&self, bases: &[i64]) -> io::Result<()> {
         for base in bases.iter().rev() {
-            let tail = Tail {
-                end_offset: *base,
-                size_bytes: 0,
-            };
+            let tail = Tail { end_offset: *base, size_bytes: 0 };
             Segment::existing(self.cache, &self.directory, *base, tail).remove()?;
         }
         if bases.is_empty() {

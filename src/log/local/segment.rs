@@ -54,10 +54,7 @@ struct Indexes {
 
 impl Indexes {
     fn new(offsets: Index<OffsetEntry>, times: Index<TimeEntry>) -> Self {
-        let none = TimeEntry {
-            timestamp_ms: -1,
-            relative_offset: 0,
-        };
+        let none = TimeEntry { timestamp_ms: -1, relative_offset: 0 };
         Self {
             largest: times.last().unwrap_or(none),
             offsets,
@@ -70,16 +67,10 @@ impl Indexes {
 
     fn note(&mut self, relative_offset: u32, batch: Located, interval_bytes: u64) {
         if batch.header.max_timestamp > self.largest.timestamp_ms {
-            self.largest = TimeEntry {
-                timestamp_ms: batch.header.max_timestamp,
-                relative_offset,
-            };
+            self.largest = TimeEntry { timestamp_ms: batch.header.max_timestamp, relative_offset };
         }
         if self.bytes_since_entry > interval_bytes {
-            self.offsets.push(OffsetEntry {
-                relative_offset,
-                position: batch.position as u32,
-            });
+            self.offsets.push(OffsetEntry { relative_offset, position: batch.position as u32 });
             maybe_append(&mut self.times, self.largest);
             self.bytes_since_entry = 0;
         }
@@ -117,10 +108,7 @@ impl Segment {
         directory: &Arc<Path>,
         base_offset: i64,
     ) -> io::Result<Self> {
-        let tail = Tail {
-            end_offset: base_offset,
-            size_bytes: 0,
-        };
+        let tail = Tail { end_offset: base_offset, size_bytes: 0 };
         let segment = Self::existing(cache, directory, base_offset, tail);
         segment.log.create()?;
         segment.create_indexes()?;
@@ -212,10 +200,7 @@ impl Segment {
                 Ok(())
             })?;
         }
-        self.set_tail(Tail {
-            end_offset: last_offset + 1,
-            size_bytes: batch.end(),
-        });
+        self.set_tail(Tail { end_offset: last_offset + 1, size_bytes: batch.end() });
         Ok(())
     }
 
@@ -282,12 +267,7 @@ impl Segment {
     /// Removes the files; the log file goes first, since an index without one is swept at start.
     pub(super) fn remove(&self) -> io::Result<()> {
         self.retire();
-        for suffix in [
-            LOG_SUFFIX,
-            INDEX_SUFFIX,
-            TIME_INDEX_SUFFIX,
-            TXN_INDEX_SUFFIX,
-        ] {
+        for suffix in [LOG_SUFFIX, INDEX_SUFFIX, TIME_INDEX_SUFFIX, TXN_INDEX_SUFFIX] {
             self.index_file(suffix).remove()?;
         }
         Ok(())
@@ -422,18 +402,12 @@ impl Segment {
     /// Finds the end of a segment that was closed cleanly: from the last index entry a few headers
     /// on, as Kafka. An error of kind `InvalidData` means that it was not.
     pub(super) fn find_end(&self, length: u64) -> io::Result<Tail> {
-        let mut end = Tail {
-            end_offset: self.base_offset,
-            size_bytes: 0,
-        };
+        let mut end = Tail { end_offset: self.base_offset, size_bytes: 0 };
         if length == 0 {
             return Ok(end);
         }
         // The index is judged by the length alone while the end is not known.
-        self.set_tail(Tail {
-            end_offset: i64::MAX,
-            size_bytes: length,
-        });
+        self.set_tail(Tail { end_offset: i64::MAX, size_bytes: length });
         let last = self.with_indexes(|indexes| Ok(indexes.offsets.last()))?;
         let from = last.map_or(0, |last| last.position.into());
         let mut scanner = Scanner::new(self.file()?, from, length, LOOKUP_BUFFER_BYTES)
@@ -442,15 +416,9 @@ impl Segment {
             let last_offset = batch.header.last_offset();
             let is_indexed = last.is_some() && batch.position == from;
             if is_indexed && self.relative(last_offset) != last.map(|last| last.relative_offset) {
-                return Err(io::Error::new(
-                    io::ErrorKind::InvalidData,
-                    "index is not the log's",
-                ));
+                return Err(io::Error::new(io::ErrorKind::InvalidData, "index is not the log's"));
             }
-            end = Tail {
-                end_offset: last_offset + 1,
-                size_bytes: batch.end(),
-            };
+            end = Tail { end_offset: last_offset + 1, size_bytes: batch.end() };
         }
         self.set_tail(end);
         self.with_indexes(|indexes| {
@@ -480,17 +448,12 @@ impl Segment {
         let file = self.file()?;
         let length = file.len()?;
         self.create_indexes()?;
-        self.set_tail(Tail {
-            end_offset: self.base_offset,
-            size_bytes: 0,
-        });
+        self.set_tail(Tail { end_offset: self.base_offset, size_bytes: 0 });
         let mut scanner = Scanner::new(Arc::clone(&file), 0, length, WALK_BUFFER_BYTES)
             .expect_from(self.base_offset);
         loop {
             let verified = scanner.next().and_then(|batch| {
-                batch
-                    .map(|batch| scanner.verify(batch).map(|()| batch))
-                    .transpose()
+                batch.map(|batch| scanner.verify(batch).map(|()| batch)).transpose()
             });
             match verified {
                 Ok(Some(batch)) if self.relative(batch.header.last_offset()).is_some() => {
@@ -516,8 +479,5 @@ impl Segment {
 
 /// Whether an error tells of bad bytes rather than of a bad device.
 pub(super) fn is_damage(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof
-    )
+    matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof)
 }

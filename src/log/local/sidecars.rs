@@ -56,10 +56,7 @@ pub(super) struct Snapshots {
 
 impl Snapshots {
     pub(super) fn new(offsets: impl IntoIterator<Item = i64>) -> Self {
-        Self {
-            offsets: offsets.into_iter().collect(),
-            unsynced: Vec::new(),
-        }
+        Self { offsets: offsets.into_iter().collect(), unsynced: Vec::new() }
     }
 
     /// The newest snapshot's offset.
@@ -102,12 +99,7 @@ impl Snapshots {
         directory: &Path,
         keep: impl Fn(i64) -> bool,
     ) -> io::Result<bool> {
-        let gone: Vec<_> = self
-            .offsets
-            .iter()
-            .filter(|at| !keep(**at))
-            .copied()
-            .collect();
+        let gone: Vec<_> = self.offsets.iter().filter(|at| !keep(**at)).copied().collect();
         for offset in &gone {
             remove_if_exists(disk, &directory.join(name(*offset)))?;
             self.offsets.remove(offset);

@@ -63,12 +63,7 @@ fn payloads(file: &[u8]) -> Vec<(i64, i32, i16, Vec<u8>)> {
     let batches = crate::records::Batches::new(file).map(Result::unwrap);
     let parts = batches.map(|(header, batch)| {
         let records = batch[BATCH_HEADER_BYTES..].to_vec();
-        (
-            header.base_offset,
-            header.leader_epoch,
-            header.attributes,
-            records,
-        )
+        (header.base_offset, header.leader_epoch, header.attributes, records)
     });
     parts.collect()
 }
@@ -83,16 +78,10 @@ fn a_new_directory_has_the_files_of_format_standalone() {
         directory.cluster_id()
     );
     assert_eq!(text(&directory, "meta.properties"), expected);
-    let bootstrap = directory
-        .read(&root().join("bootstrap.checkpoint"))
-        .unwrap()
-        .unwrap();
+    let bootstrap = directory.read(&root().join("bootstrap.checkpoint")).unwrap().unwrap();
     assert_eq!(payloads(&bootstrap), payloads(&unhex(BOOTSTRAP)));
     let (snapshot_id, snapshot) = directory.newest_snapshot().unwrap().unwrap();
-    assert_eq!(
-        snapshot_id.file_name(),
-        "00000000000000000000-0000000000.checkpoint"
-    );
+    assert_eq!(snapshot_id.file_name(), "00000000000000000000-0000000000.checkpoint");
     assert_eq!(snapshot.last_contained_timestamp_ms, 1_000);
     assert_eq!(directory.begin_epoch(1, 0).unwrap(), 1);
     assert_eq!(
@@ -112,16 +101,11 @@ fn the_voters_have_kafkas_bytes() {
     let mut settings = settings();
     settings.controller.port = 23_093;
     let voters = registration::single_voter(&settings, directory_id);
-    let entries = registration::quorum_records(voters)
-        .map(Entry::Control)
-        .collect();
+    let entries = registration::quorum_records(voters).map(Entry::Control).collect();
     let golden = unhex(CHECKPOINT);
     let decoded = Snapshot::decode(&golden).unwrap();
     let last_contained_timestamp_ms = decoded.last_contained_timestamp_ms;
-    let ours = Snapshot {
-        last_contained_timestamp_ms,
-        entries,
-    };
+    let ours = Snapshot { last_contained_timestamp_ms, entries };
     assert_eq!(payloads(&ours.encode(0, 5_000)), payloads(&golden));
     assert_eq!(decoded.entries, ours.entries);
 }
@@ -129,10 +113,7 @@ fn the_voters_have_kafkas_bytes() {
 #[test]
 fn static_voters_are_configured_and_kept() {
     let env = env();
-    let settings = Settings {
-        static_voters: true,
-        ..settings()
-    };
+    let settings = Settings { static_voters: true, ..settings() };
     let directory = Directory::open(&env, root(), &settings).unwrap();
     assert!(directory.newest_snapshot().unwrap().is_none());
     directory.begin_epoch(1, 0).unwrap();
@@ -148,9 +129,7 @@ fn static_voters_are_configured_and_kept() {
 fn a_format_that_a_crash_interrupted_is_done_again() {
     let env = env();
     let directory = Directory::open(&env, root(), &settings()).unwrap();
-    env.disk
-        .remove_file(&root().join("meta.properties"))
-        .unwrap();
+    env.disk.remove_file(&root().join("meta.properties")).unwrap();
     let again = Directory::open(&env, root(), &settings()).unwrap();
     assert_ne!(again.directory_id(), directory.directory_id());
 }
@@ -165,17 +144,9 @@ fn data_without_meta_properties_is_not_overwritten() {
         if file != "orders-0" {
             env.disk.remove_dir_all(&root().join("orders-0")).unwrap();
         }
-        env.disk
-            .remove_file(&root().join("meta.properties"))
-            .unwrap();
-        let error = Directory::open(&env, root(), &settings())
-            .err()
-            .unwrap()
-            .to_string();
-        assert!(
-            error.contains("/data holds ") && error.contains(file),
-            "{error}"
-        );
+        env.disk.remove_file(&root().join("meta.properties")).unwrap();
+        let error = Directory::open(&env, root(), &settings()).err().unwrap().to_string();
+        assert!(error.contains("/data holds ") && error.contains(file), "{error}");
     }
 }
 
@@ -183,14 +154,8 @@ fn data_without_meta_properties_is_not_overwritten() {
 fn another_nodes_directory_is_refused() {
     let env = env();
     Directory::open(&env, root(), &settings()).unwrap();
-    let other = Settings {
-        node_id: 2,
-        ..settings()
-    };
-    let error = Directory::open(&env, root(), &other)
-        .err()
-        .unwrap()
-        .to_string();
+    let other = Settings { node_id: 2, ..settings() };
+    let error = Directory::open(&env, root(), &other).err().unwrap().to_string();
     assert!(error.contains("node.id is 1, not 2"), "{error}");
 }
 
@@ -200,21 +165,11 @@ fn the_newest_readable_snapshot_counts_and_older_ones_go() {
     let directory = Directory::open(&env, root(), &settings()).unwrap();
     let newest = || directory.newest_snapshot().unwrap().unwrap().0;
     let [first, second] = [5, 9].map(|offset| SnapshotId { offset, epoch: 2 });
-    let empty = Snapshot {
-        last_contained_timestamp_ms: 0,
-        entries: Vec::new(),
-    };
+    let empty = Snapshot { last_contained_timestamp_ms: 0, entries: Vec::new() };
     directory.write_snapshot(first, &empty).unwrap();
+    directory.replace(&directory.log.join(second.file_name()), b"damaged").unwrap();
     directory
-        .replace(&directory.log.join(second.file_name()), b"damaged")
-        .unwrap();
-    directory
-        .replace(
-            &directory
-                .log
-                .join("00000000000000000011-0000000002.checkpoint.part"),
-            b"",
-        )
+        .replace(&directory.log.join("00000000000000000011-0000000002.checkpoint.part"), b"")
         .unwrap();
     assert_eq!(newest(), first);
     directory.write_snapshot(second, &empty).unwrap();
@@ -228,10 +183,7 @@ fn a_directory_of_kafka_without_directory_id_gets_one() {
     let env = env();
     env.disk.create_dir_all(root()).unwrap();
     let text = "node.id=1\nversion=1\ncluster.id=MkU3OEVBNTcwNTJENDM2Qg\n";
-    let file = env
-        .disk
-        .open(&root().join("meta.properties"), OpenMode::Create)
-        .unwrap();
+    let file = env.disk.open(&root().join("meta.properties"), OpenMode::Create).unwrap();
     write_all_at(&*file, text.as_bytes(), 0).unwrap();
     let directory = Directory::open(&env, root(), &settings()).unwrap();
     let again = Directory::open(&env, root(), &settings()).unwrap();

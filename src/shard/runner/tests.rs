@@ -54,15 +54,8 @@ impl Machine for Sum {
 
     fn tick(&mut self, _now: Moment) -> Outcome<Option<u64>, u64> {
         self.deadline_ms = None;
-        let replies = self
-            .waiting
-            .drain(..)
-            .map(|ticket| (ticket, self.total))
-            .collect();
-        Outcome {
-            batch: None,
-            replies,
-        }
+        let replies = self.waiting.drain(..).map(|ticket| (ticket, self.total)).collect();
+        Outcome { batch: None, replies }
     }
 
     fn next_deadline(&self) -> Option<i64> {
@@ -89,16 +82,11 @@ impl Machine for Sum {
             u64::MAX => Bytes::from(vec![b'9'; 4_096]),
             number => number.to_string().into(),
         };
-        KeyValue {
-            key: Some(Bytes::from_static(b"sum")),
-            value: record.map(text),
-        }
+        KeyValue { key: Some(Bytes::from_static(b"sum")), value: record.map(text) }
     }
 
     fn decode(raw: KeyValue, _control: bool) -> Result<Option<Option<u64>>, Infallible> {
-        let text = raw
-            .value
-            .map(|value| String::from_utf8(value.to_vec()).unwrap());
+        let text = raw.value.map(|value| String::from_utf8(value.to_vec()).unwrap());
         Ok(Some(text.map(|text| text.parse().unwrap())))
     }
 }
@@ -137,32 +125,16 @@ impl Rig {
             disk: Arc::new(SimDisk::new(1)),
             offload: Offload::inline(),
         };
-        let id = LogId {
-            topic: "sums".into(),
-            topic_id: Uuid::from_u128(3),
-            partition: 0,
-        };
-        let config = Arc::new(TopicConfig {
-            segment_bytes: 1_024,
-            ..TopicConfig::default()
-        });
+        let id = LogId { topic: "sums".into(), topic_id: Uuid::from_u128(3), partition: 0 };
+        let config = Arc::new(TopicConfig { segment_bytes: 1_024, ..TopicConfig::default() });
         let settings = PartitionSettings::default();
-        let partition = Partition::open(&env, engine, id, 0, config, settings)
-            .await
-            .unwrap();
-        Self {
-            clock,
-            partition,
-            effects: Arc::default(),
-            env,
-        }
+        let partition = Partition::open(&env, engine, id, 0, config, settings).await.unwrap();
+        Self { clock, partition, effects: Arc::default(), env }
     }
 
     async fn shard(&self) -> Shard<Sum> {
         let host = self.effects.clone();
-        Shard::start(self.env.clone(), self.partition.clone(), host)
-            .await
-            .unwrap()
+        Shard::start(self.env.clone(), self.partition.clone(), host).await.unwrap()
     }
 
     fn seen(&self) -> Vec<u64> {
@@ -186,11 +158,7 @@ async fn what_is_answered_is_found_again_by_a_replay() {
     assert_eq!(shard.call(Ask::Get).await, Ok(5));
     assert_eq!(shard.call(Ask::Clear).await, Ok(0));
     assert_eq!(shard.call(Ask::Get).await, Ok(0));
-    assert_eq!(
-        again.seen(),
-        [5, 0],
-        "the replay has no effects but the last state's"
-    );
+    assert_eq!(again.seen(), [5, 0], "the replay has no effects but the last state's");
 }
 
 /// Lets every task run as far as it can.
@@ -234,11 +202,7 @@ async fn a_failed_write_answers_everyone_and_replays() {
     assert_eq!(waiting.await.unwrap(), Err(CallError::Lost));
     assert_eq!(shard.call(Ask::Get).await, Err(CallError::Loading));
     tokio::time::sleep(Duration::from_millis(200)).await;
-    assert_eq!(
-        shard.call(Ask::Get).await,
-        Ok(1),
-        "nothing of the failed write is left"
-    );
+    assert_eq!(shard.call(Ask::Get).await, Ok(1), "nothing of the failed write is left");
     assert_eq!(rig.effects.loads.load(Ordering::SeqCst), 2);
 }
 

@@ -10,10 +10,7 @@ const DUMP: &str = "org.apache.kafka.tools.DumpLogSegments";
 
 /// What the tool prints; its complaints go to standard error, and there must be none.
 fn dump(files: &[PathBuf], options: &[&str]) -> String {
-    let files: Vec<String> = files
-        .iter()
-        .map(|file| file.display().to_string())
-        .collect();
+    let files: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
     let list = files.join(",");
     let mut arguments = vec!["--files", &list];
     arguments.extend_from_slice(options);
@@ -23,14 +20,8 @@ fn dump(files: &[PathBuf], options: &[&str]) -> String {
     let known = |line: &&str| {
         line.starts_with("Non-consecutive offsets in ") || line.starts_with("  -1 is followed by ")
     };
-    let complaints = errors
-        .lines()
-        .filter(|line| !line.is_empty() && !known(line))
-        .count();
-    assert!(
-        output.status.success() && complaints == 0,
-        "{options:?}: {errors}"
-    );
+    let complaints = errors.lines().filter(|line| !line.is_empty() && !known(line)).count();
+    assert!(output.status.success() && complaints == 0, "{options:?}: {errors}");
     assert!(!text.contains("isvalid: false"), "{options:?}: {text}");
     text
 }
@@ -40,22 +31,17 @@ fn text(bytes: &[u8]) -> String {
 }
 
 fn partition_directories(data: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(data)
-        .unwrap()
-        .map(|entry| entry.unwrap().path());
+    let entries = fs::read_dir(data).unwrap().map(|entry| entry.unwrap().path());
     let mut directories: Vec<PathBuf> = entries.filter(|path| path.is_dir()).collect();
     directories.sort();
     directories
 }
 
 fn files_ending(directories: &[PathBuf], ends: &[&str]) -> Vec<PathBuf> {
-    let entries = directories
-        .iter()
-        .flat_map(|directory| fs::read_dir(directory).unwrap());
+    let entries = directories.iter().flat_map(|directory| fs::read_dir(directory).unwrap());
     let paths = entries.map(|entry| entry.unwrap().path());
-    let mut files: Vec<PathBuf> = paths
-        .filter(|path| ends.iter().any(|end| path.to_string_lossy().ends_with(end)))
-        .collect();
+    let mut files: Vec<PathBuf> =
+        paths.filter(|path| ends.iter().any(|end| path.to_string_lossy().ends_with(end))).collect();
     files.sort();
     files
 }
@@ -85,13 +71,7 @@ pub(super) fn records(file: &Path) -> Vec<String> {
     let records = dump.lines().filter(|line| line.starts_with("| offset"));
     let records: Vec<String> = records
         .map(|line| line.split("headerKeys: [] ").nth(1).unwrap_or(line))
-        .map(|record| {
-            record
-                .split("\"lastContainedLogTimestamp\"")
-                .next()
-                .unwrap()
-                .to_owned()
-        })
+        .map(|record| record.split("\"lastContainedLogTimestamp\"").next().unwrap().to_owned())
         .collect();
     assert!(!records.is_empty(), "{dump}");
     records
@@ -106,19 +86,14 @@ pub(super) fn control_kinds(file: &Path) -> Vec<String> {
 /// The feature levels in the metadata log.
 pub(super) fn features(data: &Path) -> BTreeSet<String> {
     let log = data.join("__cluster_metadata-0/00000000000000000000.log");
-    records(&log)
-        .into_iter()
-        .filter(|record| record.contains("FEATURE_LEVEL_RECORD"))
-        .collect()
+    records(&log).into_iter().filter(|record| record.contains("FEATURE_LEVEL_RECORD")).collect()
 }
 
 /// The keys of `meta.properties`.
 pub(super) fn keys_of_properties(data: &Path) -> BTreeSet<String> {
     let text = fs::read_to_string(data.join("meta.properties")).unwrap();
     let pairs = text.lines().filter(|line| !line.starts_with('#'));
-    pairs
-        .filter_map(|line| Some(line.split_once('=')?.0.to_owned()))
-        .collect()
+    pairs.filter_map(|line| Some(line.split_once('=')?.0.to_owned())).collect()
 }
 
 fn quorum_state(data: &Path) -> serde_json::Value {
@@ -136,18 +111,11 @@ pub(super) fn keys_of_quorum_state(data: &Path) -> (Vec<String>, serde_json::Val
 /// What tells a static quorum from a standalone one: the version of `quorum-state` and its voters.
 pub(super) fn form_of_quorum(data: &Path) -> (serde_json::Value, serde_json::Value) {
     let state = quorum_state(data);
-    (
-        state["data_version"].clone(),
-        state["currentVoters"].clone(),
-    )
+    (state["data_version"].clone(), state["currentVoters"].clone())
 }
 
 /// Names in the root of the data directory.
 pub(super) fn root_files(data: &Path) -> BTreeSet<String> {
-    let entries = fs::read_dir(data)
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name());
-    entries
-        .map(|name| name.to_string_lossy().into_owned())
-        .collect()
+    let entries = fs::read_dir(data).unwrap().map(|entry| entry.unwrap().file_name());
+    entries.map(|name| name.to_string_lossy().into_owned()).collect()
 }

@@ -58,12 +58,7 @@ fn legacy_message(magic: i8) -> Vec<u8> {
         body = body.i64(0);
     }
     let body = body.i32(-1).bytes(b"old").0;
-    Body::default()
-        .i64(0)
-        .i32(body.len() as i32 + 4)
-        .i32(0)
-        .raw(&body)
-        .0
+    Body::default().i64(0).i32(body.len() as i32 + 4).i32(0).raw(&body).0
 }
 
 /// Batch headers that lie.
@@ -75,41 +70,17 @@ fn headers() -> Vec<(&'static str, Vec<u8>, Outcome)> {
     negative_length[8..12].copy_from_slice(&(-1_i32).to_be_bytes());
     let both = |b: &mut Batch| (b.count, b.last_offset_delta) = (i32::MAX, i32::MAX - 1);
     vec![
-        (
-            "a count of 2^31-1",
-            with(|b| b.count = i32::MAX),
-            Error(INVALID_RECORD),
-        ),
-        (
-            "a count and an offset delta of 2^31-1",
-            with(both),
-            Error(INVALID_RECORD),
-        ),
-        (
-            "a negative count",
-            with(|b| b.count = -1),
-            Error(INVALID_RECORD),
-        ),
-        (
-            "a negative offset delta",
-            with(|b| b.last_offset_delta = -1),
-            Error(INVALID_RECORD),
-        ),
+        ("a count of 2^31-1", with(|b| b.count = i32::MAX), Error(INVALID_RECORD)),
+        ("a count and an offset delta of 2^31-1", with(both), Error(INVALID_RECORD)),
+        ("a negative count", with(|b| b.count = -1), Error(INVALID_RECORD)),
+        ("a negative offset delta", with(|b| b.last_offset_delta = -1), Error(INVALID_RECORD)),
         (
             "an offset delta of 2^31-1",
             with(|b| b.last_offset_delta = i32::MAX),
             Error(INVALID_RECORD),
         ),
-        (
-            "a base offset",
-            with(|b| b.base_offset = 5),
-            Error(INVALID_RECORD),
-        ),
-        (
-            "a codec that does not exist",
-            with(|b| b.attributes = 6),
-            Refused,
-        ),
+        ("a base offset", with(|b| b.base_offset = 5), Error(INVALID_RECORD)),
+        ("a codec that does not exist", with(|b| b.attributes = 6), Refused),
         ("gzip that is none", with(|b| b.attributes = 1), Refused),
         ("snappy that is none", with(|b| b.attributes = 2), Refused),
         ("lz4 that is none", with(|b| b.attributes = 3), Refused),
@@ -120,11 +91,7 @@ fn headers() -> Vec<(&'static str, Vec<u8>, Outcome)> {
         ("magic 0", legacy_message(0), Error(INVALID_RECORD)),
         ("magic 1", legacy_message(1), Error(INVALID_RECORD)),
         ("a batch of length -1", negative_length, Refused),
-        (
-            "half a batch",
-            whole[..whole.len() / 2].to_vec(),
-            Error(INVALID_RECORD),
-        ),
+        ("half a batch", whole[..whole.len() / 2].to_vec(), Error(INVALID_RECORD)),
         ("11 bytes", whole[..11].to_vec(), Error(INVALID_RECORD)),
         ("nothing", Vec::new(), Error(INVALID_RECORD)),
         ("two batches", followed_by(&whole), Error(INVALID_RECORD)),
@@ -147,46 +114,18 @@ fn records() -> Vec<(&'static str, Vec<u8>, Outcome)> {
     let head = || Body::default().i8(0).varint(0).varint(0);
     let headers = |count: i64| head().varint(-1).varint(-1).varint(count);
     vec![
-        (
-            "2^31-1 headers",
-            with_record(10, &headers(largest)),
-            Error(INVALID_RECORD),
-        ),
-        (
-            "-1 headers",
-            with_record(6, &headers(-1)),
-            Error(INVALID_RECORD),
-        ),
-        (
-            "a record of 2^31-1 bytes",
-            with_record(largest, &head()),
-            Error(INVALID_RECORD),
-        ),
-        (
-            "a record of -5 bytes",
-            with_record(-5, &head()),
-            Error(INVALID_RECORD),
-        ),
+        ("2^31-1 headers", with_record(10, &headers(largest)), Error(INVALID_RECORD)),
+        ("-1 headers", with_record(6, &headers(-1)), Error(INVALID_RECORD)),
+        ("a record of 2^31-1 bytes", with_record(largest, &head()), Error(INVALID_RECORD)),
+        ("a record of -5 bytes", with_record(-5, &head()), Error(INVALID_RECORD)),
         (
             "a key of 2^31-1 bytes",
             with_record(9, &head().varint(largest).varint(-1)),
             Error(INVALID_RECORD),
         ),
-        (
-            "a value of -2 bytes",
-            with_record(6, &head().varint(-1).varint(-2).varint(0)),
-            Any,
-        ),
-        (
-            "a length that does not end",
-            with(|b| b.records = vec![0xff; 64]),
-            Refused,
-        ),
-        (
-            "no records but a count",
-            with(|b| b.records.clear()),
-            Error(INVALID_RECORD),
-        ),
+        ("a value of -2 bytes", with_record(6, &head().varint(-1).varint(-2).varint(0)), Any),
+        ("a length that does not end", with(|b| b.records = vec![0xff; 64]), Refused),
+        ("no records but a count", with(|b| b.records.clear()), Error(INVALID_RECORD)),
     ]
 }
 
@@ -214,15 +153,9 @@ fn malformed_batches_are_refused_and_append_nothing() {
 fn inflating(sink: &mut dyn Write, one_large_value: bool) -> i32 {
     let zeros = vec![0; 1 << 20];
     if one_large_value {
-        let head = Body::default()
-            .i8(0)
-            .varint(0)
-            .varint(0)
-            .varint(-1)
-            .varint(BOMB_BYTES as i64);
+        let head = Body::default().i8(0).varint(0).varint(0).varint(-1).varint(BOMB_BYTES as i64);
         let length = head.0.len() + BOMB_BYTES + 1;
-        sink.write_all(&Body::default().varint(length as i64).raw(&head.0).0)
-            .unwrap();
+        sink.write_all(&Body::default().varint(length as i64).raw(&head.0).0).unwrap();
         for _ in 0..BOMB_BYTES / zeros.len() {
             sink.write_all(&zeros).unwrap();
         }
@@ -258,17 +191,10 @@ fn bomb(codec: i16, one_large_value: bool) -> Vec<u8> {
 fn batches_that_inflate_to_gigabytes_do_not_harm() {
     let mut broker = target();
     let mut client = Connection::open(broker.port(), ANSWER_TIMEOUT).unwrap();
-    let topics = [
-        ("compacted", "cleanup.policy", "compact"),
-        ("recompressed", "compression.type", "lz4"),
-    ];
+    let topics =
+        [("compacted", "cleanup.policy", "compact"), ("recompressed", "compression.type", "lz4")];
     for (topic, key, value) in topics {
-        assert_eq!(
-            client
-                .create_topics(&[topic.to_owned()], 1, &[(key, value)])
-                .unwrap(),
-            0
-        );
+        assert_eq!(client.create_topics(&[topic.to_owned()], 1, &[(key, value)]).unwrap(), 0);
     }
     let port = broker.port();
     for (codec, one_large_value) in [(1, true), (1, false), (4, true), (4, false)] {

@@ -90,10 +90,7 @@ pub(super) struct Topic {
 
 impl Target {
     pub(super) fn new(port: u16) -> Self {
-        Self {
-            port,
-            topics: Cell::new(0),
-        }
+        Self { port, topics: Cell::new(0) }
     }
 
     pub(super) fn port(&self) -> u16 {
@@ -140,10 +137,7 @@ impl Target {
         let name = self.name();
         let created = self.create(&creatable(&name, partitions, configs), 7);
         assert_eq!(created.error_code, 0, "{created:?}");
-        let topic = Topic {
-            name,
-            id: created.topic_id,
-        };
+        let topic = Topic { name, id: created.topic_id };
         for partition in 0..partitions {
             self.wait_until_served(&topic, partition);
         }
@@ -152,16 +146,11 @@ impl Target {
 
     /// Kafka answers a creation before the topic serves.
     pub(super) fn wait_until_served(&self, topic: &Topic, partition: i32) {
-        soon("a leader", || {
-            (self.end_offset(topic, partition).error_code == 0).then_some(())
-        });
+        soon("a leader", || (self.end_offset(topic, partition).error_code == 0).then_some(()));
     }
 
     pub(super) fn create(&self, topic: &CreatableTopic, version: i16) -> CreatableTopicResult {
-        let request = CreateTopicsRequest {
-            topics: vec![topic.clone()],
-            ..Default::default()
-        };
+        let request = CreateTopicsRequest { topics: vec![topic.clone()], ..Default::default() };
         let mut response = self.call(&request, version);
         assert_eq!(response.topics.len(), 1, "{response:?}");
         response.topics.remove(0)
@@ -194,17 +183,11 @@ pub(super) fn soon<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
 
 /// Asks for one offset as a consumer.
 pub(super) fn list_offsets(topic: &str, partition: i32, timestamp: i64) -> ListOffsetsRequest {
-    let partition = ListOffsetsPartition {
-        partition_index: partition,
-        timestamp,
-        ..Default::default()
-    };
+    let partition =
+        ListOffsetsPartition { partition_index: partition, timestamp, ..Default::default() };
     ListOffsetsRequest {
         replica_id: -1,
-        topics: vec![ListOffsetsTopic {
-            name: topic.into(),
-            partitions: vec![partition],
-        }],
+        topics: vec![ListOffsetsTopic { name: topic.into(), partitions: vec![partition] }],
         ..Default::default()
     }
 }

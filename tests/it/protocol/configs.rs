@@ -52,11 +52,7 @@ fn describe(
 }
 
 fn names(result: &DescribeConfigsResult) -> Vec<&str> {
-    let mut names: Vec<_> = result
-        .configs
-        .iter()
-        .map(|config| config.name.as_str())
-        .collect();
+    let mut names: Vec<_> = result.configs.iter().map(|config| config.name.as_str()).collect();
     names.sort_unstable();
     names
 }
@@ -84,12 +80,7 @@ fn an_empty_list_of_keys_is_all_of_them(target: &Target) {
         let all = describe(target, &request(TOPIC, &topic, None), version);
         let empty = describe(target, &request(TOPIC, &topic, Some(&[])), version);
         assert_eq!(names(&all), names(&empty), "version {version}");
-        for name in [
-            "cleanup.policy",
-            "retention.ms",
-            "min.insync.replicas",
-            "segment.bytes",
-        ] {
+        for name in ["cleanup.policy", "retention.ms", "min.insync.replicas", "segment.bytes"] {
             find(&all, name);
         }
         assert!(all.configs.len() >= 30, "{:?}", names(&all));
@@ -102,11 +93,7 @@ fn named_keys_are_described_and_unknown_ones_left_out(target: &Target) {
     for version in 1..=4 {
         let result = describe(target, &request(TOPIC, &topic, Some(&keys)), version);
         assert_eq!(result.error_code, 0);
-        assert_eq!(
-            names(&result),
-            ["retention.ms", "segment.bytes"],
-            "version {version}"
-        );
+        assert_eq!(names(&result), ["retention.ms", "segment.bytes"], "version {version}");
     }
 }
 
@@ -115,10 +102,7 @@ fn success_has_an_empty_message(target: &Target) {
     for version in 1..=4 {
         for (resource_type, name) in [(TOPIC, topic.as_str()), (BROKER, "1"), (BROKER, "")] {
             let result = describe(target, &request(resource_type, name, None), version);
-            assert_eq!(
-                (result.error_code, result.error_message.as_deref()),
-                (0, Some(""))
-            );
+            assert_eq!((result.error_code, result.error_message.as_deref()), (0, Some("")));
             assert_eq!(
                 (result.resource_type, result.resource_name.as_str()),
                 (resource_type, name)
@@ -132,10 +116,7 @@ fn sources_and_synonyms_say_where_a_value_is_from(target: &Target) {
     for version in 1..=4 {
         let result = describe(target, &request(TOPIC, &topic, None), version);
         let own = find(&result, "retention.ms");
-        assert_eq!(
-            (own.value.as_deref(), own.config_source),
-            (Some("60000"), OF_THE_TOPIC)
-        );
+        assert_eq!((own.value.as_deref(), own.config_source), (Some("60000"), OF_THE_TOPIC));
         assert!(!own.read_only && !own.is_sensitive);
         let synonyms: Vec<_> = own
             .synonyms
@@ -153,19 +134,11 @@ fn sources_and_synonyms_say_where_a_value_is_from(target: &Target) {
             .iter()
             .map(|one| (one.name.as_str(), one.value.as_deref(), one.source))
             .collect();
-        assert_eq!(
-            synonyms,
-            [("log.segment.bytes", Some("1073741824"), DEFAULT)]
-        );
+        assert_eq!(synonyms, [("log.segment.bytes", Some("1073741824"), DEFAULT)]);
         let mut without = request(TOPIC, &topic, None);
         without.include_synonyms = false;
         let result = describe(target, &without, version);
-        assert!(
-            result
-                .configs
-                .iter()
-                .all(|config| config.synonyms.is_empty())
-        );
+        assert!(result.configs.iter().all(|config| config.synonyms.is_empty()));
     }
 }
 
@@ -186,21 +159,13 @@ fn types_and_documentation_come_from_version_3(target: &Target) {
             assert_eq!(find(&result, name).config_type, number, "{name}");
         }
         let documented = |config: &DescribeConfigsResourceResult| {
-            config
-                .documentation
-                .as_ref()
-                .is_some_and(|text| !text.is_empty())
+            config.documentation.as_ref().is_some_and(|text| !text.is_empty())
         };
         assert!(result.configs.iter().all(documented), "version {version}");
         let mut without = request(TOPIC, &topic, None);
         without.include_documentation = false;
         let result = describe(target, &without, version);
-        assert!(
-            result
-                .configs
-                .iter()
-                .all(|config| config.documentation.is_none())
-        );
+        assert!(result.configs.iter().all(|config| config.documentation.is_none()));
     }
 }
 
@@ -219,10 +184,7 @@ fn what_is_described_can_be_set(target: &Target) {
     let copied = describe(target, &request(TOPIC, &copy.name, None), 4);
     for config in &described.configs {
         let other = find(&copied, &config.name);
-        assert_eq!(
-            (&other.value, other.config_source),
-            (&config.value, OF_THE_TOPIC)
-        );
+        assert_eq!((&other.value, other.config_source), (&config.value, OF_THE_TOPIC));
     }
 }
 
@@ -262,9 +224,6 @@ fn the_broker_is_described(target: &Target) {
             .iter()
             .map(|one| (one.name.as_str(), one.value.as_deref(), one.config_source))
             .collect();
-        assert_eq!(
-            defaults,
-            [("min.insync.replicas", Some("1"), DEFAULT_OF_BROKERS)]
-        );
+        assert_eq!(defaults, [("min.insync.replicas", Some("1"), DEFAULT_OF_BROKERS)]);
     }
 }

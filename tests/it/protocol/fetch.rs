@@ -44,11 +44,7 @@ pub(super) fn fetch(topic: &Topic, offset: i64) -> FetchRequest {
 }
 
 pub(super) fn fetch_topics(topics: Vec<FetchTopic>) -> FetchRequest {
-    FetchRequest {
-        min_bytes: 1,
-        topics,
-        ..Default::default()
-    }
+    FetchRequest { min_bytes: 1, topics, ..Default::default() }
 }
 
 /// Partitions of a topic with the offsets to read at.
@@ -69,21 +65,14 @@ pub(super) fn of_topic(topic: &Topic, partitions: &[(i32, i64)]) -> FetchTopic {
 /// The answer for the only partition.
 pub(super) fn only(response: FetchResponse) -> PartitionData {
     assert_eq!(response.error_code, 0, "{response:?}");
-    let mut partitions: Vec<_> = response
-        .responses
-        .into_iter()
-        .flat_map(|topic| topic.partitions)
-        .collect();
+    let mut partitions: Vec<_> =
+        response.responses.into_iter().flat_map(|topic| topic.partitions).collect();
     assert_eq!(partitions.len(), 1, "{partitions:?}");
     partitions.remove(0)
 }
 
 pub(super) fn records(data: &PartitionData) -> Bytes {
-    data.records
-        .clone()
-        .expect("records are not null")
-        .into_bytes()
-        .unwrap()
+    data.records.clone().expect("records are not null").into_bytes().unwrap()
 }
 
 /// Everything in partition 0 from `offset` on, at most 1 MiB.
@@ -110,32 +99,17 @@ fn every_version_reads_what_was_written(target: &Target) {
         let response = target.call(&fetch(&topic, 0), version);
         assert_eq!(response.session_id, 0, "version {version}");
         let answered = &response.responses[0];
-        let (name, id) = if version < 13 {
-            (topic.name.as_str(), Uuid::nil())
-        } else {
-            ("", topic.id)
-        };
+        let (name, id) =
+            if version < 13 { (topic.name.as_str(), Uuid::nil()) } else { ("", topic.id) };
         assert_eq!((answered.topic.as_str(), answered.topic_id), (name, id));
         let data = only(response);
-        assert_eq!(
-            (data.partition_index, data.error_code),
-            (0, 0),
-            "version {version}"
-        );
-        assert_eq!(
-            (data.high_watermark, data.last_stable_offset),
-            (5, 5),
-            "version {version}"
-        );
+        assert_eq!((data.partition_index, data.error_code), (0, 0), "version {version}");
+        assert_eq!((data.high_watermark, data.last_stable_offset), (5, 5), "version {version}");
         assert_eq!(data.log_start_offset, if version >= 5 { 0 } else { -1 });
         assert_eq!(data.preferred_read_replica, -1, "version {version}");
         assert_eq!(records(&data), all, "version {version}");
         let end = only(target.call(&fetch(&topic, 5), version));
-        assert_eq!(
-            (end.error_code, records(&end).len()),
-            (0, 0),
-            "version {version}"
-        );
+        assert_eq!((end.error_code, records(&end).len()), (0, 0), "version {version}");
     }
 }
 
@@ -150,11 +124,7 @@ fn the_first_batch_is_whole_whatever_the_limits(target: &Target) {
             request.max_bytes = max_bytes;
             request.topics[0].partitions[0].partition_max_bytes = partition_max_bytes;
             let data = only(target.call(&request, version));
-            assert_eq!(
-                records(&data),
-                stored(&first, 0),
-                "{max_bytes} and {partition_max_bytes}"
-            );
+            assert_eq!(records(&data), stored(&first, 0), "{max_bytes} and {partition_max_bytes}");
         }
     }
 }
@@ -185,10 +155,7 @@ fn a_fetch_inside_a_batch_reads_the_whole_batch(target: &Target) {
     let (first, second) = (batch(5), batch(5));
     append(target, &topic, &first);
     append(target, &topic, &second);
-    assert_eq!(
-        read_all(target, &topic, 3),
-        [stored(&first, 0), stored(&second, 5)].concat()
-    );
+    assert_eq!(read_all(target, &topic, 3), [stored(&first, 0), stored(&second, 5)].concat());
     assert_eq!(read_all(target, &topic, 5), stored(&second, 5));
     assert_eq!(read_all(target, &topic, 9), stored(&second, 5));
 }
@@ -199,10 +166,7 @@ fn aborted_transactions_are_null_unless_read_committed(target: &Target) {
     for version in 4..=18 {
         for (isolation_level, expected) in [(0, None), (1, Some(Vec::new()))] {
             for offset in [0, 1] {
-                let request = FetchRequest {
-                    isolation_level,
-                    ..fetch(&topic, offset)
-                };
+                let request = FetchRequest { isolation_level, ..fetch(&topic, offset) };
                 let data = only(target.call(&request, version));
                 assert_eq!(data.aborted_transactions, expected, "version {version}");
             }
@@ -213,20 +177,10 @@ fn aborted_transactions_are_null_unless_read_committed(target: &Target) {
 fn an_unknown_isolation_level_fails_everything(target: &Target) {
     let topic = target.topic(1);
     for version in 4..=18 {
-        let request = FetchRequest {
-            isolation_level: 9,
-            ..fetch(&topic, 0)
-        };
+        let request = FetchRequest { isolation_level: 9, ..fetch(&topic, 0) };
         let response = target.call(&request, version);
-        assert_eq!(
-            response.error_code,
-            if version >= 7 { -1 } else { 0 },
-            "version {version}"
-        );
-        let partitions = response
-            .responses
-            .iter()
-            .flat_map(|topic| &topic.partitions);
+        assert_eq!(response.error_code, if version >= 7 { -1 } else { 0 }, "version {version}");
+        let partitions = response.responses.iter().flat_map(|topic| &topic.partitions);
         let errors: Vec<_> = partitions.map(|partition| partition.error_code).collect();
         let expected: &[i16] = if version < 13 { &[-1] } else { &[] };
         assert_eq!(errors, expected, "version {version}");
@@ -242,18 +196,11 @@ fn a_replica_that_is_not_registered_is_refused(target: &Target) {
         request.replica_id = 5;
         if version >= 15 {
             request.replica_id = -1;
-            request.replica_state = ReplicaState {
-                replica_id: 5,
-                replica_epoch: 1,
-            };
+            request.replica_state = ReplicaState { replica_id: 5, replica_epoch: 1 };
         }
         let started = Instant::now();
         let data = only(target.call(&request, version));
-        let error = if version < 9 {
-            NOT_LEADER_OR_FOLLOWER
-        } else {
-            UNKNOWN_LEADER_EPOCH
-        };
+        let error = if version < 9 { NOT_LEADER_OR_FOLLOWER } else { UNKNOWN_LEADER_EPOCH };
         assert_eq!(data.error_code, error, "version {version}");
         assert!(started.elapsed() < PROMPT, "version {version}");
     }
@@ -278,38 +225,25 @@ fn a_diverging_epoch_is_no_error(target: &Target) {
         request.topics[0].partitions[0].fetch_offset = 2;
         let data = only(target.call(&request, version));
         let diverging = (data.diverging_epoch.epoch, data.diverging_epoch.end_offset);
-        assert_eq!(
-            (data.error_code, diverging),
-            (0, (-1, -1)),
-            "version {version}"
-        );
+        assert_eq!((data.error_code, diverging), (0, (-1, -1)), "version {version}");
     }
 }
 
 fn errors_do_not_wait(target: &Target) {
     let topic = target.topic(1);
     append(target, &topic, &batch(1));
-    let unknown = Topic {
-        name: target.name(),
-        id: Uuid::from_u128(0x1234_5678),
-    };
+    let unknown = Topic { name: target.name(), id: Uuid::from_u128(0x1234_5678) };
     for version in [4, 12, 13, 18] {
         let by_id = version >= 13;
-        let unknown_topic = if by_id {
-            UNKNOWN_TOPIC_ID
-        } else {
-            UNKNOWN_TOPIC_OR_PARTITION
-        };
+        let unknown_topic = if by_id { UNKNOWN_TOPIC_ID } else { UNKNOWN_TOPIC_OR_PARTITION };
         for (asked, error) in [
             (of_topic(&topic, &[(0, 2)]), OFFSET_OUT_OF_RANGE),
             (of_topic(&topic, &[(0, -1)]), OFFSET_OUT_OF_RANGE),
             (of_topic(&topic, &[(1, 0)]), UNKNOWN_TOPIC_OR_PARTITION),
             (of_topic(&unknown, &[(0, 0)]), unknown_topic),
         ] {
-            let request = FetchRequest {
-                max_wait_ms: LONG_WAIT_MS,
-                ..fetch_topics(vec![asked.clone()])
-            };
+            let request =
+                FetchRequest { max_wait_ms: LONG_WAIT_MS, ..fetch_topics(vec![asked.clone()]) };
             let started = Instant::now();
             let data = only(target.call(&request, version));
             assert_eq!(data.error_code, error, "{asked:?} in version {version}");
@@ -322,10 +256,7 @@ fn errors_do_not_wait(target: &Target) {
 fn every_partition_asked_for_is_answered(target: &Target) {
     let (first, second) = (target.topic(3), target.topic(1));
     append(target, &first, &batch(1));
-    let unknown = Topic {
-        name: target.name(),
-        id: Uuid::from_u128(0x1234_5678),
-    };
+    let unknown = Topic { name: target.name(), id: Uuid::from_u128(0x1234_5678) };
     for version in 4..=18 {
         let request = fetch_topics(vec![
             of_topic(&first, &[(0, 0), (1, 0), (2, 0), (9, 0)]),
@@ -348,11 +279,7 @@ fn every_partition_asked_for_is_answered(target: &Target) {
             })
             .collect();
         answered.sort_unstable();
-        let missing = if version >= 13 {
-            UNKNOWN_TOPIC_ID
-        } else {
-            UNKNOWN_TOPIC_OR_PARTITION
-        };
+        let missing = if version >= 13 { UNKNOWN_TOPIC_ID } else { UNKNOWN_TOPIC_OR_PARTITION };
         let expected = [
             (Some(0), 0, 0),
             (Some(0), 1, 0),
@@ -369,31 +296,18 @@ fn every_partition_asked_for_is_answered(target: &Target) {
 fn a_deleted_topic_is_unknown_by_its_id(target: &Target) {
     let topic = target.topic(1);
     append(target, &topic, &batch(1));
-    let state = DeleteTopicState {
-        name: None,
-        topic_id: topic.id,
-    };
-    let request = DeleteTopicsRequest {
-        topics: vec![state],
-        timeout_ms: 60_000,
-        ..Default::default()
-    };
+    let state = DeleteTopicState { name: None, topic_id: topic.id };
+    let request =
+        DeleteTopicsRequest { topics: vec![state], timeout_ms: 60_000, ..Default::default() };
     assert_eq!(target.call(&request, 6).responses[0].error_code, 0);
     let recreated = target.create(&super::client::creatable(&topic.name, 1, &[]), 7);
-    let recreated = Topic {
-        id: recreated.topic_id,
-        ..topic.clone()
-    };
+    let recreated = Topic { id: recreated.topic_id, ..topic.clone() };
     target.wait_until_served(&recreated, 0);
     for version in 13..=18 {
         let data = only(target.call(&fetch(&topic, 0), version));
         assert_eq!(data.error_code, UNKNOWN_TOPIC_ID, "version {version}");
         let data = only(target.call(&fetch(&recreated, 0), version));
-        assert_eq!(
-            (data.error_code, data.high_watermark),
-            (0, 0),
-            "version {version}"
-        );
+        assert_eq!((data.error_code, data.high_watermark), (0, 0), "version {version}");
     }
 }
 
@@ -436,17 +350,10 @@ fn a_fetch_waits_for_bytes_and_is_woken_by_them(target: &Target) {
 
 fn a_fetch_of_nothing_does_not_wait(target: &Target) {
     let started = Instant::now();
-    let request = FetchRequest {
-        max_wait_ms: LONG_WAIT_MS,
-        ..fetch_topics(Vec::new())
-    };
+    let request = FetchRequest { max_wait_ms: LONG_WAIT_MS, ..fetch_topics(Vec::new()) };
     assert!(target.call(&request, 12).responses.is_empty());
     let topic = target.topic(1);
-    let request = FetchRequest {
-        max_wait_ms: LONG_WAIT_MS,
-        min_bytes: 0,
-        ..fetch(&topic, 0)
-    };
+    let request = FetchRequest { max_wait_ms: LONG_WAIT_MS, min_bytes: 0, ..fetch(&topic, 0) };
     assert_eq!(records(&only(target.call(&request, 12))).len(), 0);
     assert!(started.elapsed() < PROMPT);
 }

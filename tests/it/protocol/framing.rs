@@ -64,11 +64,7 @@ fn a_header_cut_short_closes(target: &Target) {
 
 /// The answer to a `Metadata` body written by hand.
 fn metadata(target: &Target, version: i16, body: &Body) -> MetadataResponse {
-    metadata_framed(
-        target,
-        version,
-        &frame(METADATA, version, version >= 9, body),
-    )
+    metadata_framed(target, version, &frame(METADATA, version, version >= 9, body))
 }
 
 fn metadata_framed(target: &Target, version: i16, frame: &[u8]) -> MetadataResponse {
@@ -79,10 +75,7 @@ fn metadata_framed(target: &Target, version: i16, frame: &[u8]) -> MetadataRespo
 }
 
 fn has_topic(response: &MetadataResponse, name: &str) -> bool {
-    response
-        .topics
-        .iter()
-        .any(|topic| topic.name.as_deref() == Some(name))
+    response.topics.iter().any(|topic| topic.name.as_deref() == Some(name))
 }
 
 fn bytes_after_the_body_are_ignored(target: &Target) {
@@ -97,10 +90,7 @@ fn a_negative_client_id_length_is_null(target: &Target) {
     for length in [-1, -2, i16::MIN] {
         let header = Body::default().i16(METADATA).i16(1).i32(1).i16(length);
         let request = sized(&header.i32(0).0);
-        assert!(
-            !metadata_framed(target, 1, &request).brokers.is_empty(),
-            "{length}"
-        );
+        assert!(!metadata_framed(target, 1, &request).brokers.is_empty(), "{length}");
     }
 }
 
@@ -135,39 +125,18 @@ fn a_compact_length_that_overflows_is_null(target: &Target) {
 fn a_boolean_of_2_is_true(target: &Target) {
     let name = target.name();
     // validate_only is the last byte.
-    let topics = Body::default()
-        .i32(1)
-        .string(&name)
-        .i32(1)
-        .i16(1)
-        .i32(0)
-        .i32(0);
+    let topics = Body::default().i32(1).string(&name).i32(1).i16(1).i32(0).i32(0);
     let request = frame(CREATE_TOPICS, 2, false, &topics.i32(60_000).i8(2));
     assert!(matches!(target.outcome(&request), Outcome::Answer(_)));
-    let all = target.call(
-        &MetadataRequest {
-            topics: None,
-            ..Default::default()
-        },
-        4,
-    );
+    let all = target.call(&MetadataRequest { topics: None, ..Default::default() }, 4);
     assert!(!has_topic(&all, &name));
 }
 
 fn unknown_and_repeated_tags_are_accepted(target: &Target) {
     let tags = [2, 99, 1, 0, 99, 1, 0];
-    let header = Body::default()
-        .i16(METADATA)
-        .i16(9)
-        .i32(1)
-        .string("raw")
-        .raw(&tags);
+    let header = Body::default().i16(METADATA).i16(9).i32(1).string("raw").raw(&tags);
     let body = header.raw(&[1, 0, 0, 0]).raw(&tags);
-    assert!(
-        !metadata_framed(target, 9, &sized(&body.0))
-            .brokers
-            .is_empty()
-    );
+    assert!(!metadata_framed(target, 9, &sized(&body.0)).brokers.is_empty());
     // Tags out of order.
     let body = Body::default().raw(&[1, 0, 0, 0, 2, 99, 0, 98, 0]);
     assert!(!metadata(target, 9, &body).brokers.is_empty());
@@ -184,35 +153,21 @@ fn a_huge_array_closes(target: &Target) {
     let long = Body::default().i32(i32::MAX);
     target.assert_closes("2^31-1 topics", &frame(METADATA, 1, false, &long));
     let more_than_there_is = Body::default().i32(100).string("a");
-    target.assert_closes(
-        "100 topics",
-        &frame(METADATA, 1, false, &more_than_there_is),
-    );
-    let compact = Body::default()
-        .unsigned_varint(i32::MAX as u32)
-        .raw(&[0; 4]);
+    target.assert_closes("100 topics", &frame(METADATA, 1, false, &more_than_there_is));
+    let compact = Body::default().unsigned_varint(i32::MAX as u32).raw(&[0; 4]);
     target.assert_closes("2^31-2 topics", &frame(METADATA, 9, true, &compact));
 }
 
 fn null_where_it_may_not_be_closes(target: &Target) {
     let no_topics = Body::default().i32(-1).i32(60_000).i8(0);
-    target.assert_closes(
-        "no topics to create",
-        &frame(CREATE_TOPICS, 2, false, &no_topics),
-    );
+    target.assert_closes("no topics to create", &frame(CREATE_TOPICS, 2, false, &no_topics));
     let no_name = Body::default().i32(-1).i32(1).i16(-1).i32(0);
-    target.assert_closes(
-        "a topic of no name",
-        &frame(LIST_OFFSETS, 1, false, &no_name),
-    );
+    target.assert_closes("a topic of no name", &frame(LIST_OFFSETS, 1, false, &no_name));
     let no_name = Body::default().i32(1).i16(-1);
     target.assert_closes("metadata of no name", &frame(METADATA, 1, false, &no_name));
     // Client software name and version in compact form.
     let no_name = Body::default().raw(&[0, 4]).raw(b"1.0").raw(&[0]);
-    target.assert_closes(
-        "a client of no name",
-        &frame(API_VERSIONS, 3, true, &no_name),
-    );
+    target.assert_closes("a client of no name", &frame(API_VERSIONS, 3, true, &no_name));
 }
 
 fn produce_with_null_records_is_answered_by_us(target: &Target) {
@@ -248,20 +203,12 @@ fn pipelined_requests_are_answered_in_order(target: &Target) {
         let (fetched_id, fetched) = client.receive::<FetchRequest>(12);
         assert_eq!([produced_id, listed_id, versions_id, fetched_id], ids);
         let produced = &produced.responses[0].partition_responses[0];
-        assert_eq!(
-            (produced.error_code, produced.base_offset),
-            (0, i64::from(round))
-        );
+        assert_eq!((produced.error_code, produced.base_offset), (0, i64::from(round)));
         // Each sees what the one before it has done.
         assert_eq!(listed.topics[0].partitions[0].offset, i64::from(round) + 1);
         let fetched = &fetched.responses[0].partitions[0];
         assert_eq!(fetched.high_watermark, i64::from(round) + 1);
-        assert!(
-            fetched
-                .records
-                .as_ref()
-                .is_some_and(|records| !records.is_empty())
-        );
+        assert!(fetched.records.as_ref().is_some_and(|records| !records.is_empty()));
     }
 }
 
@@ -270,10 +217,7 @@ fn a_waiting_fetch_holds_back_what_follows(target: &Target) {
     let topic = target.topic(1);
     let mut client = target.client();
     let started = Instant::now();
-    let waiting = FetchRequest {
-        max_wait_ms: WAIT.as_millis() as i32,
-        ..fetch(&topic, 0)
-    };
+    let waiting = FetchRequest { max_wait_ms: WAIT.as_millis() as i32, ..fetch(&topic, 0) };
     let first = client.send(&waiting, 12);
     let second = client.send(&ApiVersionsRequest::default(), 0);
     assert_eq!(client.receive::<FetchRequest>(12).0, first);

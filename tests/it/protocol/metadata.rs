@@ -40,10 +40,7 @@ const TOPIC_OPERATIONS: i32 = 3576;
 const CLUSTER_OPERATIONS: i32 = 8096;
 
 fn named(name: &str) -> MetadataRequest {
-    of(MetadataRequestTopic {
-        name: Some(name.into()),
-        ..Default::default()
-    })
+    of(MetadataRequestTopic { name: Some(name.into()), ..Default::default() })
 }
 
 fn of(topic: MetadataRequestTopic) -> MetadataRequest {
@@ -64,10 +61,7 @@ fn a_topic_serves_when_its_creation_is_answered(target: &Target) {
         let name = target.name();
         let created = target.create(&creatable(&name, 3, &[]), version);
         assert_eq!(created.error_code, 0, "version {version}");
-        let topic = Topic {
-            name,
-            id: Uuid::nil(),
-        };
+        let topic = Topic { name, id: Uuid::nil() };
         for partition in 0..3 {
             target.wait_until_served(&topic, partition);
         }
@@ -75,11 +69,7 @@ fn a_topic_serves_when_its_creation_is_answered(target: &Target) {
         assert_eq!(produced.responses[0].partition_responses[0].error_code, 0);
         let described = target.call(&named(&topic.name), 7);
         for partition in &only(&described).partitions {
-            assert_eq!(
-                (partition.error_code, partition.leader_id),
-                (0, 1),
-                "{described:?}"
-            );
+            assert_eq!((partition.error_code, partition.leader_id), (0, 1), "{described:?}");
         }
     }
 }
@@ -87,18 +77,13 @@ fn a_topic_serves_when_its_creation_is_answered(target: &Target) {
 fn an_empty_list_is_all_topics_in_version_0_only(target: &Target) {
     let topics = [target.topic(1), target.topic(2)];
     let ask = |topics, version| {
-        let request = MetadataRequest {
-            topics,
-            ..Default::default()
-        };
+        let request = MetadataRequest { topics, ..Default::default() };
         target.call(&request, version).topics
     };
     for version in 0..=13 {
         let all = ask(if version == 0 { Some(Vec::new()) } else { None }, version);
         for topic in &topics {
-            let found = all
-                .iter()
-                .find(|one| one.name.as_deref() == Some(&topic.name));
+            let found = all.iter().find(|one| one.name.as_deref() == Some(&topic.name));
             assert!(found.is_some(), "{} in version {version}", topic.name);
         }
         if version > 0 {
@@ -113,51 +98,24 @@ fn every_version_describes_a_topic(target: &Target) {
         let response = target.call(&named(&topic.name), version);
         assert_eq!(response.brokers.len(), 1, "version {version}");
         let broker = &response.brokers[0];
-        assert_eq!(
-            (broker.node_id, broker.host.as_str()),
-            (1, "localhost"),
-            "version {version}"
-        );
+        assert_eq!((broker.node_id, broker.host.as_str()), (1, "localhost"), "version {version}");
         assert_eq!(broker.port, i32::from(target.port()), "version {version}");
-        assert_eq!(
-            response.cluster_id.is_some(),
-            version >= 2,
-            "version {version}"
-        );
-        assert_eq!(
-            response.controller_id,
-            if version == 0 { -1 } else { 1 },
-            "version {version}"
-        );
+        assert_eq!(response.cluster_id.is_some(), version >= 2, "version {version}");
+        assert_eq!(response.controller_id, if version == 0 { -1 } else { 1 }, "version {version}");
         assert_eq!(response.error_code, 0, "version {version}");
         let found = only(&response);
         assert_eq!(found.error_code, 0, "version {version}");
-        assert_eq!(
-            found.name.as_deref(),
-            Some(topic.name.as_str()),
-            "version {version}"
-        );
+        assert_eq!(found.name.as_deref(), Some(topic.name.as_str()), "version {version}");
         let id = if version >= 10 { topic.id } else { Uuid::nil() };
-        assert_eq!(
-            (found.topic_id, found.is_internal),
-            (id, false),
-            "version {version}"
-        );
+        assert_eq!((found.topic_id, found.is_internal), (id, false), "version {version}");
         let mut partitions: Vec<_> = found.partitions.iter().collect();
         partitions.sort_by_key(|partition| partition.partition_index);
         let indexes: Vec<_> = partitions.iter().map(|one| one.partition_index).collect();
         assert_eq!(indexes, [0, 1], "version {version}");
         for one in partitions {
             assert_eq!((one.error_code, one.leader_id), (0, 1), "version {version}");
-            assert_eq!(
-                one.leader_epoch,
-                if version >= 7 { 0 } else { -1 },
-                "version {version}"
-            );
-            assert_eq!(
-                (&one.replica_nodes[..], &one.isr_nodes[..]),
-                (&[1][..], &[1][..])
-            );
+            assert_eq!(one.leader_epoch, if version >= 7 { 0 } else { -1 }, "version {version}");
+            assert_eq!((&one.replica_nodes[..], &one.isr_nodes[..]), (&[1][..], &[1][..]));
             assert!(one.offline_replicas.is_empty(), "version {version}");
         }
     }
@@ -171,11 +129,7 @@ fn versions_below_4_always_create(target: &Target) {
     for version in 0..4 {
         let name = target.name();
         let response = target.call(&named(&name), version);
-        assert_eq!(
-            only(&response).error_code,
-            UNKNOWN_TOPIC_OR_PARTITION,
-            "version {version}"
-        );
+        assert_eq!(only(&response).error_code, UNKNOWN_TOPIC_OR_PARTITION, "version {version}");
         soon("the topic", || exists(target, &name).then_some(()));
     }
 }
@@ -184,21 +138,11 @@ fn creation_on_first_use_is_asked_for_from_version_4(target: &Target) {
     for version in 4..=13 {
         for allowed in [false, true] {
             let name = target.name();
-            let request = MetadataRequest {
-                allow_auto_topic_creation: allowed,
-                ..named(&name)
-            };
+            let request = MetadataRequest { allow_auto_topic_creation: allowed, ..named(&name) };
             let response = target.call(&request, version);
             let topic = only(&response);
-            assert_eq!(
-                topic.error_code, UNKNOWN_TOPIC_OR_PARTITION,
-                "version {version}"
-            );
-            assert_eq!(
-                topic.name.as_deref(),
-                Some(name.as_str()),
-                "version {version}"
-            );
+            assert_eq!(topic.error_code, UNKNOWN_TOPIC_OR_PARTITION, "version {version}");
+            assert_eq!(topic.name.as_deref(), Some(name.as_str()), "version {version}");
             assert_eq!(topic.partitions, [], "version {version}");
             if allowed {
                 soon("the topic", || exists(target, &name).then_some(()));
@@ -213,22 +157,13 @@ fn a_topic_created_on_first_use_serves_at_once(target: &Target) {
     for _ in 0..5 {
         let name = target.name();
         let mut client = target.client();
-        let request = MetadataRequest {
-            allow_auto_topic_creation: true,
-            ..named(&name)
-        };
+        let request = MetadataRequest { allow_auto_topic_creation: true, ..named(&name) };
         client.call(&request, 12);
-        let topic = Topic {
-            name,
-            id: Uuid::nil(),
-        };
+        let topic = Topic { name, id: Uuid::nil() };
         target.wait_until_served(&topic, 0);
         let produced = client.call(&produce(&topic, &batch(1)), 9);
         assert_eq!(produced.responses[0].partition_responses[0].error_code, 0);
-        assert_eq!(
-            only(&client.call(&named(&topic.name), 12)).partitions.len(),
-            1
-        );
+        assert_eq!(only(&client.call(&named(&topic.name), 12)).partitions.len(), 1);
     }
 }
 
@@ -239,17 +174,12 @@ fn a_pipelined_producer_needs_no_pause_after_creation(target: &Target) {
     }
     let name = target.name();
     let mut client = target.client();
-    let creation = CreateTopicsRequest {
-        topics: vec![creatable(&name, 1, &[])],
-        ..Default::default()
-    };
+    let creation =
+        CreateTopicsRequest { topics: vec![creatable(&name, 1, &[])], ..Default::default() };
     client.send(&creation, 7);
     let id = Uuid::nil();
     client.send(&produce(&Topic { name, id }, &batch(1)), 9);
-    assert_eq!(
-        client.receive::<CreateTopicsRequest>(7).1.topics[0].error_code,
-        0
-    );
+    assert_eq!(client.receive::<CreateTopicsRequest>(7).1.topics[0].error_code, 0);
     let (_, produced) = client.receive::<ProduceRequest>(9);
     assert_eq!(produced.responses[0].partition_responses[0].error_code, 0);
 }
@@ -257,22 +187,12 @@ fn a_pipelined_producer_needs_no_pause_after_creation(target: &Target) {
 fn a_bad_name_is_not_created(target: &Target) {
     let long = "n".repeat(250);
     for name in ["", ".", "..", "a b", "a/b", "\u{e4}", &long] {
-        let request = MetadataRequest {
-            allow_auto_topic_creation: true,
-            ..named(name)
-        };
+        let request = MetadataRequest { allow_auto_topic_creation: true, ..named(name) };
         for version in [0, 4, 13] {
             let response = target.call(&request, version);
             let topic = only(&response);
-            assert_eq!(
-                topic.error_code, INVALID_TOPIC,
-                "{name:?} version {version}"
-            );
-            assert_eq!(
-                topic.name.as_deref(),
-                Some(name),
-                "{name:?} version {version}"
-            );
+            assert_eq!(topic.error_code, INVALID_TOPIC, "{name:?} version {version}");
+            assert_eq!(topic.name.as_deref(), Some(name), "{name:?} version {version}");
         }
     }
 }
@@ -303,10 +223,7 @@ fn an_internal_topic_is_created_as_its_owner_needs_it(target: &Target) {
         ("__share_group_state", &share),
     ];
     for (name, configs) in topics {
-        let request = MetadataRequest {
-            allow_auto_topic_creation: true,
-            ..named(name)
-        };
+        let request = MetadataRequest { allow_auto_topic_creation: true, ..named(name) };
         let first = target.call(&request, 12);
         let topic = only(&first);
         assert!(topic.error_code == 0 || topic.error_code == UNKNOWN_TOPIC_OR_PARTITION);
@@ -315,16 +232,9 @@ fn an_internal_topic_is_created_as_its_owner_needs_it(target: &Target) {
             Some(target.call(&named(name), 12)).filter(|response| only(response).error_code == 0)
         });
         let topic = only(&second);
-        assert_eq!(
-            (topic.is_internal, topic.partitions.len()),
-            (true, 50),
-            "{name}"
-        );
+        assert_eq!((topic.is_internal, topic.partitions.len()), (true, 50), "{name}");
         let own = own_configs(target, name);
-        let own: Vec<_> = own
-            .iter()
-            .map(|(key, value)| (key.as_str(), value.as_str()))
-            .collect();
+        let own: Vec<_> = own.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
         assert_eq!(own, configs, "{name}");
     }
 }
@@ -339,18 +249,9 @@ fn assert_refused(response: &MetadataResponse, error: i16) {
 
 fn a_null_name_or_an_id_in_version_10_or_11_fails_everything(target: &Target) {
     let topic = target.topic(1);
-    let null = MetadataRequestTopic {
-        name: None,
-        topic_id: Uuid::nil(),
-    };
-    let id = MetadataRequestTopic {
-        name: None,
-        topic_id: topic.id,
-    };
-    let both = MetadataRequestTopic {
-        name: Some(topic.name),
-        topic_id: topic.id,
-    };
+    let null = MetadataRequestTopic { name: None, topic_id: Uuid::nil() };
+    let id = MetadataRequestTopic { name: None, topic_id: topic.id };
+    let both = MetadataRequestTopic { name: Some(topic.name), topic_id: topic.id };
     for version in [10, 11] {
         for asked in [&null, &id, &both] {
             let response = target.call(&of(asked.clone()), version);
@@ -364,10 +265,7 @@ fn a_null_name_or_an_id_in_version_10_or_11_fails_everything(target: &Target) {
 
 fn a_null_name_without_an_id_fails_everything(target: &Target) {
     for version in [12, 13] {
-        let null = MetadataRequestTopic {
-            name: None,
-            topic_id: Uuid::nil(),
-        };
+        let null = MetadataRequestTopic { name: None, topic_id: Uuid::nil() };
         let response = target.call(&of(null), version);
         assert_refused(&response, -1);
         assert_eq!(only(&response).name.as_deref(), Some(""));
@@ -379,10 +277,7 @@ fn a_topic_is_found_by_its_id(target: &Target) {
     let topic = target.topic(1);
     for version in [12, 13] {
         for name in [None, Some(topic.name.clone())] {
-            let asked = MetadataRequestTopic {
-                name,
-                topic_id: topic.id,
-            };
+            let asked = MetadataRequestTopic { name, topic_id: topic.id };
             let response = target.call(&of(asked), version);
             let found = only(&response);
             assert_eq!((found.error_code, found.topic_id), (0, topic.id));
@@ -395,16 +290,10 @@ fn a_topic_is_found_by_its_id(target: &Target) {
 fn an_unknown_id_is_an_error(target: &Target) {
     let id = Uuid::from_u128(0x1234_5678);
     for version in [12, 13] {
-        let asked = MetadataRequestTopic {
-            name: None,
-            topic_id: id,
-        };
+        let asked = MetadataRequestTopic { name: None, topic_id: id };
         let response = target.call(&of(asked), version);
         let answered = only(&response);
-        assert_eq!(
-            (answered.error_code, answered.topic_id),
-            (UNKNOWN_TOPIC_ID, id)
-        );
+        assert_eq!((answered.error_code, answered.topic_id), (UNKNOWN_TOPIC_ID, id));
         assert_eq!(answered.name, None);
         assert_eq!(response.brokers.len(), 1);
     }
@@ -421,26 +310,16 @@ fn authorized_operations_without_an_authorizer(target: &Target) {
             };
             let response = target.call(&request, version);
             let operations = if asked { TOPIC_OPERATIONS } else { i32::MIN };
-            assert_eq!(
-                only(&response).topic_authorized_operations,
-                operations,
-                "{version}"
-            );
+            assert_eq!(only(&response).topic_authorized_operations, operations, "{version}");
             let asked = asked && version <= 10;
             let operations = if asked { CLUSTER_OPERATIONS } else { i32::MIN };
-            assert_eq!(
-                response.cluster_authorized_operations, operations,
-                "{version}"
-            );
+            assert_eq!(response.cluster_authorized_operations, operations, "{version}");
         }
     }
 }
 
 fn describe_cluster(target: &Target, endpoint_type: i8, version: i16) -> DescribeClusterResponse {
-    let request = DescribeClusterRequest {
-        endpoint_type,
-        ..Default::default()
-    };
+    let request = DescribeClusterRequest { endpoint_type, ..Default::default() };
     target.call(&request, version)
 }
 
@@ -454,10 +333,7 @@ fn the_cluster_is_described_at_every_version(target: &Target) {
         assert_eq!(response.brokers.len(), 1, "{response:?}");
         let broker = &response.brokers[0];
         assert_eq!((broker.broker_id, broker.host.as_str()), (1, "localhost"));
-        assert_eq!(
-            (broker.port, &broker.rack),
-            (i32::from(target.port()), &None)
-        );
+        assert_eq!((broker.port, &broker.rack), (i32::from(target.port()), &None));
         assert!(!broker.is_fenced);
         assert_eq!(response.cluster_authorized_operations, i32::MIN);
         let asking = DescribeClusterRequest {

@@ -47,11 +47,7 @@ const GZIP: i16 = 1;
 
 /// Timestamp, offset and leader epoch of an answer without error; versions below 4 have no epoch.
 fn found(answer: &ListOffsetsPartitionResponse) -> (i64, i64, i32) {
-    assert_eq!(
-        (answer.error_code, answer.partition_index),
-        (0, 0),
-        "{answer:?}"
-    );
+    assert_eq!((answer.error_code, answer.partition_index), (0, 0), "{answer:?}");
     (answer.timestamp, answer.offset, answer.leader_epoch)
 }
 
@@ -69,10 +65,7 @@ fn timed_batch(base_ms: i64, deltas_ms: &[i64]) -> (Batch, Vec<u8>) {
     batch.timestamp_ms = base_ms;
     batch.records.clear();
     for (offset_delta, timestamp_delta) in deltas_ms.iter().enumerate() {
-        let body = Body::default()
-            .i8(0)
-            .varint(*timestamp_delta)
-            .varint(offset_delta as i64);
+        let body = Body::default().i8(0).varint(*timestamp_delta).varint(offset_delta as i64);
         let body = body.varint(-1).varint(1).raw(b"v").varint(0).0;
         let record = Body::default().varint(body.len() as i64).raw(&body).0;
         batch.records.extend(record);
@@ -102,11 +95,7 @@ fn every_version_finds_start_and_end(target: &Target) {
                 assert_eq!(response.topics.len(), 1);
                 assert_eq!(response.topics[0].name, topic.name);
                 let answer = &response.topics[0].partitions[0];
-                assert_eq!(
-                    found(answer),
-                    (-1, offset, epoch(version)),
-                    "version {version}"
-                );
+                assert_eq!(found(answer), (-1, offset, epoch(version)), "version {version}");
             }
         }
     }
@@ -126,11 +115,7 @@ fn a_timestamp_finds_the_first_record_at_or_after_it(target: &Target) {
             (3_000, 3_000, 2),
         ] {
             let answer = target.list_offset(&topic, 0, asked, version);
-            assert_eq!(
-                found(&answer),
-                (timestamp, offset, epoch(version)),
-                "{asked}"
-            );
+            assert_eq!(found(&answer), (timestamp, offset, epoch(version)), "{asked}");
         }
     }
 }
@@ -146,12 +131,9 @@ fn a_timestamp_is_looked_for_inside_batches(target: &Target) {
     batch.attributes = GZIP;
     append(target, &compressed, &with_max_timestamp(&batch, 1_200));
     for topic in [plain, compressed] {
-        for (asked, timestamp, offset) in [
-            (1_000, 1_000, 0),
-            (1_005, 1_050, 1),
-            (1_050, 1_050, 1),
-            (1_051, 1_200, 3),
-        ] {
+        for (asked, timestamp, offset) in
+            [(1_000, 1_000, 0), (1_005, 1_050, 1), (1_050, 1_050, 1), (1_051, 1_200, 3)]
+        {
             let answer = target.list_offset(&topic, 0, asked, 11);
             assert_eq!(found(&answer), (timestamp, offset, 0), "{asked}");
         }
@@ -170,18 +152,9 @@ fn a_timestamp_after_everything_finds_nothing(target: &Target) {
 fn an_empty_partition_has_no_timestamps(target: &Target) {
     let topic = target.topic(1);
     assert_eq!(found(&target.list_offset(&topic, 0, 0, 11)), (-1, -1, -1));
-    assert_eq!(
-        found(&target.list_offset(&topic, 0, LATEST, 11)),
-        (-1, 0, 0)
-    );
-    assert_eq!(
-        found(&target.list_offset(&topic, 0, EARLIEST, 11)),
-        (-1, 0, 0)
-    );
-    assert_eq!(
-        found(&target.list_offset(&topic, 0, MAX_TIMESTAMP, 11)),
-        (-1, -1, -1)
-    );
+    assert_eq!(found(&target.list_offset(&topic, 0, LATEST, 11)), (-1, 0, 0));
+    assert_eq!(found(&target.list_offset(&topic, 0, EARLIEST, 11)), (-1, 0, 0));
+    assert_eq!(found(&target.list_offset(&topic, 0, MAX_TIMESTAMP, 11)), (-1, -1, -1));
 }
 
 fn the_largest_timestamp_is_found(target: &Target) {
@@ -197,10 +170,7 @@ fn the_largest_timestamp_is_found(target: &Target) {
 fn local_and_remote_offsets(target: &Target) {
     let topic = target.topic(1);
     append(target, &topic, &batch(2));
-    assert_eq!(
-        found(&target.list_offset(&topic, 0, EARLIEST_LOCAL, 8)),
-        (-1, 0, 0)
-    );
+    assert_eq!(found(&target.list_offset(&topic, 0, EARLIEST_LOCAL, 8)), (-1, 0, 0));
     for version in 9..=11 {
         let answer = target.list_offset(&topic, 0, LATEST_TIERED, version);
         assert_eq!(found(&answer), (-1, -1, -1), "version {version}");
@@ -223,15 +193,8 @@ fn special_timestamps_need_their_version(target: &Target) {
     for version in 1..=11 {
         for (timestamp, first) in first_version {
             let answer = target.list_offset(&topic, 0, timestamp, version);
-            let expected = if version < first {
-                UNSUPPORTED_VERSION
-            } else {
-                0
-            };
-            assert_eq!(
-                answer.error_code, expected,
-                "{timestamp} in version {version}"
-            );
+            let expected = if version < first { UNSUPPORTED_VERSION } else { 0 };
+            assert_eq!(answer.error_code, expected, "{timestamp} in version {version}");
         }
     }
 }
@@ -240,22 +203,12 @@ fn a_repeated_partition_is_answered_once(target: &Target) {
     let topic = target.topic(1);
     for version in [1, 6, 11] {
         let mut request = list_offsets(&topic.name, 0, LATEST);
-        let again = ListOffsetsPartition {
-            timestamp: EARLIEST,
-            ..Default::default()
-        };
+        let again = ListOffsetsPartition { timestamp: EARLIEST, ..Default::default() };
         request.topics[0].partitions.push(again);
         let response = target.call(&request, version);
-        let answers: Vec<_> = response
-            .topics
-            .iter()
-            .flat_map(|topic| &topic.partitions)
-            .collect();
+        let answers: Vec<_> = response.topics.iter().flat_map(|topic| &topic.partitions).collect();
         assert_eq!(answers.len(), 1, "version {version}: {answers:?}");
-        assert_eq!(
-            (answers[0].error_code, answers[0].offset),
-            (INVALID_REQUEST, -1)
-        );
+        assert_eq!((answers[0].error_code, answers[0].offset), (INVALID_REQUEST, -1));
     }
 }
 
@@ -263,39 +216,23 @@ fn any_replica_id_is_served(target: &Target) {
     let topic = target.topic(1);
     append(target, &topic, &batch(2));
     for replica_id in [-2, -1, 0, 1, 5, i32::MIN] {
-        let request = ListOffsetsRequest {
-            replica_id,
-            ..list_offsets(&topic.name, 0, LATEST)
-        };
+        let request = ListOffsetsRequest { replica_id, ..list_offsets(&topic.name, 0, LATEST) };
         let response = target.call(&request, 7);
-        assert_eq!(
-            found(&response.topics[0].partitions[0]),
-            (-1, 2, 0),
-            "{replica_id}"
-        );
+        assert_eq!(found(&response.topics[0].partitions[0]), (-1, 2, 0), "{replica_id}");
     }
 }
 
 fn what_is_not_there_has_no_offsets(target: &Target) {
     let topic = target.topic(1);
     for version in 1..=11 {
-        for (name, partition) in [
-            (target.name(), 0),
-            (topic.name.clone(), 1),
-            (topic.name.clone(), -1),
-        ] {
+        for (name, partition) in
+            [(target.name(), 0), (topic.name.clone(), 1), (topic.name.clone(), -1)]
+        {
             let response = target.call(&list_offsets(&name, partition, LATEST), version);
             let answer = &response.topics[0].partitions[0];
-            assert_eq!(
-                answer.error_code, UNKNOWN_TOPIC_OR_PARTITION,
-                "{name}-{partition}"
-            );
+            assert_eq!(answer.error_code, UNKNOWN_TOPIC_OR_PARTITION, "{name}-{partition}");
             let (timestamp, offset, epoch) = (answer.timestamp, answer.offset, answer.leader_epoch);
-            assert_eq!(
-                (timestamp, offset, epoch),
-                (-1, -1, -1),
-                "{name}-{partition}"
-            );
+            assert_eq!((timestamp, offset, epoch), (-1, -1, -1), "{name}-{partition}");
         }
     }
 }
@@ -308,28 +245,18 @@ fn a_wrong_leader_epoch_is_refused(target: &Target) {
             request.topics[0].partitions[0].current_leader_epoch = epoch;
             let response = target.call(&request, version);
             let answer = &response.topics[0].partitions[0];
-            assert_eq!(
-                answer.error_code, error,
-                "epoch {epoch} in version {version}"
-            );
+            assert_eq!(answer.error_code, error, "epoch {epoch} in version {version}");
         }
     }
 }
 
 fn an_unknown_isolation_level_fails_everything(target: &Target) {
     let topic = target.topic(1);
-    let request = ListOffsetsRequest {
-        isolation_level: 9,
-        ..list_offsets(&topic.name, 0, LATEST)
-    };
+    let request = ListOffsetsRequest { isolation_level: 9, ..list_offsets(&topic.name, 0, LATEST) };
     for version in [2, 7, 11] {
         let response = target.call(&request, version);
         let answer = &response.topics[0].partitions[0];
-        assert_eq!(
-            (answer.error_code, answer.offset),
-            (-1, -1),
-            "version {version}"
-        );
+        assert_eq!((answer.error_code, answer.offset), (-1, -1), "version {version}");
     }
 }
 
@@ -359,12 +286,7 @@ fn epoch_end(
 }
 
 fn end(error_code: i16, partition: i32, leader_epoch: i32, end_offset: i64) -> EpochEndOffset {
-    EpochEndOffset {
-        error_code,
-        partition,
-        leader_epoch,
-        end_offset,
-    }
+    EpochEndOffset { error_code, partition, leader_epoch, end_offset }
 }
 
 fn every_version_knows_where_an_epoch_ends(target: &Target) {
@@ -384,10 +306,7 @@ fn every_version_knows_where_an_epoch_ends(target: &Target) {
 fn an_unknown_or_future_epoch_has_no_end(target: &Target) {
     let topic = target.topic(1);
     append(target, &topic, &batch(3));
-    let unknown = Topic {
-        name: target.name(),
-        ..topic.clone()
-    };
+    let unknown = Topic { name: target.name(), ..topic.clone() };
     for version in 2..=4 {
         for epoch in [1, 99, -1] {
             let answer = epoch_end(target, &topic, 0, (-1, epoch), version);
@@ -409,15 +328,10 @@ fn offsets_have_no_gaps(target: &Target) {
         assert_eq!(append(target, &topic, &batch(records)), end_offset);
         end_offset += records as i64;
         for isolation_level in [0, 1] {
-            let request = ListOffsetsRequest {
-                isolation_level,
-                ..list_offsets(&topic.name, 0, LATEST)
-            };
+            let request =
+                ListOffsetsRequest { isolation_level, ..list_offsets(&topic.name, 0, LATEST) };
             let response = target.call(&request, 7);
-            assert_eq!(
-                found(&response.topics[0].partitions[0]),
-                (-1, end_offset, 0)
-            );
+            assert_eq!(found(&response.topics[0].partitions[0]), (-1, end_offset, 0));
         }
     }
 }

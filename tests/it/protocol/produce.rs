@@ -50,21 +50,12 @@ pub(super) fn batch_of(records: usize) -> Batch {
 
 /// Asks to append to partition 0; the request names the topic by name and by id, as each version needs.
 pub(super) fn produce(topic: &Topic, batch: &[u8]) -> ProduceRequest {
-    let data = PartitionProduceData {
-        index: 0,
-        records: Some(batch.to_vec().into()),
-    };
+    let data = PartitionProduceData { index: 0, records: Some(batch.to_vec().into()) };
     produce_partitions(topic, vec![data])
 }
 
 pub(super) fn produce_without_records(topic: &Topic) -> ProduceRequest {
-    produce_partitions(
-        topic,
-        vec![PartitionProduceData {
-            index: 0,
-            records: None,
-        }],
-    )
+    produce_partitions(topic, vec![PartitionProduceData { index: 0, records: None }])
 }
 
 fn produce_partitions(topic: &Topic, data: Vec<PartitionProduceData>) -> ProduceRequest {
@@ -101,10 +92,7 @@ pub(super) fn append(target: &Target, topic: &Topic, batch: &[u8]) -> i64 {
 }
 
 pub(super) fn now_ms() -> i64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap()
-        .as_millis() as i64
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as i64
 }
 
 fn every_version_appends(target: &Target) {
@@ -112,10 +100,7 @@ fn every_version_appends(target: &Target) {
     let mut end = 0;
     for version in 3..=13 {
         for acks in [1, -1] {
-            let request = ProduceRequest {
-                acks,
-                ..produce(&topic, &batch(3))
-            };
+            let request = ProduceRequest { acks, ..produce(&topic, &batch(3)) };
             let response = target.call(&request, version);
             let answered = &response.responses[0];
             let (name, id) = match version {
@@ -128,11 +113,7 @@ fn every_version_appends(target: &Target) {
                 log_start_offset: if version >= 5 { 0 } else { -1 },
                 ..Default::default()
             };
-            assert_eq!(
-                answered.partition_responses,
-                [expected],
-                "version {version}"
-            );
+            assert_eq!(answered.partition_responses, [expected], "version {version}");
             end += 3;
         }
     }
@@ -141,37 +122,17 @@ fn every_version_appends(target: &Target) {
 
 fn a_topic_that_is_not_there(target: &Target) {
     let topic = target.topic(1);
-    let unknown = Topic {
-        name: target.name(),
-        id: Uuid::from_u128(0x1234_5678),
-    };
-    let zero = Topic {
-        id: Uuid::nil(),
-        ..topic.clone()
-    };
+    let unknown = Topic { name: target.name(), id: Uuid::from_u128(0x1234_5678) };
+    let zero = Topic { id: Uuid::nil(), ..topic.clone() };
     for version in 3..=13 {
-        let error = if version == 13 {
-            UNKNOWN_TOPIC_ID
-        } else {
-            UNKNOWN_TOPIC_OR_PARTITION
-        };
+        let error = if version == 13 { UNKNOWN_TOPIC_ID } else { UNKNOWN_TOPIC_OR_PARTITION };
         let refused = answer(&mut target.client(), &produce(&unknown, &batch(1)), version);
-        assert_eq!(
-            (refused.error_code, refused.base_offset),
-            (error, -1),
-            "version {version}"
-        );
-        assert_eq!(
-            (refused.log_append_time_ms, refused.log_start_offset),
-            (-1, -1)
-        );
+        assert_eq!((refused.error_code, refused.base_offset), (error, -1), "version {version}");
+        assert_eq!((refused.log_append_time_ms, refused.log_start_offset), (-1, -1));
         let mut request = produce(&topic, &batch(1));
         request.topic_data[0].partition_data[0].index = 1;
         let refused = answer(&mut target.client(), &request, version);
-        assert_eq!(
-            refused.error_code, UNKNOWN_TOPIC_OR_PARTITION,
-            "version {version}"
-        );
+        assert_eq!(refused.error_code, UNKNOWN_TOPIC_OR_PARTITION, "version {version}");
     }
     let refused = answer(&mut target.client(), &produce(&zero, &batch(1)), 13);
     assert_eq!(refused.error_code, UNKNOWN_TOPIC_ID);
@@ -180,10 +141,7 @@ fn a_topic_that_is_not_there(target: &Target) {
 fn an_unknown_number_of_acks_is_refused(target: &Target) {
     let topic = target.topic(1);
     for acks in [2, -2] {
-        let request = ProduceRequest {
-            acks,
-            ..produce(&topic, &batch(1))
-        };
+        let request = ProduceRequest { acks, ..produce(&topic, &batch(1)) };
         let refused = answer(&mut target.client(), &request, 9);
         assert_eq!(refused.error_code, INVALID_REQUIRED_ACKS, "{refused:?}");
     }
@@ -196,16 +154,9 @@ fn a_topic_of_append_times_takes_the_brokers_clock(target: &Target) {
     for version in [3, 9, 13] {
         let mut old = batch_of(2);
         old.timestamp_ms = 1_000;
-        let answered = answer(
-            &mut target.client(),
-            &produce(&topic, &old.encode()),
-            version,
-        );
+        let answered = answer(&mut target.client(), &produce(&topic, &old.encode()), version);
         assert_eq!(answered.error_code, 0);
-        assert!(
-            (before..=now_ms()).contains(&answered.log_append_time_ms),
-            "{answered:?}"
-        );
+        assert!((before..=now_ms()).contains(&answered.log_append_time_ms), "{answered:?}");
         let stored = read_all(target, &topic, answered.base_offset);
         let attributes = i16::from_be_bytes([stored[21], stored[22]]);
         assert_eq!(attributes & LOG_APPEND_TIME, LOG_APPEND_TIME);
@@ -221,11 +172,7 @@ fn the_bit_of_append_times_is_accepted_on_a_topic_without(target: &Target) {
     let mut marked = batch_of(1);
     marked.attributes = LOG_APPEND_TIME;
     let answered = answer(&mut target.client(), &produce(&topic, &marked.encode()), 9);
-    assert_eq!(
-        (answered.error_code, answered.log_append_time_ms),
-        (0, -1),
-        "{answered:?}"
-    );
+    assert_eq!((answered.error_code, answered.log_append_time_ms), (0, -1), "{answered:?}");
 }
 
 fn more_in_sync_replicas_than_there_are_do_not_fail(target: &Target) {
@@ -236,16 +183,9 @@ fn more_in_sync_replicas_than_there_are_do_not_fail(target: &Target) {
 fn a_transactional_id_needs_no_transactional_batch(target: &Target) {
     let topic = target.topic(1);
     let transactional_id = Some("protocol".to_owned());
-    let request = ProduceRequest {
-        transactional_id,
-        ..produce(&topic, &batch(1))
-    };
+    let request = ProduceRequest { transactional_id, ..produce(&topic, &batch(1)) };
     for version in [3, 9, 13] {
-        assert_eq!(
-            answer(&mut target.client(), &request, version).error_code,
-            0,
-            "{version}"
-        );
+        assert_eq!(answer(&mut target.client(), &request, version).error_code, 0, "{version}");
     }
 }
 
@@ -260,31 +200,20 @@ fn a_transactional_batch_needs_a_transactional_id(target: &Target) {
         let request = produce(&topic, &transactional.encode());
         for version in 3..=13 {
             let refused = answer(&mut target.client(), &request, version).error_code;
-            assert_eq!(
-                refused, TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
-                "version {version}"
-            );
+            assert_eq!(refused, TRANSACTIONAL_ID_AUTHORIZATION_FAILED, "version {version}");
         }
     }
 }
 
 fn internal_topics_are_refused(target: &Target) {
-    let asked = MetadataRequestTopic {
-        name: Some("__consumer_offsets".into()),
-        ..Default::default()
-    };
-    let request = MetadataRequest {
-        topics: Some(vec![asked]),
-        ..Default::default()
-    };
+    let asked =
+        MetadataRequestTopic { name: Some("__consumer_offsets".into()), ..Default::default() };
+    let request = MetadataRequest { topics: Some(vec![asked]), ..Default::default() };
     target.call(&request, 12);
     let found = soon("the internal topic", || {
         Some(target.call(&request, 12).topics.remove(0)).filter(|topic| topic.error_code == 0)
     });
-    let topic = Topic {
-        name: "__consumer_offsets".into(),
-        id: found.topic_id,
-    };
+    let topic = Topic { name: "__consumer_offsets".into(), id: found.topic_id };
     target.wait_until_served(&topic, 0);
     for version in [9, 13] {
         let refused = answer(&mut target.client(), &produce(&topic, &batch(1)), version);
@@ -292,15 +221,8 @@ fn internal_topics_are_refused(target: &Target) {
     }
     // Only Kafka's own tools may.
     let mut client = target.client();
-    client.send_bytes(&framed_as(
-        &produce(&topic, &batch(1)),
-        9,
-        1,
-        "__admin_client",
-    ));
-    let Outcome::Answer(frame) = client.outcome() else {
-        panic!("no answer")
-    };
+    client.send_bytes(&framed_as(&produce(&topic, &batch(1)), 9, 1, "__admin_client"));
+    let Outcome::Answer(frame) = client.outcome() else { panic!("no answer") };
     let response = unframed::<ProduceRequest>(frame, 9).1;
     let answered = &response.responses[0].partition_responses[0];
     assert_eq!(answered.error_code, 0, "{answered:?}");
@@ -308,20 +230,12 @@ fn internal_topics_are_refused(target: &Target) {
 
 fn a_partition_named_twice_is_answered_once(target: &Target) {
     let topic = target.topic(1);
-    let data = |records| PartitionProduceData {
-        index: 0,
-        records: Some(batch(records).into()),
-    };
+    let data = |records| PartitionProduceData { index: 0, records: Some(batch(records).into()) };
     let request = produce_partitions(&topic, vec![data(1), data(2)]);
     let answered = answer(&mut target.client(), &request, 9);
     assert_eq!(answered.error_code, 0, "{answered:?}");
     let end = target.end_offset(&topic, 0).offset;
-    assert_eq!(
-        end,
-        answered.base_offset + 2,
-        "against Kafka: {}",
-        against_kafka()
-    );
+    assert_eq!(end, answered.base_offset + 2, "against Kafka: {}", against_kafka());
 }
 
 fn zstd_needs_version_7(target: &Target) {
@@ -332,11 +246,7 @@ fn zstd_needs_version_7(target: &Target) {
     let request = produce(&topic, &compressed.encode());
     for version in 3..=13 {
         let answered = answer(&mut target.client(), &request, version).error_code;
-        let expected = if version < 7 {
-            UNSUPPORTED_COMPRESSION_TYPE
-        } else {
-            0
-        };
+        let expected = if version < 7 { UNSUPPORTED_COMPRESSION_TYPE } else { 0 };
         assert_eq!(answered, expected, "version {version}");
     }
 }
@@ -347,13 +257,9 @@ fn many_partitions_are_answered_each(target: &Target) {
         let mut request = produce(&topics[0], &[]);
         request.topic_data.clear();
         for (topic, partitions) in topics.iter().zip([3, 2]) {
-            let data = (0..=partitions).map(|index| PartitionProduceData {
-                index,
-                records: Some(batch(1).into()),
-            });
-            request
-                .topic_data
-                .extend(produce_partitions(topic, data.collect()).topic_data);
+            let data = (0..=partitions)
+                .map(|index| PartitionProduceData { index, records: Some(batch(1).into()) });
+            request.topic_data.extend(produce_partitions(topic, data.collect()).topic_data);
         }
         let response = target.call(&request, version);
         let mut answered: Vec<_> = response

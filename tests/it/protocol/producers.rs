@@ -51,11 +51,7 @@ impl<'a> Producer<'a> {
     fn new(target: &'a Target) -> Self {
         let given = init(target, |_| {}, 5);
         assert_eq!(given.error_code, 0, "{given:?}");
-        Self {
-            target,
-            topic: target.topic(1),
-            id: given.producer_id,
-        }
+        Self { target, topic: target.topic(1), id: given.producer_id }
     }
 
     /// Sends so many records with the first one's sequence.
@@ -75,11 +71,7 @@ impl<'a> Producer<'a> {
         batch.producer_epoch = epoch;
         batch.base_sequence = sequence;
         batch.timestamp_ms = timestamp_ms;
-        answer(
-            &mut self.target.client(),
-            &produce(&self.topic, &batch.encode()),
-            9,
-        )
+        answer(&mut self.target.client(), &produce(&self.topic, &batch.encode()), 9)
     }
 
     fn accepted(&self, epoch: i16, sequence: i32, records: usize) -> i64 {
@@ -91,11 +83,7 @@ impl<'a> Producer<'a> {
     fn refused(&self, epoch: i16, sequence: i32) -> i16 {
         let answered = self.send(epoch, sequence, 1);
         // Refused inside the log.
-        assert_eq!(
-            (answered.base_offset, answered.log_start_offset),
-            (-1, 0),
-            "{answered:?}"
-        );
+        assert_eq!((answered.base_offset, answered.log_start_offset), (-1, 0), "{answered:?}");
         answered.error_code
     }
 
@@ -108,15 +96,8 @@ fn every_version_gives_a_new_producer_id(target: &Target) {
     let mut ids = BTreeSet::new();
     for version in (0..=5).cycle().take(12) {
         let given = init(target, |_| {}, version);
-        assert_eq!(
-            (given.error_code, given.producer_epoch),
-            (0, 0),
-            "version {version}"
-        );
-        assert!(
-            given.producer_id >= 0 && ids.insert(given.producer_id),
-            "version {version}"
-        );
+        assert_eq!((given.error_code, given.producer_epoch), (0, 0), "version {version}");
+        assert!(given.producer_id >= 0 && ids.insert(given.producer_id), "version {version}");
     }
 }
 
@@ -124,11 +105,8 @@ fn what_is_given_without_a_transactional_id_is_ignored(target: &Target) {
     let first = init(target, |_| {}, 5).producer_id;
     for version in 0..=5 {
         for timeout_ms in [0, -1, i32::MAX] {
-            let given = init(
-                target,
-                |request| request.transaction_timeout_ms = timeout_ms,
-                version,
-            );
+            let given =
+                init(target, |request| request.transaction_timeout_ms = timeout_ms, version);
             assert_eq!(given.error_code, 0, "{timeout_ms} ms in version {version}");
         }
     }
@@ -137,11 +115,7 @@ fn what_is_given_without_a_transactional_id_is_ignored(target: &Target) {
             (request.producer_id, request.producer_epoch) = (first, 5);
         };
         let given = init(target, again, version);
-        assert_eq!(
-            (given.error_code, given.producer_epoch),
-            (0, 0),
-            "version {version}"
-        );
+        assert_eq!((given.error_code, given.producer_epoch), (0, 0), "version {version}");
         assert_ne!(given.producer_id, first, "version {version}");
     }
 }
@@ -149,22 +123,11 @@ fn what_is_given_without_a_transactional_id_is_ignored(target: &Target) {
 fn a_duplicate_has_its_old_offset_and_its_time(target: &Target) {
     let producer = Producer::new(target);
     let first = producer.send_at(0, 0, 3, 5_000);
-    assert_eq!(
-        (
-            first.error_code,
-            first.base_offset,
-            first.log_append_time_ms
-        ),
-        (0, 0, -1)
-    );
+    assert_eq!((first.error_code, first.base_offset, first.log_append_time_ms), (0, 0, -1));
     assert_eq!(producer.accepted(0, 3, 1), 3);
     let again = producer.send_at(0, 0, 3, 5_000);
     assert_eq!((again.error_code, again.base_offset), (0, 0), "{again:?}");
-    assert_eq!(
-        (again.log_append_time_ms, again.log_start_offset),
-        (5_000, 0),
-        "{again:?}"
-    );
+    assert_eq!((again.log_append_time_ms, again.log_start_offset), (5_000, 0), "{again:?}");
     assert_eq!(producer.end_offset(), 4);
 }
 
@@ -174,11 +137,7 @@ fn the_window_of_duplicates_is_five_batches(target: &Target) {
         assert_eq!(producer.accepted(0, sequence, 1), i64::from(sequence));
     }
     for sequence in 1..6 {
-        assert_eq!(
-            producer.accepted(0, sequence, 1),
-            i64::from(sequence),
-            "a duplicate"
-        );
+        assert_eq!(producer.accepted(0, sequence, 1), i64::from(sequence), "a duplicate");
     }
     assert_eq!(producer.refused(0, 0), OUT_OF_ORDER_SEQUENCE_NUMBER);
     assert_eq!(producer.end_offset(), 6);

@@ -58,16 +58,9 @@ fn old_formats_are_refused(target: &Target) {
     let topic = target.topic(1);
     for magic in [0, 1] {
         let refused = send(target, &topic, &legacy_message(magic));
-        assert_eq!(
-            refused.error_code, INVALID_RECORD,
-            "magic {magic}: {refused:?}"
-        );
+        assert_eq!(refused.error_code, INVALID_RECORD, "magic {magic}: {refused:?}");
         assert_eq!(refused.error_message, None, "magic {magic}");
-        assert_eq!(
-            (refused.base_offset, refused.log_start_offset),
-            (-1, -1),
-            "magic {magic}"
-        );
+        assert_eq!((refused.base_offset, refused.log_start_offset), (-1, -1), "magic {magic}");
     }
     let refused = send(target, &topic, &with(|batch| batch.magic = 9));
     assert_eq!(refused.error_code, CORRUPT_MESSAGE, "{refused:?}");
@@ -83,20 +76,12 @@ fn broken_batches_are_refused(target: &Target) {
         ("half a batch", &whole[..whole.len() / 2], INVALID_RECORD),
         ("11 bytes", &whole[..11], INVALID_RECORD),
         ("nothing", &[], INVALID_RECORD),
-        (
-            "two batches",
-            &[whole.clone(), whole.clone()].concat(),
-            INVALID_RECORD,
-        ),
+        ("two batches", &[whole.clone(), whole.clone()].concat(), INVALID_RECORD),
     ];
     for (name, bytes, error) in cases {
         let refused = send(target, &topic, bytes);
         assert_eq!(refused.error_code, error, "{name}: {refused:?}");
-        assert_eq!(
-            (refused.base_offset, refused.log_start_offset),
-            (-1, -1),
-            "{name}"
-        );
+        assert_eq!((refused.base_offset, refused.log_start_offset), (-1, -1), "{name}");
         assert_eq!(refused.log_append_time_ms, -1, "{name}");
     }
 }
@@ -104,44 +89,16 @@ fn broken_batches_are_refused(target: &Target) {
 fn lying_batches_are_refused_inside_the_log(target: &Target) {
     let topic = target.topic(1);
     let cases: [(&str, Vec<u8>, i16); 6] = [
-        (
-            "a base offset",
-            with(|batch| batch.base_offset = 5),
-            INVALID_RECORD,
-        ),
-        (
-            "a count too small",
-            with(|batch| batch.count = 2),
-            INVALID_RECORD,
-        ),
-        (
-            "a count too large",
-            with(|batch| batch.count = 4),
-            INVALID_RECORD,
-        ),
-        (
-            "a last offset delta",
-            with(|batch| batch.last_offset_delta = 7),
-            INVALID_RECORD,
-        ),
-        (
-            "an unknown codec",
-            with(|batch| batch.attributes = 6),
-            UNKNOWN_SERVER_ERROR,
-        ),
-        (
-            "a control batch",
-            with(|batch| batch.attributes = CONTROL),
-            INVALID_RECORD,
-        ),
+        ("a base offset", with(|batch| batch.base_offset = 5), INVALID_RECORD),
+        ("a count too small", with(|batch| batch.count = 2), INVALID_RECORD),
+        ("a count too large", with(|batch| batch.count = 4), INVALID_RECORD),
+        ("a last offset delta", with(|batch| batch.last_offset_delta = 7), INVALID_RECORD),
+        ("an unknown codec", with(|batch| batch.attributes = 6), UNKNOWN_SERVER_ERROR),
+        ("a control batch", with(|batch| batch.attributes = CONTROL), INVALID_RECORD),
     ];
     for (name, bytes, error) in cases {
         let refused = send(target, &topic, &bytes);
-        assert_eq!(
-            (refused.error_code, refused.base_offset),
-            (error, -1),
-            "{name}: {refused:?}"
-        );
+        assert_eq!((refused.error_code, refused.base_offset), (error, -1), "{name}: {refused:?}");
     }
 }
 
@@ -167,10 +124,7 @@ fn the_start_of_the_log_is_known_to_errors_inside_it(target: &Target) {
     for (name, bytes, log_start_offset) in cases {
         let refused = send(target, &topic, &bytes);
         assert_ne!(refused.error_code, 0, "{name}");
-        assert_eq!(
-            refused.log_start_offset, log_start_offset,
-            "{name}: {refused:?}"
-        );
+        assert_eq!(refused.log_start_offset, log_start_offset, "{name}: {refused:?}");
     }
 }
 
@@ -180,11 +134,7 @@ fn a_timestamp_too_far_ahead_is_refused_with_its_records(target: &Target) {
     let bytes = with(|batch| batch.timestamp_ms = far);
     let refused = send(target, &topic, &bytes);
     assert_eq!(refused.error_code, INVALID_TIMESTAMP, "{refused:?}");
-    let indexes: Vec<_> = refused
-        .record_errors
-        .iter()
-        .map(|one| one.batch_index)
-        .collect();
+    let indexes: Vec<_> = refused.record_errors.iter().map(|one| one.batch_index).collect();
     assert_eq!(indexes, [0, 1, 2]);
     assert!(refused.error_message.is_some());
     for version in 3..8 {
@@ -204,19 +154,11 @@ fn a_record_without_a_key_is_refused_in_a_compacted_topic(target: &Target) {
     let topic = target.topic_with(1, &[("cleanup.policy", "compact")]);
     append(target, &topic, &batch(2));
     let mut mixed = batch_of(3);
-    mixed.records = [
-        record(0, Some(b"key"), b"a"),
-        record(1, None, b"b"),
-        record(2, None, b"c"),
-    ]
-    .concat();
+    mixed.records =
+        [record(0, Some(b"key"), b"a"), record(1, None, b"b"), record(2, None, b"c")].concat();
     let refused = send(target, &topic, &mixed.encode());
     assert_eq!(refused.error_code, INVALID_RECORD, "{refused:?}");
-    let indexes: Vec<_> = refused
-        .record_errors
-        .iter()
-        .map(|one| one.batch_index)
-        .collect();
+    let indexes: Vec<_> = refused.record_errors.iter().map(|one| one.batch_index).collect();
     assert_eq!(indexes, [1, 2], "{refused:?}");
     assert!(refused.error_message.is_some());
 }
@@ -229,10 +171,7 @@ fn a_batch_of_no_records_is_refused(target: &Target) {
             batch.records.clear();
         });
         let refused = send(target, &topic, &empty);
-        assert_eq!(
-            refused.error_code, INVALID_RECORD,
-            "{last_offset_delta}: {refused:?}"
-        );
+        assert_eq!(refused.error_code, INVALID_RECORD, "{last_offset_delta}: {refused:?}");
     }
 }
 
@@ -240,11 +179,7 @@ fn a_batch_larger_than_allowed_is_refused(target: &Target) {
     let topic = target.topic_with(1, &[("max.message.bytes", "200")]);
     append(target, &topic, &batch(1));
     let refused = send(target, &topic, &batch(50));
-    assert_eq!(
-        (refused.error_code, refused.base_offset),
-        (MESSAGE_TOO_LARGE, -1),
-        "{refused:?}"
-    );
+    assert_eq!((refused.error_code, refused.base_offset), (MESSAGE_TOO_LARGE, -1), "{refused:?}");
 }
 
 fn nothing_refused_is_appended(target: &Target) {

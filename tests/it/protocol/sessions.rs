@@ -43,12 +43,7 @@ struct Session {
 impl Session {
     /// A full fetch that opens a session, and its answer.
     fn open(target: &Target, topics: Vec<FetchTopic>, version: i16) -> (Self, FetchResponse) {
-        let mut session = Self {
-            client: target.client(),
-            version,
-            id: 0,
-            epoch: 0,
-        };
+        let mut session = Self { client: target.client(), version, id: 0, epoch: 0 };
         let response = session.fetch(topics);
         assert_ne!(response.session_id, 0, "{response:?}");
         session.id = response.session_id;
@@ -56,11 +51,7 @@ impl Session {
     }
 
     fn request(&self, topics: Vec<FetchTopic>) -> FetchRequest {
-        FetchRequest {
-            session_id: self.id,
-            session_epoch: self.epoch,
-            ..fetch_topics(topics)
-        }
+        FetchRequest { session_id: self.id, session_epoch: self.epoch, ..fetch_topics(topics) }
     }
 
     /// The next fetch of the session.
@@ -88,10 +79,7 @@ impl Session {
 
 /// Partition, error and bytes of each answer.
 fn answers(response: &FetchResponse) -> Vec<(i32, i16, usize)> {
-    let partitions = response
-        .responses
-        .iter()
-        .flat_map(|topic| &topic.partitions);
+    let partitions = response.responses.iter().flat_map(|topic| &topic.partitions);
     let mut answers: Vec<_> = partitions
         .map(|data| {
             let bytes = data.records.as_ref().map_or(0, ottla::wire::Chunk::len);
@@ -135,22 +123,11 @@ fn unread_data_is_repeated(target: &Target) {
 fn errors_are_repeated(target: &Target) {
     for version in VERSIONS {
         let topic = target.topic(1);
-        let unknown = Topic {
-            name: target.name(),
-            id: Uuid::from_u128(0x1234_5678),
-        };
+        let unknown = Topic { name: target.name(), id: Uuid::from_u128(0x1234_5678) };
         let topics = vec![of_topic(&topic, &[(0, 0)]), of_topic(&unknown, &[(3, 0)])];
-        let error = if version >= 13 {
-            UNKNOWN_TOPIC_ID
-        } else {
-            UNKNOWN_TOPIC_OR_PARTITION
-        };
+        let error = if version >= 13 { UNKNOWN_TOPIC_ID } else { UNKNOWN_TOPIC_OR_PARTITION };
         let (mut session, first) = Session::open(target, topics, version);
-        assert_eq!(
-            answers(&first),
-            [(0, 0, 0), (3, error, 0)],
-            "version {version}"
-        );
+        assert_eq!(answers(&first), [(0, 0, 0), (3, error, 0)], "version {version}");
         for _ in 0..3 {
             assert_eq!(session.poll(), [(3, error, 0)], "version {version}");
         }
@@ -171,11 +148,7 @@ fn partitions_are_added_and_forgotten(target: &Target) {
         }];
         assert_eq!(answers(&session.send(&request)), [], "version {version}");
         append(target, &topic, &batch(1));
-        assert_eq!(
-            session.poll(),
-            [],
-            "a forgotten partition, version {version}"
-        );
+        assert_eq!(session.poll(), [], "a forgotten partition, version {version}");
     }
 }
 
@@ -197,22 +170,12 @@ fn closing_answers_without_a_session(target: &Target) {
         let topic = target.topic(1);
         let topics = vec![of_topic(&topic, &[(0, 0)])];
         let (mut session, _) = Session::open(target, topics.clone(), version);
-        let closing = FetchRequest {
-            session_epoch: -1,
-            ..session.request(topics)
-        };
+        let closing = FetchRequest { session_epoch: -1, ..session.request(topics) };
         let response = session.client.call(&closing, version);
-        assert_eq!(
-            (response.error_code, response.session_id),
-            (0, 0),
-            "version {version}"
-        );
+        assert_eq!((response.error_code, response.session_id), (0, 0), "version {version}");
         assert_eq!(answers(&response), [(0, 0, 0)], "version {version}");
         let response = session.client.call(&session.request(Vec::new()), version);
-        assert_eq!(
-            response.error_code, FETCH_SESSION_ID_NOT_FOUND,
-            "version {version}"
-        );
+        assert_eq!(response.error_code, FETCH_SESSION_ID_NOT_FOUND, "version {version}");
     }
 }
 
@@ -231,16 +194,9 @@ fn a_session_that_is_not_there_is_refused(target: &Target) {
     for version in VERSIONS {
         for (session_id, session_epoch) in [(0, 1), (0, 7), (12_345, 1)] {
             let topics = vec![of_topic(&topic, &[(0, 0)])];
-            let request = FetchRequest {
-                session_id,
-                session_epoch,
-                ..fetch_topics(topics)
-            };
+            let request = FetchRequest { session_id, session_epoch, ..fetch_topics(topics) };
             let response = target.call(&request, version);
-            assert_eq!(
-                response.error_code, FETCH_SESSION_ID_NOT_FOUND,
-                "{response:?}"
-            );
+            assert_eq!(response.error_code, FETCH_SESSION_ID_NOT_FOUND, "{response:?}");
             assert_eq!(response.session_id, 0, "version {version}");
             assert!(response.responses.is_empty(), "version {version}");
         }
@@ -252,15 +208,9 @@ fn a_wrong_epoch_is_refused(target: &Target) {
         let topic = target.topic(1);
         let (mut session, _) = Session::open(target, vec![of_topic(&topic, &[(0, 0)])], version);
         for epoch in [2, 9] {
-            let request = FetchRequest {
-                session_epoch: epoch,
-                ..session.request(Vec::new())
-            };
+            let request = FetchRequest { session_epoch: epoch, ..session.request(Vec::new()) };
             let response = session.client.call(&request, version);
-            assert_eq!(
-                response.error_code, INVALID_FETCH_SESSION_EPOCH,
-                "{response:?}"
-            );
+            assert_eq!(response.error_code, INVALID_FETCH_SESSION_EPOCH, "{response:?}");
             assert_eq!(response.session_id, 0, "version {version}");
             assert!(response.responses.is_empty(), "version {version}");
         }
@@ -274,21 +224,12 @@ fn a_full_fetch_replaces_the_session(target: &Target) {
         let topic = target.topic(1);
         let topics = vec![of_topic(&topic, &[(0, 0)])];
         let (mut session, _) = Session::open(target, topics.clone(), version);
-        let again = FetchRequest {
-            session_epoch: 0,
-            ..session.request(topics)
-        };
+        let again = FetchRequest { session_epoch: 0, ..session.request(topics) };
         let response = session.client.call(&again, version);
         assert_eq!(response.error_code, 0);
-        assert!(
-            ![0, session.id].contains(&response.session_id),
-            "version {version}"
-        );
+        assert!(![0, session.id].contains(&response.session_id), "version {version}");
         let response = session.client.call(&session.request(Vec::new()), version);
-        assert_eq!(
-            response.error_code, FETCH_SESSION_ID_NOT_FOUND,
-            "version {version}"
-        );
+        assert_eq!(response.error_code, FETCH_SESSION_ID_NOT_FOUND, "version {version}");
     }
 }
 
@@ -298,10 +239,7 @@ fn names_and_ids_do_not_mix(target: &Target) {
         let (mut session, _) = Session::open(target, vec![of_topic(&topic, &[(0, 0)])], opened);
         let request = session.request(vec![of_topic(&topic, &[(0, 0)])]);
         let response = session.client.call(&request, continued);
-        assert_eq!(
-            response.error_code, FETCH_SESSION_TOPIC_ID_ERROR,
-            "{response:?}"
-        );
+        assert_eq!(response.error_code, FETCH_SESSION_TOPIC_ID_ERROR, "{response:?}");
     }
 }
 
@@ -309,20 +247,13 @@ fn a_waiting_session_is_woken(target: &Target) {
     for version in VERSIONS {
         let topic = target.topic(1);
         let (mut session, _) = Session::open(target, vec![of_topic(&topic, &[(0, 0)])], version);
-        let waiting = FetchRequest {
-            max_wait_ms: 8_000,
-            ..session.request(Vec::new())
-        };
+        let waiting = FetchRequest { max_wait_ms: 8_000, ..session.request(Vec::new()) };
         session.client.send(&waiting, version);
         assert!(session.client.is_silent(), "version {version}");
         let bytes = batch(1);
         append(target, &topic, &bytes);
         let (_, response) = session.client.receive::<FetchRequest>(version);
-        assert_eq!(
-            answers(&response),
-            [(0, 0, bytes.len())],
-            "version {version}"
-        );
+        assert_eq!(answers(&response), [(0, 0, bytes.len())], "version {version}");
     }
 }
 
@@ -354,19 +285,13 @@ fn a_recreated_topic_is_another_one_by_id_only(target: &Target) {
         let (mut session, _) = Session::open(target, vec![of_topic(&topic, &[(0, 1)])], version);
         delete(target, &topic);
         let created = target.create(&creatable(&topic.name, 1, &[]), 7);
-        let recreated = Topic {
-            id: created.topic_id,
-            ..topic
-        };
+        let recreated = Topic { id: created.topic_id, ..topic };
         target.wait_until_served(&recreated, 0);
         let bytes = batch(1);
         append(target, &recreated, &bytes);
         append(target, &recreated, &bytes);
-        let expected = if version >= 13 {
-            (0, INCONSISTENT_TOPIC_ID, 0)
-        } else {
-            (0, 0, bytes.len())
-        };
+        let expected =
+            if version >= 13 { (0, INCONSISTENT_TOPIC_ID, 0) } else { (0, 0, bytes.len()) };
         assert_eq!(session.poll(), [expected], "version {version}");
     }
 }
