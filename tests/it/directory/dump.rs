@@ -142,12 +142,14 @@ pub(super) fn form_of_quorum(data: &Path) -> (serde_json::Value, serde_json::Val
     )
 }
 
-/// Names in the root of the data directory.
+/// Names in the root of a stopped broker's directory, but for those that say nothing: Kafka removes its lock file and
+/// begins an empty checkpoint of its cleaner.
 pub(super) fn root_files(data: &Path) -> BTreeSet<String> {
     let entries = fs::read_dir(data)
         .unwrap()
         .map(|entry| entry.unwrap().file_name());
-    entries
-        .map(|name| name.to_string_lossy().into_owned())
+    let names = entries.map(|name| name.to_string_lossy().into_owned());
+    names
+        .filter(|name| name != ".lock" && name != "cleaner-offset-checkpoint")
         .collect()
 }
