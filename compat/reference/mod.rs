@@ -66,17 +66,17 @@ impl Reference {
     /// Starts a node that keeps its configuration, log and (fresh) data under `directory`.
     pub(crate) fn start(directory: &Path, options: &Options) -> Self {
         Self::try_start(directory, options)
-            .unwrap_or_else(|log| panic!("Kafka did not start:\n{log}"))
+            .unwrap_or_else(|log| panic!("Kafka did not start:\n{}", tail(&log, 60)))
     }
 
-    /// As [`Reference::start`]; a node that ends instead of serving gives its log.
+    /// As [`Reference::start`]; a node that ends instead of serving gives its whole log.
     pub(crate) fn try_start(directory: &Path, options: &Options) -> Result<Self, String> {
         let port = Self::prepare(directory, options);
         let mut node = Self::spawn(directory, options, port);
         let deadline = Instant::now() + START_TIMEOUT;
         while !node.log().contains("Kafka Server started") {
             if node.exited().is_some() || Instant::now() > deadline {
-                return Err(tail(&node.log(), 60));
+                return Err(node.log());
             }
             thread::sleep(POLL);
         }

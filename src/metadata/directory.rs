@@ -130,27 +130,13 @@ impl Directory {
         create.map_err(|source| failed(&self.log, source))?;
         let now_ms = self.env.clock.now_ms();
         let first = bootstrap_features().map(Entry::from).collect();
-        let bootstrap = Snapshot {
-            last_contained_timestamp_ms: 0,
-            entries: first,
-        };
-        self.replace(
-            &self.root.join("bootstrap.checkpoint"),
-            &bootstrap.encode(0, now_ms),
-        )?;
+        let bootstrap = Snapshot { last_contained_timestamp_ms: 0, entries: first };
+        self.replace(&self.root.join("bootstrap.checkpoint"), &bootstrap.encode(0, now_ms))?;
         if !settings.static_voters {
             let voters = registration::single_voter(settings, directory_id);
-            let entries = registration::quorum_records(voters)
-                .map(Entry::Control)
-                .collect();
+            let entries = registration::quorum_records(voters).map(Entry::Control).collect();
             let id = SnapshotId::BOOTSTRAP;
-            self.write_snapshot(
-                id,
-                &Snapshot {
-                    last_contained_timestamp_ms: now_ms,
-                    entries,
-                },
-            )?;
+            self.write_snapshot(id, &Snapshot { last_contained_timestamp_ms: now_ms, entries })?;
         }
         let properties = MetaProperties {
             cluster_id: settings
@@ -160,10 +146,7 @@ impl Directory {
             node_id: settings.node_id,
             directory_id: Some(directory_id),
         };
-        self.replace(
-            &self.root.join("meta.properties"),
-            properties.to_text().as_bytes(),
-        )?;
+        self.replace(&self.root.join("meta.properties"), properties.to_text().as_bytes())?;
         Ok(properties)
     }
 
@@ -174,9 +157,8 @@ impl Directory {
         for name in self.list(&self.root)? {
             let kind = self.env.disk.kind(&self.root.join(&name));
             let kind = kind.map_err(|source| failed(&self.root, source))?;
-            let partition = name
-                .rsplit_once('-')
-                .is_some_and(|(_, number)| number.parse::<i32>().is_ok());
+            let partition =
+                name.rsplit_once('-').is_some_and(|(_, number)| number.parse::<i32>().is_ok());
             if kind == Some(FileKind::Directory) && partition && name != log_name {
                 found = Some(name);
             }
@@ -186,10 +168,7 @@ impl Directory {
             found = Some(format!("{log_name}/quorum-state"));
         }
         match found {
-            Some(found) => Err(DirectoryError::NotFormatted {
-                path: self.root.clone(),
-                found,
-            }),
+            Some(found) => Err(DirectoryError::NotFormatted { path: self.root.clone(), found }),
             None => Ok(()),
         }
     }
@@ -202,10 +181,7 @@ impl Directory {
             QuorumState::parse(&text, node_id).map_err(of_file(&path))?
         } else {
             let bootstrap = self.read(&self.log.join(SnapshotId::BOOTSTRAP.file_name()))?;
-            QuorumState {
-                leader_epoch: 0,
-                static_voters: bootstrap.is_none(),
-            }
+            QuorumState { leader_epoch: 0, static_voters: bootstrap.is_none() }
         };
         state.leader_epoch = state.leader_epoch.saturating_add(1).max(at_least);
         self.replace(&path, state.to_text(node_id).as_bytes())?;
@@ -219,13 +195,10 @@ impl Directory {
             return Ok(bootstrap_features().map(MetadataRecord::from).collect());
         };
         let snapshot = Snapshot::decode(&file).map_err(of_file(&path))?;
-        let data = snapshot
-            .entries
-            .into_iter()
-            .filter_map(|entry| match entry {
-                Entry::Data(record) => Some(record),
-                Entry::Control(_) => None,
-            });
+        let data = snapshot.entries.into_iter().filter_map(|entry| match entry {
+            Entry::Data(record) => Some(record),
+            Entry::Control(_) => None,
+        });
         Ok(data.collect())
     }
 
@@ -260,20 +233,14 @@ impl Directory {
     pub(super) fn remove_snapshots_before(&self, newest: SnapshotId) -> Result<(), DirectoryError> {
         for id in self.snapshots()?.into_iter().filter(|id| *id < newest) {
             let path = self.log.join(id.file_name());
-            self.env
-                .disk
-                .remove_file(&path)
-                .map_err(|source| failed(&path, source))?;
+            self.env.disk.remove_file(&path).map_err(|source| failed(&path, source))?;
         }
         Ok(())
     }
 
     fn snapshots(&self) -> Result<Vec<SnapshotId>, DirectoryError> {
         let names = self.list(&self.log)?;
-        Ok(names
-            .iter()
-            .filter_map(|name| SnapshotId::parse(name))
-            .collect())
+        Ok(names.iter().filter_map(|name| SnapshotId::parse(name)).collect())
     }
 
     fn list(&self, path: &Path) -> Result<Vec<String>, DirectoryError> {
@@ -321,10 +288,7 @@ impl Directory {
 }
 
 fn failed(path: &Path, source: io::Error) -> DirectoryError {
-    DirectoryError::Io {
-        path: path.to_owned(),
-        source,
-    }
+    DirectoryError::Io { path: path.to_owned(), source }
 }
 
 fn of_file(path: &Path) -> impl FnOnce(FileError) -> DirectoryError {

@@ -60,11 +60,7 @@ impl MetadataHost {
             state.voters = Some(voters);
             return Ok((state, 0));
         };
-        let newest = self
-            .env
-            .offload
-            .run(move || directory.newest_snapshot())
-            .await;
+        let newest = self.env.offload.run(move || directory.newest_snapshot()).await;
         let newest = newest.map_err(|error| ReplayError::Inconsistent(error.to_string()))?;
         let bounds = self.partition.bounds();
         let (start, end) = (bounds.log_start_offset, bounds.end_offset);
@@ -106,11 +102,7 @@ impl MetadataHost {
             // A directory of this name may belong to a topic created since.
             let recreated = self.image.load().topic(&topic.name).is_some();
             for partition in (0..).take(if recreated { 0 } else { topic.partitions.len() }) {
-                let id = LogId {
-                    topic: topic.name.clone(),
-                    topic_id: topic.id,
-                    partition,
-                };
+                let id = LogId { topic: topic.name.clone(), topic_id: topic.id, partition };
                 if existing.contains(&id.directory_name()) {
                     outcome = outcome.and(self.delete_log(&id).await);
                 }
@@ -135,24 +127,14 @@ impl MetadataHost {
 
     async fn write_snapshot(&self, directory: Arc<Directory>, state: State) -> Result<(), String> {
         // A crash must not leave a snapshot of more than the log has.
-        self.partition
-            .flush()
-            .await
-            .map_err(|error| error.to_string())?;
+        self.partition.flush().await.map_err(|error| error.to_string())?;
         let (id, snapshot) = state.snapshot(self.process.directory_id);
         let write = move || {
             directory.write_snapshot(id, &snapshot)?;
             directory.remove_snapshots_before(id)
         };
-        self.env
-            .offload
-            .run(write)
-            .await
-            .map_err(|error| error.to_string())?;
-        let pruned = self
-            .partition
-            .roll()
-            .and_then(|()| self.partition.delete_before(id.offset));
+        self.env.offload.run(write).await.map_err(|error| error.to_string())?;
+        let pruned = self.partition.roll().and_then(|()| self.partition.delete_before(id.offset));
         pruned.map_err(|error| error.to_string())
     }
 }

@@ -29,10 +29,7 @@ impl MetaProperties {
             parse_properties(text).map_err(|_| FileError::Damaged("an escape".to_owned()))?;
         let wrong = |key: &'static str, expected: &str| FileError::Refused {
             field: key,
-            found: entries
-                .get(key)
-                .cloned()
-                .unwrap_or_else(|| "missing".to_owned()),
+            found: entries.get(key).cloned().unwrap_or_else(|| "missing".to_owned()),
             expected: expected.to_owned(),
         };
         let value = |key: &str| entries.get(key).map(|value| value.trim());
@@ -52,11 +49,7 @@ impl MetaProperties {
                 Some(id.ok_or_else(|| wrong("directory.id", "22 characters of base64"))?)
             }
         };
-        Ok(Self {
-            cluster_id: cluster_id.to_owned(),
-            node_id,
-            directory_id,
-        })
+        Ok(Self { cluster_id: cluster_id.to_owned(), node_id, directory_id })
     }
 
     /// The file, with Kafka's order of keys and without its comment that holds the date.
@@ -83,27 +76,18 @@ mod tests {
         let read = MetaProperties::parse(FILE, 1).unwrap();
         assert_eq!(read.cluster_id, "MkU3OEVBNTcwNTJENDM2Qg");
         assert_eq!(base64(read.directory_id.unwrap()), "nXlPsrd3vYKFOQdfjC-z5w");
-        assert_eq!(
-            read.to_text(),
-            FILE.replace("#Fri Nov 20 14:37:07 UTC 2026\n", "")
-        );
+        assert_eq!(read.to_text(), FILE.replace("#Fri Nov 20 14:37:07 UTC 2026\n", ""));
     }
 
     #[test]
     fn another_node_or_version_is_refused_with_what_is_expected() {
         let error = MetaProperties::parse(FILE, 2).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "node.id is 1, not 2, this broker's node.id"
-        );
+        assert_eq!(error.to_string(), "node.id is 1, not 2, this broker's node.id");
         let zookeeper = FILE.replace("version=1", "version=0");
         assert!(MetaProperties::parse(&zookeeper, 1).is_err());
         let without = FILE.replace("cluster.id=MkU3OEVBNTcwNTJENDM2Qg\n", "");
         let error = MetaProperties::parse(&without, 1).unwrap_err();
-        assert!(
-            error.to_string().contains("cluster.id is missing"),
-            "{error}"
-        );
+        assert!(error.to_string().contains("cluster.id is missing"), "{error}");
         let cut = FILE.replace("nXlPsrd3vYKFOQdfjC-z5w", "nXlP");
         assert!(MetaProperties::parse(&cut, 1).is_err());
         let old = FILE.replace("directory.id=nXlPsrd3vYKFOQdfjC-z5w\n", "");

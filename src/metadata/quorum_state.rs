@@ -19,40 +19,25 @@ impl QuorumState {
     pub(super) fn parse(text: &str, node_id: i32) -> Result<Self, FileError> {
         let damaged = |what: &str| FileError::Damaged(what.to_owned());
         let refused = |field, found: String, expected: &str| {
-            Err(FileError::Refused {
-                field,
-                found,
-                expected: expected.to_owned(),
-            })
+            Err(FileError::Refused { field, found, expected: expected.to_owned() })
         };
         let line = text.lines().next().unwrap_or_default();
         let state: Value = serde_json::from_str(line).map_err(|_| damaged("its JSON"))?;
-        let version = state["data_version"]
-            .as_i64()
-            .ok_or_else(|| damaged("data_version"))?;
+        let version = state["data_version"].as_i64().ok_or_else(|| damaged("data_version"))?;
         if !(0..=1).contains(&version) {
             return refused("data_version", version.to_string(), "0 or 1");
         }
-        let epoch = state["leaderEpoch"]
-            .as_i64()
-            .and_then(|epoch| i32::try_from(epoch).ok());
+        let epoch = state["leaderEpoch"].as_i64().and_then(|epoch| i32::try_from(epoch).ok());
         let epoch = epoch.filter(|epoch| *epoch >= 0);
         // An attempt to start on static voters without configuring them leaves an empty list.
         let voters = state["currentVoters"].as_array().into_iter().flatten();
         let voters: Vec<_> = voters.map(|voter| voter["voterId"].as_i64()).collect();
         if voters.iter().any(|voter| *voter != Some(node_id.into())) {
             let found = state["currentVoters"].to_string();
-            return refused(
-                "currentVoters",
-                found,
-                "only this node: Ottla is a quorum of one",
-            );
+            return refused("currentVoters", found, "only this node: Ottla is a quorum of one");
         }
         let leader_epoch = epoch.ok_or_else(|| damaged("leaderEpoch"))?;
-        Ok(Self {
-            leader_epoch,
-            static_voters: version == 0,
-        })
+        Ok(Self { leader_epoch, static_voters: version == 0 })
     }
 
     /// The file in which `node_id` leads `leader_epoch`.
@@ -81,13 +66,7 @@ mod tests {
     fn both_versions_are_read_and_written_as_kafka_does() {
         for (text, static_voters) in [(STATIC, true), (STANDALONE, false)] {
             let state = QuorumState::parse(text, 1).unwrap();
-            assert_eq!(
-                state,
-                QuorumState {
-                    leader_epoch: 1,
-                    static_voters
-                }
-            );
+            assert_eq!(state, QuorumState { leader_epoch: 1, static_voters });
             assert_eq!(state.to_text(1), text);
         }
     }

@@ -40,10 +40,7 @@ pub(super) struct SnapshotId {
 
 impl SnapshotId {
     /// Of the checkpoint that a formatted directory starts with.
-    pub(super) const BOOTSTRAP: Self = Self {
-        offset: 0,
-        epoch: 0,
-    };
+    pub(super) const BOOTSTRAP: Self = Self { offset: 0, epoch: 0 };
 
     /// Name of its file.
     pub(super) fn file_name(self) -> String {
@@ -53,10 +50,7 @@ impl SnapshotId {
     /// Reads a file's name; None for other files, half-written ones among them.
     pub(super) fn parse(name: &str) -> Option<Self> {
         let (offset, epoch) = name.strip_suffix(".checkpoint")?.split_once('-')?;
-        let id = Self {
-            offset: offset.parse().ok()?,
-            epoch: epoch.parse().ok()?,
-        };
+        let id = Self { offset: offset.parse().ok()?, epoch: epoch.parse().ok()? };
         (id.file_name() == name).then_some(id)
     }
 }
@@ -146,10 +140,7 @@ impl State {
             timestamp_ms: snapshot.last_contained_timestamp_ms,
             size_bytes: 0,
         };
-        snapshot
-            .entries
-            .iter()
-            .try_for_each(|entry| self.apply(entry, at))?;
+        snapshot.entries.iter().try_for_each(|entry| self.apply(entry, at))?;
         Ok(self)
     }
 
@@ -157,19 +148,11 @@ impl State {
     /// (Kafka: `MetadataImage.write`). No transaction is open.
     pub(super) fn snapshot(&self, directory_id: Uuid) -> (SnapshotId, Snapshot) {
         let image = &self.image;
-        let voters = self
-            .voters
-            .iter()
-            .cloned()
-            .flat_map(registration::quorum_records);
+        let voters = self.voters.iter().cloned().flat_map(registration::quorum_records);
         let mut entries: Vec<Entry> = voters.map(Entry::Control).collect();
         let level = |name: &str| FeatureLevelRecord {
             name: name.to_owned(),
-            feature_level: image
-                .finalized_features
-                .get(name)
-                .copied()
-                .unwrap_or_default(),
+            feature_level: image.finalized_features.get(name).copied().unwrap_or_default(),
         };
         entries.push(level(METADATA_VERSION_FEATURE).into());
         let others = image
@@ -181,13 +164,7 @@ impl State {
         entries.extend(self.controllers.values().cloned().map(Entry::from));
         for topic in image.topics() {
             let name = topic.name.to_string();
-            entries.push(
-                TopicRecord {
-                    name,
-                    topic_id: topic.id,
-                }
-                .into(),
-            );
+            entries.push(TopicRecord { name, topic_id: topic.id }.into());
             let partitions = (0..).zip(&topic.partitions);
             entries.extend(partitions.map(|(number, partition)| {
                 Entry::from(partition_record(
@@ -200,11 +177,7 @@ impl State {
             }));
         }
         for topic in image.topics() {
-            entries.extend(config_records(
-                TOPIC_RESOURCE,
-                &topic.name,
-                &topic.overrides,
-            ));
+            entries.extend(config_records(TOPIC_RESOURCE, &topic.name, &topic.overrides));
         }
         for ((resource_type, name), configs) in &image.configs {
             entries.extend(config_records(*resource_type, name, configs));
@@ -212,29 +185,13 @@ impl State {
         if self.next_producer_id > 0 {
             let next_producer_id = self.next_producer_id;
             let (broker_id, broker_epoch) = (-1, -1);
-            entries.push(
-                ProducerIdsRecord {
-                    broker_id,
-                    broker_epoch,
-                    next_producer_id,
-                }
-                .into(),
-            );
+            entries.push(ProducerIdsRecord { broker_id, broker_epoch, next_producer_id }.into());
         }
         entries.extend(self.kept.values().cloned().map(Entry::Data));
         let offset = image.finalized_features_epoch + 1;
-        let id = SnapshotId {
-            offset,
-            epoch: image.controller_epoch,
-        };
+        let id = SnapshotId { offset, epoch: image.controller_epoch };
         let last_contained_timestamp_ms = self.last_timestamp_ms;
-        (
-            id,
-            Snapshot {
-                last_contained_timestamp_ms,
-                entries,
-            },
-        )
+        (id, Snapshot { last_contained_timestamp_ms, entries })
     }
 }
 

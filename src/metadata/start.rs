@@ -52,11 +52,7 @@ pub struct Parts {
 
 /// Starts cluster metadata. When this returns every topic is open and the image published.
 pub async fn start(parts: Parts, settings: Settings) -> Result<Metadata, StartError> {
-    let Parts {
-        env,
-        registry,
-        directory,
-    } = parts;
+    let Parts { env, registry, directory } = parts;
     let directory = directory.map(Arc::new);
     let settings = Arc::new(settings);
     let epoch = match &directory {
@@ -107,20 +103,10 @@ pub async fn start(parts: Parts, settings: Settings) -> Result<Metadata, StartEr
     }
     while !matches!(shard.call(Command::Elect).await?, Reply::Done(0)) {}
     shard.call(Command::Unfence).await?;
-    if let Some(error) = host
-        .unopened
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .take()
-    {
+    if let Some(error) = host.unopened.lock().unwrap_or_else(PoisonError::into_inner).take() {
         return Err(error.into());
     }
-    Ok(Metadata {
-        shard,
-        image,
-        partition,
-        producer_ids: Arc::new(Mutex::new(0..0)),
-    })
+    Ok(Metadata { shard, image, partition, producer_ids: Arc::new(Mutex::new(0..0)) })
 }
 
 async fn open_log(

@@ -158,10 +158,7 @@ impl State {
                 | MetadataRecord::AbortTransactionRecord(_)
                 | MetadataRecord::EndTransactionRecord(_),
                 _,
-            ) => Err(ReplayError::Inconsistent(format!(
-                "{} out of place",
-                record.name()
-            ))),
+            ) => Err(ReplayError::Inconsistent(format!("{} out of place", record.name()))),
             (record, Some(held)) => {
                 held.push(record.clone());
                 Ok(())
@@ -179,8 +176,7 @@ impl State {
             Kind::ConfigRecord(record) => self.config(record),
             Kind::RemoveTopicRecord(record) => {
                 let removed = self.image().remove(record.topic_id);
-                self.removed
-                    .push(removed.ok_or_else(|| unknown_topic(record.topic_id))?);
+                self.removed.push(removed.ok_or_else(|| unknown_topic(record.topic_id))?);
             }
             Kind::FeatureLevelRecord(record) => {
                 self.set_feature(&record.name, record.feature_level)?;
@@ -198,8 +194,7 @@ impl State {
             Kind::FenceBrokerRecord(record) => self.broker(record.id)?.fenced = true,
             Kind::UnfenceBrokerRecord(record) => self.broker(record.id)?.fenced = false,
             Kind::RegisterControllerRecord(record) => {
-                self.controllers
-                    .insert(record.controller_id, record.clone());
+                self.controllers.insert(record.controller_id, record.clone());
             }
             Kind::ProducerIdsRecord(record) => self.next_producer_id = record.next_producer_id,
             record => return self.keep(record),
@@ -225,8 +220,7 @@ impl State {
                 }
             }
             Kind::UserScramCredentialRecord(user) => {
-                self.kept
-                    .insert(scram(&user.name, user.mechanism), record.clone());
+                self.kept.insert(scram(&user.name, user.mechanism), record.clone());
             }
             Kind::RemoveUserScramCredentialRecord(user) => {
                 self.kept.remove(&scram(&user.name, user.mechanism));
@@ -240,10 +234,7 @@ impl State {
             // With one replica there are never eligible leaders outside the in-sync set.
             Kind::ClearElrRecord(_) | Kind::NoOpRecord(_) | Kind::ZkMigrationStateRecord(_) => {}
             record => {
-                return Err(ReplayError::Inconsistent(format!(
-                    "{} out of place",
-                    record.name()
-                )));
+                return Err(ReplayError::Inconsistent(format!("{} out of place", record.name())));
             }
         }
         Ok(())
@@ -267,11 +258,9 @@ impl State {
         let id = record.topic_id;
         self.check_replicas(id, record.partition_id, &record.replicas)?;
         let number = usize::try_from(record.partition_id).ok();
-        let number = number
-            .filter(|number| *number < PARTITIONS_MAX)
-            .ok_or_else(|| {
-                ReplayError::Inconsistent(format!("partition number {}", record.partition_id))
-            })?;
+        let number = number.filter(|number| *number < PARTITIONS_MAX).ok_or_else(|| {
+            ReplayError::Inconsistent(format!("partition number {}", record.partition_id))
+        })?;
         let partition = PartitionImage {
             leader: record.leader,
             leader_epoch: record.leader_epoch,
@@ -282,11 +271,7 @@ impl State {
             topic.partitions.resize(length, PartitionImage::MISSING);
             topic.partitions[number] = partition;
         });
-        if known {
-            Ok(())
-        } else {
-            Err(unknown_topic(id))
-        }
+        if known { Ok(()) } else { Err(unknown_topic(id)) }
     }
 
     fn partition_change(&mut self, record: &PartitionChangeRecord) -> Result<(), ReplayError> {
@@ -306,11 +291,7 @@ impl State {
                 partition.leader_epoch = partition.leader_epoch.saturating_add(1);
             }
         });
-        if known {
-            Ok(())
-        } else {
-            Err(unknown_topic(record.topic_id))
-        }
+        if known { Ok(()) } else { Err(unknown_topic(record.topic_id)) }
     }
 
     fn check_replicas(
@@ -340,10 +321,7 @@ impl State {
             }
         };
         if record.resource_type == TOPIC_RESOURCE {
-            let topic = self
-                .image
-                .topic(&record.resource_name)
-                .map(|topic| topic.id);
+            let topic = self.image.topic(&record.resource_name).map(|topic| topic.id);
             if let Some(id) = topic {
                 self.image().change(id, |topic| set(&mut topic.overrides));
                 self.stale.insert(id);
@@ -377,10 +355,7 @@ impl State {
         }
         match level {
             0 => self.image().finalized_features.remove(name),
-            level => self
-                .image()
-                .finalized_features
-                .insert(name.to_owned(), level),
+            level => self.image().finalized_features.insert(name.to_owned(), level),
         };
         Ok(())
     }
@@ -406,9 +381,7 @@ impl State {
             broker.log_dirs.clone_from(&record.log_dirs);
         }
         if record.cordoned_log_dirs.is_some() {
-            broker
-                .cordoned_log_dirs
-                .clone_from(&record.cordoned_log_dirs);
+            broker.cordoned_log_dirs.clone_from(&record.cordoned_log_dirs);
         }
         Ok(())
     }
@@ -426,11 +399,7 @@ impl State {
             return stale;
         }
         let (dynamic, dynamic_default) = self.broker_configs();
-        let layers = BrokerLayers {
-            dynamic: &dynamic,
-            dynamic_default: &dynamic_default,
-            fixed,
-        };
+        let layers = BrokerLayers { dynamic: &dynamic, dynamic_default: &dynamic_default, fixed };
         let shared = Arc::new(resolve(&ConfigMap::new(), &layers));
         for id in &stale {
             self.image().change(*id, |topic| {

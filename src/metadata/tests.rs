@@ -167,17 +167,10 @@ async fn a_topic_that_cannot_be_opened_fails_the_start() {
     let topic_id = first.create("t").await;
     let engine = first.stop(&engine).await;
     // Its directory is taken by a topic that the metadata does not know.
-    let id = LogId {
-        topic: "t".into(),
-        topic_id,
-        partition: 0,
-    };
+    let id = LogId { topic: "t".into(), topic_id, partition: 0 };
     engine.delete(&id).await.unwrap();
-    let registry = Registry::new(
-        env.clone(),
-        Arc::new(engine.clone()),
-        PartitionSettings::default(),
-    );
+    let registry =
+        Registry::new(env.clone(), Arc::new(engine.clone()), PartitionSettings::default());
     let other = crate::partition::TopicToOpen {
         name: id.topic.clone(),
         topic_id: Uuid::from_u128(8),
@@ -186,22 +179,8 @@ async fn a_topic_that_cannot_be_opened_fails_the_start() {
     };
     registry.open_topic(&other).await.unwrap();
     let engine: Arc<dyn Engine> = Arc::new(engine.restart());
-    let registry = Arc::new(Registry::new(
-        env.clone(),
-        engine,
-        PartitionSettings::default(),
-    ));
+    let registry = Arc::new(Registry::new(env.clone(), engine, PartitionSettings::default()));
     let directory = Some(Directory::open(&env, Path::new("/data"), &settings()).unwrap());
-    let error = start(
-        Parts {
-            env,
-            registry,
-            directory,
-        },
-        settings(),
-    )
-    .await
-    .err()
-    .unwrap();
+    let error = start(Parts { env, registry, directory }, settings()).await.err().unwrap();
     assert!(error.to_string().contains("t-0 holds topic id"), "{error}");
 }

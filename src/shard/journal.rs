@@ -95,10 +95,8 @@ pub(super) async fn replay<M: Machine>(
             return Ok(next);
         }
         for batch in Batches::new(&bytes) {
-            let (header, batch) = batch.map_err(|source| LoadError::Batch {
-                offset: next,
-                source,
-            })?;
+            let (header, batch) =
+                batch.map_err(|source| LoadError::Batch { offset: next, source })?;
             replay_batch(machine, &header, batch, from)?;
             // The log gives whole batches in order, so this moves on.
             next = header.next_offset().map_or(next, |end| end.max(next));

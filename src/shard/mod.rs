@@ -121,10 +121,7 @@ impl KeyValue {
     /// A copy of a record's key and value.
     pub fn of(record: &Record<'_>) -> Self {
         let copied = |bytes: Option<&[u8]>| bytes.map(Bytes::copy_from_slice);
-        Self {
-            key: copied(record.key),
-            value: copied(record.value),
-        }
+        Self { key: copied(record.key), value: copied(record.value) }
     }
 
     fn size_bytes(&self) -> usize {

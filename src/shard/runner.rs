@@ -107,14 +107,8 @@ impl<M: Machine> Runner<M> {
             if closing.is_some() && self.parked.is_empty() {
                 return Ok(closing.take());
             }
-            let first = self
-                .parked
-                .front()
-                .map_or(self.end_offset, |parked| parked.end_offset);
-            let due_in = self
-                .machine
-                .next_deadline()
-                .map(|due| due - self.env.clock.now_ms());
+            let first = self.parked.front().map_or(self.end_offset, |parked| parked.end_offset);
+            let due_in = self.machine.next_deadline().map(|due| due - self.env.clock.now_ms());
             let due_in = Duration::from_millis(due_in.unwrap_or(0).try_into().unwrap_or(0));
             tokio::select! {
                 biased;
@@ -174,11 +168,7 @@ impl<M: Machine> Runner<M> {
         let caller = |(ticket, reply)| Some((self.callers.remove(&ticket)?, reply));
         let replies: Vec<_> = answered.filter_map(caller).collect();
         if !(replies.is_empty() && effects.is_empty()) {
-            self.parked.push_back(Parked {
-                end_offset: self.end_offset,
-                effects,
-                replies,
-            });
+            self.parked.push_back(Parked { end_offset: self.end_offset, effects, replies });
         }
         Ok(())
     }

@@ -20,8 +20,9 @@ use crate::{needs, reference, words};
 const LINES: usize = 120_000;
 const TIMEOUT: Duration = Duration::from_mins(2);
 
-/// Reads a partition from its beginning until it has given `count` records and then its end.
-pub(crate) fn consume(port: u16, topic: &str, partition: i32, count: usize) -> Vec<OwnedMessage> {
+/// Reads a topic's partitions from their beginning, each until it has given as many records as `counts` says for it and
+/// then its end.
+pub(crate) fn consume(port: u16, topic: &str, counts: &[usize]) -> Vec<Vec<OwnedMessage>> {
     let consumer: BaseConsumer = ClientConfig::new()
         .set("bootstrap.servers", format!("localhost:{port}"))
         .set("group.id", "assigned")
@@ -32,27 +33,37 @@ pub(crate) fn consume(port: u16, topic: &str, partition: i32, count: usize) -> V
         .create()
         .unwrap();
     let mut assignment = TopicPartitionList::new();
-    assignment.add_partition_offset(topic, partition, Offset::Beginning).unwrap();
+    for partition in (0..).take(counts.len()) {
+        let added = assignment.add_partition_offset(topic, partition, Offset::Beginning);
+        added.unwrap();
+    }
     consumer.assign(&assignment).unwrap();
     let deadline = Instant::now() + TIMEOUT;
-    let mut records = Vec::new();
-    loop {
+    let mut records = vec![Vec::new(); counts.len()];
+    let mut ended = vec![false; counts.len()];
+    while ended.contains(&false) {
         match consumer.poll(Duration::from_secs(1)) {
-            Some(Ok(message)) => records.push(message.detach()),
-            Some(Err(KafkaError::PartitionEOF(_))) if records.len() >= count => return records,
+            Some(Ok(message)) => records[message.partition() as usize].push(message.detach()),
+            Some(Err(KafkaError::PartitionEOF(partition))) => {
+                let partition = partition as usize;
+                ended[partition] = records[partition].len() >= counts[partition];
+            }
             // A connection lost to a restart is librdkafka's to mend.
-            Some(Err(
-                KafkaError::PartitionEOF(_)
-                | KafkaError::MessageConsumption(
-                    RDKafkaErrorCode::BrokerTransportFailure | RDKafkaErrorCode::AllBrokersDown,
-                ),
-            ))
+            Some(Err(KafkaError::MessageConsumption(
+                RDKafkaErrorCode::BrokerTransportFailure | RDKafkaErrorCode::AllBrokersDown,
+            )))
             | None => {}
-            Some(Err(error)) => panic!("{topic}-{partition}: {error}"),
+            Some(Err(error)) => panic!("{topic}: {error}"),
         }
-        let read = records.len();
-        assert!(Instant::now() < deadline, "{topic}-{partition}: {read} of {count} records read");
+        let read = || records.iter().map(Vec::len).collect::<Vec<_>>();
+        assert!(Instant::now() < deadline, "{topic}: {:?} of {counts:?} records read", read());
     }
+    records
+}
+
+/// As [`consume`], for a topic of one partition.
+fn consume_one(broker: &Broker, topic: &str, count: usize) -> Vec<OwnedMessage> {
+    consume(broker.port(), topic, &[count]).remove(0)
 }
 
 fn producer(
@@ -80,7 +91,7 @@ fn words_round_trip(codec: &str) {
             .unwrap();
     }
     producer.flush(TIMEOUT).unwrap();
-    let records = consume(broker.port(), &topic, 0, LINES);
+    let records = consume_one(&broker, &topic, LINES);
     let read: Vec<u8> =
         records.iter().flat_map(|record| record.payload().unwrap().to_vec()).collect();
     assert_eq!(records.len(), LINES);
@@ -157,7 +168,7 @@ fn keys_nulls_headers_and_timestamps_survive_at_every_acks() {
             producer.send(record.headers(headers)).map_err(|(e, _)| e).unwrap();
         }
         producer.flush(TIMEOUT).unwrap();
-        let records = consume(broker.port(), &topic, 0, COUNT);
+        let records = consume_one(&broker, &topic, COUNT);
         let read: Vec<Fields> = records.iter().map(fields_of).collect();
         let written: Vec<Fields> = (0..COUNT).map(fields).collect();
         assert_eq!(read, written, "acks={acks}");
@@ -182,7 +193,7 @@ fn records_survive_a_clean_restart() {
     producer.flush(TIMEOUT).unwrap();
     broker.terminate();
     broker.restart();
-    let records = consume(broker.port(), "kept", 0, 1_000);
+    let records = consume_one(&broker, "kept", 1_000);
     let lines = text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
     assert!(records.iter().map(|record| record.payload().unwrap()).eq(lines));
 }

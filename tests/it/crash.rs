@@ -145,20 +145,20 @@ impl Round {
     }
 
     fn read(&self, broker: &Broker, acked: &Places) -> Result<Places, String> {
+        let mut counts = [0; PARTITIONS as usize];
+        for (partition, _) in acked.values() {
+            counts[*partition as usize] += 1;
+        }
         let mut found = Places::new();
-        for partition in 0..PARTITIONS {
-            let count = acked.values().filter(|place| place.0 == partition).count();
-            for message in consume(broker.port(), &self.topic, partition, count) {
-                let key = message.key().and_then(|key| key.try_into().ok());
-                let number =
-                    u64::from_be_bytes(key.ok_or("a record has a key that was never sent")?);
-                let place = (partition, message.offset());
-                if message.payload() != Some(value(self.seed, number).as_slice()) {
-                    return Err(format!("record {number} at {place:?} has another value"));
-                }
-                if let Some(first) = found.insert(number, place) {
-                    return Err(format!("record {number} is twice, at {first:?} and {place:?}"));
-                }
+        for message in consume(broker.port(), &self.topic, &counts).into_iter().flatten() {
+            let key = message.key().and_then(|key| key.try_into().ok());
+            let number = u64::from_be_bytes(key.ok_or("a record has a key that was never sent")?);
+            let place = (message.partition(), message.offset());
+            if message.payload() != Some(value(self.seed, number).as_slice()) {
+                return Err(format!("record {number} at {place:?} has another value"));
+            }
+            if let Some(first) = found.insert(number, place) {
+                return Err(format!("record {number} is twice, at {first:?} and {place:?}"));
             }
         }
         Ok(found)

@@ -6,7 +6,7 @@ use std::process::Output;
 
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
-use rdkafka::message::Message;
+use rdkafka::message::{Message, OwnedMessage};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka::util::Timeout;
@@ -21,16 +21,17 @@ use crate::{needs, words};
 mod dump;
 
 const TIMEOUT: std::time::Duration = std::time::Duration::from_mins(1);
-const PARTITIONS: i32 = 2;
+const CODECS: [&str; 5] = ["none", "gzip", "snappy", "lz4", "zstd"];
+const PARTITIONS: usize = 2;
 const RECORDS: usize = 20_000;
 
 /// Fills topics with records: several segments, every codec, an idempotent producer.
 fn fill(port: u16, prefix: &str) {
     let mut client = Connection::open(port, TIMEOUT).unwrap();
-    for codec in ["none", "gzip", "snappy", "lz4", "zstd"] {
+    for codec in CODECS {
         let topic = format!("{prefix}-{codec}");
         let configs = [("segment.bytes", "1048576"), ("index.interval.bytes", "1024")];
-        let error = client.create_topics(std::slice::from_ref(&topic), PARTITIONS, &configs);
+        let error = client.create_topics(std::slice::from_ref(&topic), PARTITIONS as i32, &configs);
         assert_eq!(error.unwrap(), 0, "create {topic}");
         let producer: BaseProducer = ClientConfig::new()
             .set("bootstrap.servers", format!("localhost:{port}"))
@@ -41,7 +42,7 @@ fn fill(port: u16, prefix: &str) {
             .unwrap();
         for (number, line) in lines(&topic).iter().enumerate() {
             let record = BaseRecord::<[u8], [u8]>::to(&topic)
-                .partition(number as i32 % PARTITIONS)
+                .partition((number % PARTITIONS) as i32)
                 .key(&line[..line.len().min(4)])
                 .payload(line);
             producer.send(record).map_err(|(error, _)| error).unwrap();
@@ -59,17 +60,16 @@ fn lines(topic: &str) -> Vec<Vec<u8>> {
 
 /// Every record that [`fill`] sent is served, once, in order.
 fn assert_served(port: u16, prefix: &str) {
-    for codec in ["none", "gzip", "snappy", "lz4", "zstd"] {
+    for codec in CODECS {
         let topic = format!("{prefix}-{codec}");
         let sent = lines(&topic);
-        for partition in 0..PARTITIONS {
-            let expected: Vec<&Vec<u8>> =
-                sent.iter().skip(partition as usize).step_by(PARTITIONS as usize).collect();
-            let records = consume(port, &topic, partition, expected.len());
+        let counts = [RECORDS / PARTITIONS; PARTITIONS];
+        for (partition, records) in consume(port, &topic, &counts).iter().enumerate() {
+            let expected = sent.iter().skip(partition).step_by(PARTITIONS);
             let read = records.iter().map(|record| record.payload().unwrap());
-            assert!(read.eq(expected.iter().map(|line| line.as_slice())), "{topic}-{partition}");
-            let offsets = records.iter().map(rdkafka::message::OwnedMessage::offset);
-            assert!(offsets.eq(0..expected.len() as i64), "{topic}-{partition}");
+            assert!(read.eq(expected), "{topic}-{partition}");
+            let offsets = records.iter().map(OwnedMessage::offset);
+            assert!(offsets.eq(0..counts[partition] as i64), "{topic}-{partition}");
         }
     }
 }
@@ -77,20 +77,6 @@ fn assert_served(port: u16, prefix: &str) {
 fn text(output: &Output) -> String {
     let (out, errors) = (&output.stdout, &output.stderr);
     format!("{}{}", String::from_utf8_lossy(out), String::from_utf8_lossy(errors))
-}
-
-/// A copy of a data directory: Apache Kafka changes what it starts on.
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let path = entry.unwrap().path();
-        let target = to.join(path.file_name().unwrap());
-        if path.is_dir() {
-            copy(&path, &target);
-        } else {
-            fs::copy(&path, &target).unwrap();
-        }
-    }
 }
 
 /// A directory of ours with filled topics, after a clean stop or a kill.
@@ -179,8 +165,11 @@ fn kafka_serves_our_directory(quorum: Quorum, clean: bool) {
 
 /// Kafka's log of a start names nothing that it had to repair or set aside.
 fn assert_no_damage(log: &str, name: &str) {
+    // A coordinator that begins to load before the elections of the start are over says so, and loads again.
+    let passing = |line: &str| line.contains("ERROR") && line.contains("no longer the leader");
     for complaint in ["stray", "corrupt", "Corrupt", "ERROR", "FATAL", "rebuilding index"] {
-        let line = log.lines().find(|line| line.contains(complaint) && !line.contains(" = "));
+        let mut lines = log.lines().filter(|line| !line.contains(" = ") && !passing(line));
+        let line = lines.find(|line| line.contains(complaint));
         assert!(line.is_none(), "{name}: {}", line.unwrap_or_default());
     }
 }
@@ -193,10 +182,10 @@ fn assert_offsets(port: u16, prefix: &str) {
     let output = reference::tool("org.apache.kafka.tools.GetOffsetShell", &arguments);
     let text = text(&output);
     assert!(output.status.success(), "{text}");
-    let expected = format!(":{}", RECORDS / PARTITIONS as usize);
+    let expected = format!(":{}", RECORDS / PARTITIONS);
     let partitions = text.lines().filter(|line| line.starts_with(prefix));
     let partitions: Vec<&str> = partitions.collect();
-    assert_eq!(partitions.len(), 5 * PARTITIONS as usize, "{text}");
+    assert_eq!(partitions.len(), CODECS.len() * PARTITIONS, "{text}");
     assert!(partitions.iter().all(|line| line.ends_with(&expected)), "{text}");
 }
 
@@ -309,7 +298,7 @@ fn kafka_and_we_refuse_each_others_running_directory() {
     let options = Options { data: Some(data), ..Options::default() };
     let log =
         Reference::try_start(&node, &options).expect_err("Kafka starts on our running directory");
-    assert!(log.contains("lock"), "{log}");
+    assert!(log.contains("Failed to acquire lock"), "{log}");
     drop(broker);
 
     let kafka = Reference::start(&node, &Options::default());
@@ -320,14 +309,4 @@ fn kafka_and_we_refuse_each_others_running_directory() {
     assert!(!output.status.success());
     let said = text(&output);
     assert!(said.contains("in use"), "{said}");
-}
-
-#[test]
-fn a_copied_directory_is_served_like_the_original() {
-    let work = tempfile::tempdir().unwrap();
-    let data = our_directory(work.path(), true);
-    let copied = work.path().join("copied");
-    copy(&data, &copied);
-    let broker = Broker::start_on(&copied, &[]);
-    assert_served(broker.port(), "ours");
 }

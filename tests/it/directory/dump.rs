@@ -114,8 +114,10 @@ pub(super) fn form_of_quorum(data: &Path) -> (serde_json::Value, serde_json::Val
     (state["data_version"].clone(), state["currentVoters"].clone())
 }
 
-/// Names in the root of the data directory.
+/// Names in the root of a stopped broker's directory, but for those that say nothing: Kafka removes its lock file and
+/// begins an empty checkpoint of its cleaner.
 pub(super) fn root_files(data: &Path) -> BTreeSet<String> {
     let entries = fs::read_dir(data).unwrap().map(|entry| entry.unwrap().file_name());
-    entries.map(|name| name.to_string_lossy().into_owned()).collect()
+    let names = entries.map(|name| name.to_string_lossy().into_owned());
+    names.filter(|name| name != ".lock" && name != "cleaner-offset-checkpoint").collect()
 }
