@@ -13,8 +13,8 @@ use crate::log::{AppendError, Engine, LogId, OpenError};
 
 use super::{Partition, PartitionSettings};
 
-/// Topics opened at the same time by [`Registry::open_topics`].
-const OPENED_AT_ONCE: usize = 16;
+/// Topics opened, or partitions closed, at the same time.
+const AT_ONCE: usize = 16;
 
 /// A topic whose partitions this broker is to serve.
 #[derive(Clone, Debug)]
@@ -83,26 +83,13 @@ impl Registry {
         Ok(())
     }
 
-    /// Opens many topics, several at a time; the first error ends it.
+    /// Opens many topics, several at a time; the first error, after all were tried.
     pub async fn open_topics(self: &Arc<Self>, topics: Vec<TopicToOpen>) -> Result<(), OpenError> {
-        let mut running: JoinSet<Result<(), OpenError>> = JoinSet::new();
-        let each = topics.len().div_ceil(OPENED_AT_ONCE).max(1);
-        for some in topics.chunks(each) {
-            let (registry, some) = (Arc::clone(self), some.to_vec());
-            running.spawn(async move {
-                for topic in &some {
-                    registry.open_topic(topic).await?;
-                }
-                Ok(())
-            });
-        }
-        while let Some(joined) = running.join_next().await {
-            match joined {
-                Ok(result) => result?,
-                Err(error) => std::panic::resume_unwind(error.into_panic()),
-            }
-        }
-        Ok(())
+        let open = |topic| {
+            let registry = Arc::clone(self);
+            async move { registry.open_topic(&topic).await }
+        };
+        each(topics, open).await
     }
 
     /// An open partition.
@@ -155,11 +142,9 @@ impl Registry {
     /// Closes every partition; the first error, after all were tried. The engine stays open.
     pub async fn close_all(&self) -> Result<(), AppendError> {
         let topics = std::mem::take(&mut *self.write());
-        let mut outcome = Ok(());
-        for partition in topics.by_name.values().flat_map(Topic::values) {
-            outcome = outcome.and(partition.close().await);
-        }
-        outcome
+        let partitions = topics.by_name.into_values().flat_map(Topic::into_values);
+        let close = |partition: Arc<Partition>| async move { partition.close().await };
+        each(partitions, close).await
     }
 
     fn take(&self, topic_id: Uuid) -> Option<Topic> {
@@ -174,5 +159,28 @@ impl Registry {
 
     fn write(&self) -> RwLockWriteGuard<'_, Topics> {
         self.topics.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Runs `work` on every item, several at a time; the first error, after all were tried.
+async fn each<T, E, W>(items: impl IntoIterator<Item = T>, work: impl Fn(T) -> W) -> Result<(), E>
+where
+    E: Send + 'static,
+    W: Future<Output = Result<(), E>> + Send + 'static,
+{
+    let mut running: JoinSet<Result<(), E>> = JoinSet::new();
+    let mut outcome = Ok(());
+    let mut items = items.into_iter().fuse();
+    loop {
+        while running.len() < AT_ONCE
+            && let Some(item) = items.next()
+        {
+            running.spawn(work(item));
+        }
+        match running.join_next().await {
+            None => return outcome,
+            Some(Ok(result)) => outcome = outcome.and(result),
+            Some(Err(error)) => std::panic::resume_unwind(error.into_panic()),
+        }
     }
 }
