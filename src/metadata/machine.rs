@@ -151,12 +151,7 @@ impl MetadataMachine {
             let reason = Some("Controller failover".to_owned());
             records.push(AbortTransactionRecord { reason }.into());
         }
-        if !self
-            .state
-            .image
-            .finalized_features
-            .contains_key(METADATA_VERSION_FEATURE)
-        {
+        if !self.state.image.finalized_features.contains_key(METADATA_VERSION_FEATURE) {
             records.extend(registration::first_transaction(first, self.settings()));
         }
         records
@@ -176,19 +171,11 @@ impl MetadataMachine {
             return Vec::new();
         };
         let (broker_id, broker_epoch) = (own.broker_id, own.broker_epoch);
-        let change = BrokerRegistrationChangeRecord {
-            broker_id,
-            broker_epoch,
-            ..Default::default()
-        };
-        let fence = BrokerRegistrationChangeRecord {
-            fenced,
-            ..change.clone()
-        };
-        let cordon = BrokerRegistrationChangeRecord {
-            cordoned_log_dirs: Some(Vec::new()),
-            ..change
-        };
+        let change =
+            BrokerRegistrationChangeRecord { broker_id, broker_epoch, ..Default::default() };
+        let fence = BrokerRegistrationChangeRecord { fenced, ..change.clone() };
+        let cordon =
+            BrokerRegistrationChangeRecord { cordoned_log_dirs: Some(Vec::new()), ..change };
         match fenced {
             // What the reference's controller writes once a broker has caught up.
             -1 => vec![fence.into(), cordon.into()],
@@ -228,16 +215,9 @@ impl MetadataMachine {
         let known = |id: &&Uuid| self.state.image.topic_by_id(**id).is_some();
         let remove = |id: &Uuid| Entry::from(RemoveTopicRecord { topic_id: *id });
         let answer = |id| {
-            if known(&id) {
-                Ok(())
-            } else {
-                Err(TopicError::unknown_topic_id())
-            }
+            if known(&id) { Ok(()) } else { Err(TopicError::unknown_topic_id()) }
         };
-        (
-            ids.iter().filter(known).map(remove).collect(),
-            ids.iter().map(answer).collect(),
-        )
+        (ids.iter().filter(known).map(remove).collect(), ids.iter().map(answer).collect())
     }
 
     fn allocate_producer_ids(&self) -> (Vec<Entry>, Result<i64, TopicError>) {
@@ -245,17 +225,10 @@ impl MetadataMachine {
         let Some(next_producer_id) = first.checked_add(PRODUCER_ID_BLOCK) else {
             let text = "Exhausted all producerIds as the next block's end producerId has exceeded \
                         the int64 type limit";
-            return (
-                Vec::new(),
-                Err(TopicError::new(ErrorCode::UnknownServerError, text)),
-            );
+            return (Vec::new(), Err(TopicError::new(ErrorCode::UnknownServerError, text)));
         };
         let (broker_id, broker_epoch) = (self.settings().node_id, self.state.image.broker_epoch);
-        let record = ProducerIdsRecord {
-            broker_id,
-            broker_epoch,
-            next_producer_id,
-        };
+        let record = ProducerIdsRecord { broker_id, broker_epoch, next_producer_id };
         (vec![record.into()], Ok(first))
     }
 }
@@ -289,10 +262,7 @@ impl Machine for MetadataMachine {
             Command::Elect => done(self.elect()),
             Command::Unfence => done(self.change_registration(-1)),
             Command::Fence => done(self.change_registration(1)),
-            Command::CreateTopics {
-                topics,
-                validate_only,
-            } => {
+            Command::CreateTopics { topics, validate_only } => {
                 let (records, created) = self.create_topics(&topics);
                 let records = if validate_only { Vec::new() } else { records };
                 Outcome::new(records, ticket, Reply::Created(created))
@@ -360,29 +330,20 @@ impl Machine for MetadataMachine {
         match record {
             Entry::Control(record) => {
                 let (key, value) = record.encode();
-                KeyValue {
-                    key: Some(key),
-                    value: Some(value),
-                }
+                KeyValue { key: Some(key), value: Some(value) }
             }
             Entry::Data(record) => {
                 let value = VersionedRecord::from(record.clone()).encode();
-                KeyValue {
-                    key: None,
-                    value: Some(value),
-                }
+                KeyValue { key: None, value: Some(value) }
             }
         }
     }
 
     fn decode(raw: KeyValue, control: bool) -> Result<Option<Entry>, ReplayError> {
-        let value = raw
-            .value
-            .ok_or(ReplayError::Inconsistent("a record without value".into()))?;
+        let value = raw.value.ok_or(ReplayError::Inconsistent("a record without value".into()))?;
         let entry = if control {
-            let key = raw.key.ok_or(ReplayError::Inconsistent(
-                "a control record without key".into(),
-            ))?;
+            let key =
+                raw.key.ok_or(ReplayError::Inconsistent("a control record without key".into()))?;
             Entry::Control(ControlRecord::decode(key, value)?)
         } else {
             Entry::Data(VersionedRecord::decode(value)?.record)
@@ -392,4 +353,4 @@ impl Machine for MetadataMachine {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -39,12 +39,7 @@ impl NewTopic {
     /// A topic with the broker's defaults.
     pub fn with_defaults(name: &str) -> Self {
         let name = name.to_owned();
-        Self {
-            name,
-            num_partitions: -1,
-            replication_factor: -1,
-            ..Self::default()
-        }
+        Self { name, num_partitions: -1, replication_factor: -1, ..Self::default() }
     }
 }
 
@@ -74,10 +69,7 @@ pub struct TopicError {
 impl TopicError {
     /// An error with a message.
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self {
-            code,
-            message: Some(message.into()),
-        }
+        Self { code, message: Some(message.into()) }
     }
 
     /// The time the client gave is over.
@@ -87,10 +79,7 @@ impl TopicError {
 
     /// No topic has the id.
     pub fn unknown_topic_id() -> Self {
-        Self::new(
-            ErrorCode::UnknownTopicId,
-            "This server does not host this topic ID.",
-        )
+        Self::new(ErrorCode::UnknownTopicId, "This server does not host this topic ID.")
     }
 
     /// No topic has the name.
@@ -127,10 +116,7 @@ impl MetadataMachine {
     /// repeat: that is the handler's to check.
     pub(super) fn create_topics(&self, topics: &[NewTopic]) -> (Vec<Entry>, Vec<Created>) {
         if let Some(error) = self.too_many(topics) {
-            return (
-                Vec::new(),
-                topics.iter().map(|_| Err(error.clone())).collect(),
-            );
+            return (Vec::new(), topics.iter().map(|_| Err(error.clone())).collect());
         }
         let mut records = Vec::new();
         let decide = |topic: &NewTopic| {
@@ -142,10 +128,7 @@ impl MetadataMachine {
         if records.len() > RECORDS_MAX {
             let text = "Unable to perform excessively large batch operation.";
             let error = TopicError::new(ErrorCode::PolicyViolation, text);
-            return (
-                Vec::new(),
-                topics.iter().map(|_| Err(error.clone())).collect(),
-            );
+            return (Vec::new(), topics.iter().map(|_| Err(error.clone())).collect());
         }
         (records, created)
     }
@@ -171,13 +154,7 @@ impl MetadataMachine {
         };
         let topic_id = self.process.random.uuid();
         let name = topic.name.clone();
-        let mut records = vec![
-            TopicRecord {
-                name: name.clone(),
-                topic_id,
-            }
-            .into(),
-        ];
+        let mut records = vec![TopicRecord { name: name.clone(), topic_id }.into()];
         records.extend(config_records(TOPIC_RESOURCE, &name, &overrides));
         if overrides.contains_key("min.insync.replicas") {
             // Voids the eligible leader replicas, also where there are none
@@ -185,29 +162,11 @@ impl MetadataMachine {
             records.push(ClearElrRecord { topic_name: name }.into());
         }
         let (node_id, directory_id) = (self.settings().node_id, self.process.directory_id);
-        let new = PartitionImage {
-            leader: node_id,
-            leader_epoch: 0,
-            partition_epoch: 0,
-        };
+        let new = PartitionImage { leader: node_id, leader_epoch: 0, partition_epoch: 0 };
         records.extend((0..num_partitions).map(|number| {
-            Entry::from(partition_record(
-                topic_id,
-                number,
-                new,
-                node_id,
-                directory_id,
-            ))
+            Entry::from(partition_record(topic_id, number, new, node_id, directory_id))
         }));
-        Ok((
-            CreatedTopic {
-                topic_id,
-                num_partitions,
-                replication_factor,
-                overrides,
-            },
-            records,
-        ))
+        Ok((CreatedTopic { topic_id, num_partitions, replication_factor, overrides }, records))
     }
 
     fn check_new_name(&self, name: &str) -> Result<(), TopicError> {
@@ -219,9 +178,7 @@ impl MetadataMachine {
         }
         let unified = |name: &str| name.replace('.', "_");
         if name.contains(['.', '_']) {
-            let mut others = image
-                .topics()
-                .filter(|topic| topic.name.contains(['.', '_']));
+            let mut others = image.topics().filter(|topic| topic.name.contains(['.', '_']));
             if let Some(other) = others.find(|topic| unified(&topic.name) == unified(name)) {
                 let other = &other.name;
                 let text = format!("Topic '{name}' collides with existing topic: {other}");
@@ -237,18 +194,11 @@ impl MetadataMachine {
         let nulls: Vec<&str> = nulls.map(|(name, _)| name.as_str()).collect();
         if !nulls.is_empty() {
             let names = nulls.join(",");
-            return Err(invalid(format!(
-                "Null value not supported for topic configs: {names}"
-            )));
+            return Err(invalid(format!("Null value not supported for topic configs: {names}")));
         }
         let pairs = configs.iter().cloned();
-        let overrides: ConfigMap = pairs
-            .filter_map(|(name, value)| Some((name, value?)))
-            .collect();
-        if overrides
-            .values()
-            .any(|value| value.encode_utf16().count() > CONFIG_VALUE_MAX)
-        {
+        let overrides: ConfigMap = pairs.filter_map(|(name, value)| Some((name, value?))).collect();
+        if overrides.values().any(|value| value.encode_utf16().count() > CONFIG_VALUE_MAX) {
             return Err(invalid(format!(
                 "The configuration value cannot be added because it exceeds the maximum value \
                  size of {CONFIG_VALUE_MAX} bytes."
@@ -256,11 +206,7 @@ impl MetadataMachine {
         }
         let (dynamic, dynamic_default) = self.state.broker_configs();
         let fixed = &self.settings().fixed;
-        let layers = BrokerLayers {
-            dynamic: &dynamic,
-            dynamic_default: &dynamic_default,
-            fixed,
-        };
+        let layers = BrokerLayers { dynamic: &dynamic, dynamic_default: &dynamic_default, fixed };
         TopicConfig::validate(&overrides, &layers).map_err(|error| invalid(error.to_string()))?;
         Ok(overrides)
     }
@@ -299,14 +245,10 @@ impl MetadataMachine {
         let chosen = "A manual partition assignment was specified, but";
         let invalid = |text| TopicError::new(ErrorCode::InvalidRequest, text);
         if topic.replication_factor != -1 {
-            return Err(invalid(format!(
-                "{chosen} replication factor was not set to -1."
-            )));
+            return Err(invalid(format!("{chosen} replication factor was not set to -1.")));
         }
         if topic.num_partitions != -1 {
-            return Err(invalid(format!(
-                "{chosen} numPartitions was not set to -1."
-            )));
+            return Err(invalid(format!("{chosen} numPartitions was not set to -1.")));
         }
         let refuse = |text| Err(TopicError::new(ErrorCode::InvalidReplicaAssignment, text));
         let mut numbers = std::collections::BTreeSet::new();
@@ -341,10 +283,11 @@ impl MetadataMachine {
             }
             _ => {
                 let unknown = sorted.iter().find(|node| **node != node_id)?;
-                Some(format!(
-                    "broker {unknown}, but no such broker is registered."
-                ))
+                Some(format!("broker {unknown}, but no such broker is registered."))
             }
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,19 +6,15 @@ use crate::metadata::features::bootstrap_features;
 use crate::metadata::snapshot::Snapshot;
 use crate::metadata::{Endpoint, base64};
 use crate::wire::records::{
-    AccessControlEntryRecord, ClientQuotaRecord, ConfigRecord, FeatureLevelRecord, PartitionRecord,
-    TopicRecord, UserScramCredentialRecord,
+    AccessControlEntryRecord, ClientQuotaRecord, FeatureLevelRecord, PartitionRecord, TopicRecord,
+    UserScramCredentialRecord,
 };
 
-const NODE_ID: i32 = 1;
-const DIRECTORY: Uuid = Uuid::from_u128(77);
+pub(in crate::metadata) const NODE_ID: i32 = 1;
+pub(in crate::metadata) const DIRECTORY: Uuid = Uuid::from_u128(77);
 
 fn endpoint(name: &str, port: u16) -> Endpoint {
-    Endpoint {
-        name: name.to_owned(),
-        host: "localhost".to_owned(),
-        port,
-    }
+    Endpoint { name: name.to_owned(), host: "localhost".to_owned(), port }
 }
 
 fn settings() -> Settings {
@@ -48,25 +44,20 @@ fn machine(settings: Settings, clean_shutdown_epoch: Option<i64>, run: u128) -> 
 }
 
 /// A machine and the log of what it wrote.
-struct Rig {
-    machine: MetadataMachine,
+pub(in crate::metadata) struct Rig {
+    pub(in crate::metadata) machine: MetadataMachine,
     log: Vec<(Entry, Position)>,
     epoch: i32,
-    effects: Vec<Effect>,
+    pub(in crate::metadata) effects: Vec<Effect>,
 }
 
 impl Rig {
     fn new(machine: MetadataMachine) -> Self {
-        Self {
-            machine,
-            log: Vec::new(),
-            epoch: 1,
-            effects: Vec::new(),
-        }
+        Self { machine, log: Vec::new(), epoch: 1, effects: Vec::new() }
     }
 
     /// A broker that serves.
-    fn started() -> Self {
+    pub(in crate::metadata) fn started() -> Self {
         Self::started_with(settings())
     }
 
@@ -79,11 +70,7 @@ impl Rig {
 
     fn start(&mut self) {
         let first = bootstrap_features().map(Into::into).collect();
-        for command in [
-            Command::BeginEpoch,
-            Command::Bootstrap(first),
-            Command::Register,
-        ] {
+        for command in [Command::BeginEpoch, Command::Bootstrap(first), Command::Register] {
             self.call(command);
         }
         while self.call(Command::Elect).1 != Reply::Done(0) {}
@@ -104,13 +91,9 @@ impl Rig {
         Ok(())
     }
 
-    fn call(&mut self, command: Command) -> (Vec<Entry>, Reply) {
+    pub(in crate::metadata) fn call(&mut self, command: Command) -> (Vec<Entry>, Reply) {
         let next_offset = self.log.len() as i64;
-        let now = Moment {
-            now_ms: 1_000,
-            next_offset,
-            epoch: self.epoch,
-        };
+        let now = Moment { now_ms: 1_000, next_offset, epoch: self.epoch };
         let outcome = self.machine.handle(Ticket(5), command, now);
         let entries = outcome.batch.map(|batch| batch.records).unwrap_or_default();
         self.write(&entries).unwrap();
@@ -122,20 +105,20 @@ impl Rig {
         (entries, reply)
     }
 
-    fn create(&mut self, topics: Vec<NewTopic>) -> Vec<Result<CreatedTopic, TopicError>> {
-        match self
-            .call(Command::CreateTopics {
-                topics,
-                validate_only: false,
-            })
-            .1
-        {
+    pub(in crate::metadata) fn create(
+        &mut self,
+        topics: Vec<NewTopic>,
+    ) -> Vec<Result<CreatedTopic, TopicError>> {
+        match self.call(Command::CreateTopics { topics, validate_only: false }).1 {
             Reply::Created(created) => created,
             other => panic!("{other:?}"),
         }
     }
 
-    fn create_one(&mut self, topic: NewTopic) -> Result<CreatedTopic, TopicError> {
+    pub(in crate::metadata) fn create_one(
+        &mut self,
+        topic: NewTopic,
+    ) -> Result<CreatedTopic, TopicError> {
         self.create(vec![topic]).remove(0)
     }
 
@@ -155,7 +138,7 @@ impl Rig {
     }
 
     /// A replay of the whole log comes to the same state.
-    fn check_replay(&self) {
+    pub(in crate::metadata) fn check_replay(&self) {
         let mut replayed = self.restarted(None).machine.state;
         let mut live = self.machine.state.clone();
         for state in [&mut replayed, &mut live] {
@@ -167,11 +150,7 @@ impl Rig {
 
     fn partition(&self, topic: &str, number: usize) -> (i32, i32, i32) {
         let partition = self.machine.state.image.topic(topic).unwrap().partitions[number];
-        (
-            partition.leader,
-            partition.leader_epoch,
-            partition.partition_epoch,
-        )
+        (partition.leader, partition.leader_epoch, partition.partition_epoch)
     }
 }
 
@@ -189,40 +168,24 @@ fn kinds(entries: &[Entry]) -> Vec<&'static str> {
     entries.iter().map(kind).collect()
 }
 
-fn new_topic(name: &str, num_partitions: i32, replication_factor: i16) -> NewTopic {
-    NewTopic {
-        num_partitions,
-        replication_factor,
-        ..NewTopic::with_defaults(name)
-    }
+pub(in crate::metadata) fn new_topic(
+    name: &str,
+    num_partitions: i32,
+    replication_factor: i16,
+) -> NewTopic {
+    NewTopic { num_partitions, replication_factor, ..NewTopic::with_defaults(name) }
 }
 
-fn configured(name: &str, configs: &[(&str, Option<&str>)]) -> NewTopic {
+pub(in crate::metadata) fn configured(name: &str, configs: &[(&str, Option<&str>)]) -> NewTopic {
     let configs = configs.iter();
     let owned = |(key, value): &(&str, Option<&str>)| ((*key).to_owned(), value.map(str::to_owned));
-    NewTopic {
-        configs: configs.map(owned).collect(),
-        ..NewTopic::with_defaults(name)
-    }
-}
-
-fn assigned(name: &str, assignments: &[(i32, &[i32])]) -> NewTopic {
-    let assignments = assignments
-        .iter()
-        .map(|(number, nodes)| (*number, nodes.to_vec()));
-    NewTopic {
-        assignments: assignments.collect(),
-        ..NewTopic::with_defaults(name)
-    }
+    NewTopic { configs: configs.map(owned).collect(), ..NewTopic::with_defaults(name) }
 }
 
 #[test]
 fn a_first_start_writes_what_the_reference_writes() {
     let mut rig = Rig::new(machine(settings(), None, 100));
-    rig.machine.state.voters = Some(registration::single_voter(
-        rig.machine.settings(),
-        DIRECTORY,
-    ));
+    rig.machine.state.voters = Some(registration::single_voter(rig.machine.settings(), DIRECTORY));
     rig.start();
     let expected = [
         "LeaderChange",
@@ -245,19 +208,10 @@ fn a_first_start_writes_what_the_reference_writes() {
     let entries: Vec<Entry> = rig.log.iter().map(|(entry, _)| entry.clone()).collect();
     assert_eq!(kinds(&entries), expected);
     let image = &rig.machine.state.image;
-    assert_eq!(
-        image.broker_epoch, 13,
-        "the offset of the broker's registration"
-    );
-    assert_eq!(
-        (image.controller_epoch, image.finalized_features_epoch),
-        (1, 15)
-    );
-    let features: Vec<_> = image
-        .finalized_features
-        .iter()
-        .map(|(name, level)| (name.as_str(), *level))
-        .collect();
+    assert_eq!(image.broker_epoch, 13, "the offset of the broker's registration");
+    assert_eq!((image.controller_epoch, image.finalized_features_epoch), (1, 15));
+    let features: Vec<_> =
+        image.finalized_features.iter().map(|(name, level)| (name.as_str(), *level)).collect();
     assert_eq!(
         features,
         [
@@ -287,10 +241,7 @@ fn later_starts_begin_an_epoch_without_voters_or_features() {
 fn an_epoch_that_the_log_has_already_is_not_begun_again() {
     let mut rig = Rig::started().restarted(None);
     rig.epoch = 1;
-    assert_eq!(
-        rig.call(Command::BeginEpoch),
-        (Vec::new(), Reply::EpochTaken(1))
-    );
+    assert_eq!(rig.call(Command::BeginEpoch), (Vec::new(), Reply::EpochTaken(1)));
 }
 
 #[test]
@@ -300,215 +251,13 @@ fn a_transaction_that_a_crash_left_open_is_aborted() {
     let first: Vec<MetadataRecord> = bootstrap_features().map(Into::into).collect();
     let begun = registration::first_transaction(first.clone(), &settings());
     rig.write(&begun[..4]).unwrap();
-    assert!(
-        rig.machine.state.image.finalized_features.is_empty(),
-        "held back"
-    );
+    assert!(rig.machine.state.image.finalized_features.is_empty(), "held back");
     let mut rig = rig.restarted(None);
     rig.call(Command::BeginEpoch);
     let (records, _) = rig.call(Command::Bootstrap(first));
-    assert_eq!(
-        kinds(&records[..2]),
-        ["AbortTransactionRecord", "BeginTransactionRecord"]
-    );
+    assert_eq!(kinds(&records[..2]), ["AbortTransactionRecord", "BeginTransactionRecord"]);
     assert_eq!(rig.machine.state.image.finalized_features.len(), 6);
     rig.check_replay();
-}
-
-#[test]
-fn a_topic_is_one_batch_of_topic_config_and_partition_records() {
-    let mut rig = Rig::started();
-    let topic = configured("orders", &[("min.insync.replicas", Some("1"))]);
-    let topic = NewTopic {
-        num_partitions: 2,
-        ..topic
-    };
-    let (records, reply) = rig.call(Command::CreateTopics {
-        topics: vec![topic],
-        validate_only: false,
-    });
-    let Reply::Created(created) = reply else {
-        panic!()
-    };
-    let created = created[0].clone().unwrap();
-    let (topic_id, replicas) = (created.topic_id, vec![NODE_ID]);
-    let partition = PartitionRecord {
-        topic_id,
-        replicas: replicas.clone(),
-        isr: replicas,
-        leader: NODE_ID,
-        leader_epoch: 0,
-        partition_epoch: 0,
-        directories: vec![DIRECTORY],
-        ..PartitionRecord::default()
-    };
-    let name = || "orders".to_owned();
-    assert_eq!(
-        records,
-        [
-            TopicRecord {
-                name: name(),
-                topic_id
-            }
-            .into(),
-            ConfigRecord {
-                resource_type: 2,
-                resource_name: name(),
-                name: "min.insync.replicas".to_owned(),
-                value: Some("1".to_owned()),
-            }
-            .into(),
-            crate::wire::records::ClearElrRecord { topic_name: name() }.into(),
-            PartitionRecord {
-                partition_id: 0,
-                ..partition.clone()
-            }
-            .into(),
-            PartitionRecord {
-                partition_id: 1,
-                ..partition
-            }
-            .into(),
-        ]
-    );
-    assert_eq!((created.num_partitions, created.replication_factor), (2, 1));
-    let image = rig.machine.state.image.clone();
-    let topic = image.topic("orders").unwrap().clone();
-    assert!(Arc::ptr_eq(&topic, image.topic_by_id(topic_id).unwrap()));
-    assert_eq!(topic.overrides, created.overrides);
-    assert_eq!(
-        rig.effects,
-        [Effect::Open(vec![topic]), Effect::Publish(image)]
-    );
-    rig.check_replay();
-}
-
-#[test]
-fn defaults_and_internal_topics() {
-    let mut rig = Rig::started();
-    let created = rig
-        .create_one(NewTopic::with_defaults("__consumer_offsets"))
-        .unwrap();
-    assert_eq!((created.num_partitions, created.replication_factor), (3, 1));
-    assert!(
-        rig.machine
-            .state
-            .image
-            .topic("__consumer_offsets")
-            .unwrap()
-            .internal
-    );
-    rig.create_one(configured("plain", &[("segment.bytes", Some("1048576"))]))
-        .unwrap();
-    let plain = rig.machine.state.image.topic("plain").unwrap();
-    assert!(!plain.internal);
-    assert_eq!(plain.config.segment_bytes, 1_048_576);
-}
-
-#[test]
-fn validate_only_writes_nothing() {
-    let mut rig = Rig::started();
-    let topics = vec![new_topic("a", 1, 1), new_topic("b", 1, 9)];
-    let (records, reply) = rig.call(Command::CreateTopics {
-        topics,
-        validate_only: true,
-    });
-    let Reply::Created(created) = reply else {
-        panic!()
-    };
-    assert!(records.is_empty());
-    assert!(!created[0].as_ref().unwrap().topic_id.is_nil());
-    assert_eq!(
-        created[1].as_ref().unwrap_err().code,
-        ErrorCode::InvalidReplicationFactor
-    );
-}
-
-#[test]
-fn one_bad_topic_does_not_stop_the_others() {
-    let mut rig = Rig::started();
-    let topics = vec![
-        new_topic("a", 1, 1),
-        new_topic("b", 0, 1),
-        new_topic("c", 1, 1),
-    ];
-    let created: Vec<bool> = rig.create(topics).iter().map(Result::is_ok).collect();
-    assert_eq!(created, [true, false, true]);
-    assert_eq!(rig.machine.state.image.topics().len(), 2);
-}
-
-#[test]
-fn refused_topics_get_the_references_codes_and_words() {
-    use ErrorCode as Code;
-    let mut rig = Rig::started();
-    rig.create_one(new_topic("a.x", 1, 1)).unwrap();
-    let long = "x".repeat(250);
-    let cases: Vec<(NewTopic, Code, String)> = vec![
-        (new_topic("", 1, 1), Code::InvalidTopicException, "Topic name is invalid: the empty string is not allowed".into()),
-        (new_topic(".", 1, 1), Code::InvalidTopicException, "Topic name is invalid: '.' is not allowed".into()),
-        (new_topic("..", 1, 1), Code::InvalidTopicException, "Topic name is invalid: '..' is not allowed".into()),
-        (new_topic(&long, 1, 1), Code::InvalidTopicException, format!("Topic name is invalid: the length of '{long}' is longer than the max allowed length 249")),
-        (new_topic("a b", 1, 1), Code::InvalidTopicException, "Topic name is invalid: 'a b' contains one or more characters other than ASCII alphanumerics, '.', '_' and '-'".into()),
-        (new_topic("a_x", 1, 1), Code::InvalidTopicException, "Topic 'a_x' collides with existing topic: a.x".into()),
-        (new_topic("a.x", 1, 1), Code::TopicAlreadyExists, "Topic 'a.x' already exists.".into()),
-        (new_topic("t", 0, 1), Code::InvalidPartitions, "Number of partitions was set to an invalid non-positive value.".into()),
-        (new_topic("t", 1, 0), Code::InvalidReplicationFactor, "Replication factor must be larger than 0, or -1 to use the default value.".into()),
-        (new_topic("t", 1, 3), Code::InvalidReplicationFactor, "Unable to replicate the partition 3 time(s): The target replication factor of 3 cannot be reached because only 1 broker(s) are registered or some brokers have all their log directories cordoned.".into()),
-        (configured("t", &[("segment.bytes", None), ("flush.ms", None)]), Code::InvalidConfig, "Null value not supported for topic configs: segment.bytes,flush.ms".into()),
-        (configured("t", &[("no.such.key", Some("1"))]), Code::InvalidConfig, "Unknown topic config name: no.such.key".into()),
-        (NewTopic { num_partitions: 1, ..assigned("t", &[(0, &[1])]) }, Code::InvalidRequest, "A manual partition assignment was specified, but numPartitions was not set to -1.".into()),
-        (NewTopic { replication_factor: 1, ..assigned("t", &[(0, &[1])]) }, Code::InvalidRequest, "A manual partition assignment was specified, but replication factor was not set to -1.".into()),
-        (assigned("t", &[(0, &[1]), (0, &[1])]), Code::InvalidReplicaAssignment, "Found multiple manual partition assignments for partition 0".into()),
-        (assigned("t", &[(1, &[1])]), Code::InvalidReplicaAssignment, "partitions should be a consecutive 0-based integer sequence".into()),
-        (assigned("t", &[(0, &[])]), Code::InvalidReplicaAssignment, "The manual partition assignment includes an empty replica list.".into()),
-        (assigned("t", &[(0, &[2, 1])]), Code::InvalidReplicaAssignment, "The manual partition assignment includes broker 2, but no such broker is registered.".into()),
-        (assigned("t", &[(0, &[1, 1])]), Code::InvalidReplicaAssignment, "The manual partition assignment includes the broker 1 more than once.".into()),
-    ];
-    for (topic, code, message) in cases {
-        let error = rig.create_one(topic.clone()).unwrap_err();
-        assert_eq!(error, TopicError::new(code, message), "{topic:?}");
-    }
-    let value = "x".repeat(32_768);
-    let error = rig
-        .create_one(configured("t", &[("compression.type", Some(&value))]))
-        .unwrap_err();
-    assert_eq!(error.code, Code::InvalidConfig);
-    assert!(
-        error
-            .message
-            .unwrap()
-            .contains("maximum value size of 32767 bytes")
-    );
-    assert_eq!(
-        rig.machine.state.image.topics().len(),
-        1,
-        "nothing was written"
-    );
-}
-
-#[test]
-fn assignments_to_this_node_are_fine() {
-    let mut rig = Rig::started();
-    let created = rig
-        .create_one(assigned("t", &[(1, &[1]), (0, &[1])]))
-        .unwrap();
-    assert_eq!((created.num_partitions, created.replication_factor), (2, 1));
-}
-
-#[test]
-fn too_many_partitions_refuse_the_whole_request() {
-    let mut rig = Rig::started();
-    let topics = vec![new_topic("a", 1, 1), new_topic("b", 10_000, 1)];
-    for error in rig.create(topics) {
-        let text = "Excessively large number of partitions per request.";
-        assert_eq!(
-            error.unwrap_err(),
-            TopicError::new(ErrorCode::PolicyViolation, text)
-        );
-    }
-    let error = rig.create_one(new_topic("b", 10_000, 1)).unwrap_err();
-    let text = "Unable to perform excessively large batch operation.";
-    assert_eq!(error, TopicError::new(ErrorCode::PolicyViolation, text));
 }
 
 #[test]
@@ -518,23 +267,11 @@ fn a_deleted_topic_is_gone_and_comes_back_with_another_id() {
     let topic = rig.machine.state.image.topic("t").unwrap().clone();
     let unknown = Uuid::from_u128(9);
     let (records, reply) = rig.call(Command::DeleteTopics(vec![unknown, first.topic_id]));
-    assert_eq!(
-        records,
-        [RemoveTopicRecord {
-            topic_id: first.topic_id
-        }
-        .into()]
-    );
-    assert_eq!(
-        reply,
-        Reply::Deleted(vec![Err(TopicError::unknown_topic_id()), Ok(())])
-    );
+    assert_eq!(records, [RemoveTopicRecord { topic_id: first.topic_id }.into()]);
+    assert_eq!(reply, Reply::Deleted(vec![Err(TopicError::unknown_topic_id()), Ok(())]));
     let image = rig.machine.state.image.clone();
     assert!(image.topic("t").is_none() && image.topic_by_id(first.topic_id).is_none());
-    assert_eq!(
-        rig.effects,
-        [Effect::Publish(image), Effect::Delete(vec![topic])]
-    );
+    assert_eq!(rig.effects, [Effect::Publish(image), Effect::Delete(vec![topic])]);
     let second = rig.create_one(new_topic("t", 1, 1)).unwrap();
     assert_ne!(first.topic_id, second.topic_id);
     rig.check_replay();
@@ -565,16 +302,10 @@ fn producer_ids_come_in_blocks_that_never_repeat() {
             broker_epoch: epoch,
             next_producer_id: block + 1_000,
         };
-        assert_eq!(
-            (records, reply),
-            (vec![record.into()], Reply::ProducerIds(Ok(block)))
-        );
+        assert_eq!((records, reply), (vec![record.into()], Reply::ProducerIds(Ok(block))));
     }
     let mut next = rig.restarted(None);
-    assert_eq!(
-        next.call(Command::AllocateProducerIds).1,
-        Reply::ProducerIds(Ok(2_000))
-    );
+    assert_eq!(next.call(Command::AllocateProducerIds).1, Reply::ProducerIds(Ok(2_000)));
     next.machine.state.next_producer_id = i64::MAX - 10;
     let (records, reply) = next.call(Command::AllocateProducerIds);
     assert!(records.is_empty() && matches!(reply, Reply::ProducerIds(Err(_))));
@@ -648,10 +379,7 @@ fn a_replay_in_the_same_run_serves_at_once() {
         again.apply(entry, *at).unwrap();
     }
     let effects = again.loaded().unwrap();
-    assert!(
-        matches!(effects[..], [Effect::Open(_), Effect::Publish(_)]),
-        "{effects:?}"
-    );
+    assert!(matches!(effects[..], [Effect::Open(_), Effect::Publish(_)]), "{effects:?}");
     assert!(!again.unclean);
 }
 
@@ -662,26 +390,13 @@ fn what_cannot_be_served_is_refused_by_name() {
         rig.write(&entries).unwrap_err().to_string()
     };
     let topic_id = Uuid::from_u128(5);
-    let topic = || {
-        Entry::from(TopicRecord {
-            name: "t".to_owned(),
-            topic_id,
-        })
-    };
+    let topic = || Entry::from(TopicRecord { name: "t".to_owned(), topic_id });
     let partition = |partition_id, replicas: &[i32]| {
         let replicas = replicas.to_vec();
-        Entry::from(PartitionRecord {
-            partition_id,
-            topic_id,
-            replicas,
-            ..Default::default()
-        })
+        Entry::from(PartitionRecord { partition_id, topic_id, replicas, ..Default::default() })
     };
     let feature = |name: &str, feature_level| {
-        Entry::from(FeatureLevelRecord {
-            name: name.to_owned(),
-            feature_level,
-        })
+        Entry::from(FeatureLevelRecord { name: name.to_owned(), feature_level })
     };
     assert_eq!(
         refused(vec![topic(), partition(0, &[1, 2, 3])]),
@@ -690,10 +405,7 @@ fn what_cannot_be_served_is_refused_by_name() {
     let hostile = refused(vec![topic(), partition(i32::MAX, &[1])]);
     assert!(hostile.contains("partition number 2147483647"), "{hostile}");
     let acl = refused(vec![AccessControlEntryRecord::default().into()]);
-    assert!(
-        acl.contains("AccessControlEntryRecord") && acl.contains("ACLs"),
-        "{acl}"
-    );
+    assert!(acl.contains("AccessControlEntryRecord") && acl.contains("ACLs"), "{acl}");
     let newer = refused(vec![feature("metadata.version", 31)]);
     assert!(
         newer.contains("metadata.version is at level 31, this broker serves 30 to 30"),
@@ -702,10 +414,7 @@ fn what_cannot_be_served_is_refused_by_name() {
     let unknown = refused(vec![feature("cats.version", 1)]);
     assert!(unknown.contains("cats.version"), "{unknown}");
     assert!(refused(vec![partition(0, &[1])]).contains(&base64(topic_id)));
-    let raw = KeyValue {
-        key: None,
-        value: Some(vec![1, 99, 0].into()),
-    };
+    let raw = KeyValue { key: None, value: Some(vec![1, 99, 0].into()) };
     let error = MetadataMachine::decode(raw, false).unwrap_err().to_string();
     assert!(error.contains("kind 99"), "{error}");
 }
@@ -714,51 +423,24 @@ fn what_cannot_be_served_is_refused_by_name() {
 fn a_topic_that_lacks_a_partition_is_refused() {
     let mut rig = Rig::started();
     let topic_id = Uuid::from_u128(5);
-    let partition = PartitionRecord {
-        partition_id: 1,
-        topic_id,
-        replicas: vec![1],
-        ..Default::default()
-    };
-    rig.write(&[
-        TopicRecord {
-            name: "t".into(),
-            topic_id,
-        }
-        .into(),
-        partition.into(),
-    ])
-    .unwrap();
+    let partition =
+        PartitionRecord { partition_id: 1, topic_id, replicas: vec![1], ..Default::default() };
+    rig.write(&[TopicRecord { name: "t".into(), topic_id }.into(), partition.into()]).unwrap();
     assert!(rig.machine.loaded().is_err());
 }
 
 #[test]
 fn a_snapshot_holds_the_whole_state() {
     let mut rig = Rig::started();
-    rig.machine.state.voters = Some(registration::single_voter(
-        rig.machine.settings(),
-        DIRECTORY,
-    ));
-    let quota = ClientQuotaRecord {
-        key: "producer_byte_rate".into(),
-        value: 5.5,
-        ..Default::default()
-    };
-    let user = UserScramCredentialRecord {
-        name: "u".into(),
-        mechanism: 1,
-        ..Default::default()
-    };
+    rig.machine.state.voters = Some(registration::single_voter(rig.machine.settings(), DIRECTORY));
+    let quota =
+        ClientQuotaRecord { key: "producer_byte_rate".into(), value: 5.5, ..Default::default() };
+    let user = UserScramCredentialRecord { name: "u".into(), mechanism: 1, ..Default::default() };
     rig.write(&[quota.clone().into(), user.into()]).unwrap();
-    rig.create_one(configured("t", &[("segment.bytes", Some("1048576"))]))
-        .unwrap();
+    rig.create_one(configured("t", &[("segment.bytes", Some("1048576"))])).unwrap();
     rig.create_one(new_topic("u", 40, 1)).unwrap();
     rig.call(Command::AllocateProducerIds);
-    let removed = ClientQuotaRecord {
-        remove: true,
-        key: "gone".into(),
-        ..quota
-    };
+    let removed = ClientQuotaRecord { remove: true, key: "gone".into(), ..quota };
     rig.write(&[removed.into()]).unwrap();
     rig.machine.state.settle(&ConfigMap::new());
 
@@ -766,9 +448,7 @@ fn a_snapshot_holds_the_whole_state() {
     assert_eq!((id.offset, id.epoch), (rig.log.len() as i64, 1));
     let file = snapshot.encode(id.epoch, 5_000);
     let decoded = Snapshot::decode(&file).unwrap();
-    let mut restored = State::new("cluster".into(), NODE_ID)
-        .restore(&decoded, id)
-        .unwrap();
+    let mut restored = State::new("cluster".into(), NODE_ID).restore(&decoded, id).unwrap();
     restored.settle(&ConfigMap::new());
     let mut live = rig.machine.state.clone();
     // Only the snapshot says kraft.version here: the test gave the voters without a record.
@@ -776,10 +456,7 @@ fn a_snapshot_holds_the_whole_state() {
     image.finalized_features.insert("kraft.version".into(), 1);
     assert_eq!(restored, live);
     for cut in [1, 60, 61, file.len() - 1] {
-        assert!(
-            Snapshot::decode(&file[..file.len() - cut]).is_err(),
-            "cut by {cut}"
-        );
+        assert!(Snapshot::decode(&file[..file.len() - cut]).is_err(), "cut by {cut}");
     }
     let mut flipped = file.clone();
     flipped[100] ^= 1;
@@ -788,15 +465,9 @@ fn a_snapshot_holds_the_whole_state() {
 
 #[test]
 fn a_snapshot_is_due_after_so_many_bytes() {
-    let mut rig = Rig::started_with(Settings {
-        snapshot_bytes: 2_500,
-        ..settings()
-    });
+    let mut rig = Rig::started_with(Settings { snapshot_bytes: 2_500, ..settings() });
     let snapshots = |rig: &Rig| {
-        rig.effects
-            .iter()
-            .filter(|effect| matches!(effect, Effect::Snapshot(_)))
-            .count()
+        rig.effects.iter().filter(|effect| matches!(effect, Effect::Snapshot(_))).count()
     };
     assert_eq!(snapshots(&rig), 0, "13 records of 100 bytes");
     rig.create_one(new_topic("t", 12, 1)).unwrap();
