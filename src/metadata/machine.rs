@@ -353,4 +353,4 @@ impl Machine for MetadataMachine {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

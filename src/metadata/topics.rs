@@ -288,3 +288,6 @@ impl MetadataMachine {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

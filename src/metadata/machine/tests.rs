@@ -6,12 +6,12 @@ use crate::metadata::features::bootstrap_features;
 use crate::metadata::snapshot::Snapshot;
 use crate::metadata::{Endpoint, base64};
 use crate::wire::records::{
-    AccessControlEntryRecord, ClientQuotaRecord, ConfigRecord, FeatureLevelRecord, PartitionRecord,
-    TopicRecord, UserScramCredentialRecord,
+    AccessControlEntryRecord, ClientQuotaRecord, FeatureLevelRecord, PartitionRecord, TopicRecord,
+    UserScramCredentialRecord,
 };
 
-const NODE_ID: i32 = 1;
-const DIRECTORY: Uuid = Uuid::from_u128(77);
+pub(in crate::metadata) const NODE_ID: i32 = 1;
+pub(in crate::metadata) const DIRECTORY: Uuid = Uuid::from_u128(77);
 
 fn endpoint(name: &str, port: u16) -> Endpoint {
     Endpoint { name: name.to_owned(), host: "localhost".to_owned(), port }
@@ -44,11 +44,11 @@ fn machine(settings: Settings, clean_shutdown_epoch: Option<i64>, run: u128) -> 
 }
 
 /// A machine and the log of what it wrote.
-struct Rig {
-    machine: MetadataMachine,
+pub(in crate::metadata) struct Rig {
+    pub(in crate::metadata) machine: MetadataMachine,
     log: Vec<(Entry, Position)>,
     epoch: i32,
-    effects: Vec<Effect>,
+    pub(in crate::metadata) effects: Vec<Effect>,
 }
 
 impl Rig {
@@ -57,7 +57,7 @@ impl Rig {
     }
 
     /// A broker that serves.
-    fn started() -> Self {
+    pub(in crate::metadata) fn started() -> Self {
         Self::started_with(settings())
     }
 
@@ -91,7 +91,7 @@ impl Rig {
         Ok(())
     }
 
-    fn call(&mut self, command: Command) -> (Vec<Entry>, Reply) {
+    pub(in crate::metadata) fn call(&mut self, command: Command) -> (Vec<Entry>, Reply) {
         let next_offset = self.log.len() as i64;
         let now = Moment { now_ms: 1_000, next_offset, epoch: self.epoch };
         let outcome = self.machine.handle(Ticket(5), command, now);
@@ -105,14 +105,20 @@ impl Rig {
         (entries, reply)
     }
 
-    fn create(&mut self, topics: Vec<NewTopic>) -> Vec<Result<CreatedTopic, TopicError>> {
+    pub(in crate::metadata) fn create(
+        &mut self,
+        topics: Vec<NewTopic>,
+    ) -> Vec<Result<CreatedTopic, TopicError>> {
         match self.call(Command::CreateTopics { topics, validate_only: false }).1 {
             Reply::Created(created) => created,
             other => panic!("{other:?}"),
         }
     }
 
-    fn create_one(&mut self, topic: NewTopic) -> Result<CreatedTopic, TopicError> {
+    pub(in crate::metadata) fn create_one(
+        &mut self,
+        topic: NewTopic,
+    ) -> Result<CreatedTopic, TopicError> {
         self.create(vec![topic]).remove(0)
     }
 
@@ -132,7 +138,7 @@ impl Rig {
     }
 
     /// A replay of the whole log comes to the same state.
-    fn check_replay(&self) {
+    pub(in crate::metadata) fn check_replay(&self) {
         let mut replayed = self.restarted(None).machine.state;
         let mut live = self.machine.state.clone();
         for state in [&mut replayed, &mut live] {
@@ -162,19 +168,18 @@ fn kinds(entries: &[Entry]) -> Vec<&'static str> {
     entries.iter().map(kind).collect()
 }
 
-fn new_topic(name: &str, num_partitions: i32, replication_factor: i16) -> NewTopic {
+pub(in crate::metadata) fn new_topic(
+    name: &str,
+    num_partitions: i32,
+    replication_factor: i16,
+) -> NewTopic {
     NewTopic { num_partitions, replication_factor, ..NewTopic::with_defaults(name) }
 }
 
-fn configured(name: &str, configs: &[(&str, Option<&str>)]) -> NewTopic {
+pub(in crate::metadata) fn configured(name: &str, configs: &[(&str, Option<&str>)]) -> NewTopic {
     let configs = configs.iter();
     let owned = |(key, value): &(&str, Option<&str>)| ((*key).to_owned(), value.map(str::to_owned));
     NewTopic { configs: configs.map(owned).collect(), ..NewTopic::with_defaults(name) }
-}
-
-fn assigned(name: &str, assignments: &[(i32, &[i32])]) -> NewTopic {
-    let assignments = assignments.iter().map(|(number, nodes)| (*number, nodes.to_vec()));
-    NewTopic { assignments: assignments.collect(), ..NewTopic::with_defaults(name) }
 }
 
 #[test]
@@ -253,142 +258,6 @@ fn a_transaction_that_a_crash_left_open_is_aborted() {
     assert_eq!(kinds(&records[..2]), ["AbortTransactionRecord", "BeginTransactionRecord"]);
     assert_eq!(rig.machine.state.image.finalized_features.len(), 6);
     rig.check_replay();
-}
-
-#[test]
-fn a_topic_is_one_batch_of_topic_config_and_partition_records() {
-    let mut rig = Rig::started();
-    let topic = configured("orders", &[("min.insync.replicas", Some("1"))]);
-    let topic = NewTopic { num_partitions: 2, ..topic };
-    let (records, reply) =
-        rig.call(Command::CreateTopics { topics: vec![topic], validate_only: false });
-    let Reply::Created(created) = reply else { panic!() };
-    let created = created[0].clone().unwrap();
-    let (topic_id, replicas) = (created.topic_id, vec![NODE_ID]);
-    let partition = PartitionRecord {
-        topic_id,
-        replicas: replicas.clone(),
-        isr: replicas,
-        leader: NODE_ID,
-        leader_epoch: 0,
-        partition_epoch: 0,
-        directories: vec![DIRECTORY],
-        ..PartitionRecord::default()
-    };
-    let name = || "orders".to_owned();
-    assert_eq!(
-        records,
-        [
-            TopicRecord { name: name(), topic_id }.into(),
-            ConfigRecord {
-                resource_type: 2,
-                resource_name: name(),
-                name: "min.insync.replicas".to_owned(),
-                value: Some("1".to_owned()),
-            }
-            .into(),
-            crate::wire::records::ClearElrRecord { topic_name: name() }.into(),
-            PartitionRecord { partition_id: 0, ..partition.clone() }.into(),
-            PartitionRecord { partition_id: 1, ..partition }.into(),
-        ]
-    );
-    assert_eq!((created.num_partitions, created.replication_factor), (2, 1));
-    let image = rig.machine.state.image.clone();
-    let topic = image.topic("orders").unwrap().clone();
-    assert!(Arc::ptr_eq(&topic, image.topic_by_id(topic_id).unwrap()));
-    assert_eq!(topic.overrides, created.overrides);
-    assert_eq!(rig.effects, [Effect::Open(vec![topic]), Effect::Publish(image)]);
-    rig.check_replay();
-}
-
-#[test]
-fn defaults_and_internal_topics() {
-    let mut rig = Rig::started();
-    let created = rig.create_one(NewTopic::with_defaults("__consumer_offsets")).unwrap();
-    assert_eq!((created.num_partitions, created.replication_factor), (3, 1));
-    assert!(rig.machine.state.image.topic("__consumer_offsets").unwrap().internal);
-    rig.create_one(configured("plain", &[("segment.bytes", Some("1048576"))])).unwrap();
-    let plain = rig.machine.state.image.topic("plain").unwrap();
-    assert!(!plain.internal);
-    assert_eq!(plain.config.segment_bytes, 1_048_576);
-}
-
-#[test]
-fn validate_only_writes_nothing() {
-    let mut rig = Rig::started();
-    let topics = vec![new_topic("a", 1, 1), new_topic("b", 1, 9)];
-    let (records, reply) = rig.call(Command::CreateTopics { topics, validate_only: true });
-    let Reply::Created(created) = reply else { panic!() };
-    assert!(records.is_empty());
-    assert!(!created[0].as_ref().unwrap().topic_id.is_nil());
-    assert_eq!(created[1].as_ref().unwrap_err().code, ErrorCode::InvalidReplicationFactor);
-}
-
-#[test]
-fn one_bad_topic_does_not_stop_the_others() {
-    let mut rig = Rig::started();
-    let topics = vec![new_topic("a", 1, 1), new_topic("b", 0, 1), new_topic("c", 1, 1)];
-    let created: Vec<bool> = rig.create(topics).iter().map(Result::is_ok).collect();
-    assert_eq!(created, [true, false, true]);
-    assert_eq!(rig.machine.state.image.topics().len(), 2);
-}
-
-#[test]
-fn refused_topics_get_the_references_codes_and_words() {
-    use ErrorCode as Code;
-    let mut rig = Rig::started();
-    rig.create_one(new_topic("a.x", 1, 1)).unwrap();
-    let long = "x".repeat(250);
-    let cases: Vec<(NewTopic, Code, String)> = vec![
-        (new_topic("", 1, 1), Code::InvalidTopicException, "Topic name is invalid: the empty string is not allowed".into()),
-        (new_topic(".", 1, 1), Code::InvalidTopicException, "Topic name is invalid: '.' is not allowed".into()),
-        (new_topic("..", 1, 1), Code::InvalidTopicException, "Topic name is invalid: '..' is not allowed".into()),
-        (new_topic(&long, 1, 1), Code::InvalidTopicException, format!("Topic name is invalid: the length of '{long}' is longer than the max allowed length 249")),
-        (new_topic("a b", 1, 1), Code::InvalidTopicException, "Topic name is invalid: 'a b' contains one or more characters other than ASCII alphanumerics, '.', '_' and '-'".into()),
-        (new_topic("a_x", 1, 1), Code::InvalidTopicException, "Topic 'a_x' collides with existing topic: a.x".into()),
-        (new_topic("a.x", 1, 1), Code::TopicAlreadyExists, "Topic 'a.x' already exists.".into()),
-        (new_topic("t", 0, 1), Code::InvalidPartitions, "Number of partitions was set to an invalid non-positive value.".into()),
-        (new_topic("t", 1, 0), Code::InvalidReplicationFactor, "Replication factor must be larger than 0, or -1 to use the default value.".into()),
-        (new_topic("t", 1, 3), Code::InvalidReplicationFactor, "Unable to replicate the partition 3 time(s): The target replication factor of 3 cannot be reached because only 1 broker(s) are registered or some brokers have all their log directories cordoned.".into()),
-        (configured("t", &[("segment.bytes", None), ("flush.ms", None)]), Code::InvalidConfig, "Null value not supported for topic configs: segment.bytes,flush.ms".into()),
-        (configured("t", &[("no.such.key", Some("1"))]), Code::InvalidConfig, "Unknown topic config name: no.such.key".into()),
-        (NewTopic { num_partitions: 1, ..assigned("t", &[(0, &[1])]) }, Code::InvalidRequest, "A manual partition assignment was specified, but numPartitions was not set to -1.".into()),
-        (NewTopic { replication_factor: 1, ..assigned("t", &[(0, &[1])]) }, Code::InvalidRequest, "A manual partition assignment was specified, but replication factor was not set to -1.".into()),
-        (assigned("t", &[(0, &[1]), (0, &[1])]), Code::InvalidReplicaAssignment, "Found multiple manual partition assignments for partition 0".into()),
-        (assigned("t", &[(1, &[1])]), Code::InvalidReplicaAssignment, "partitions should be a consecutive 0-based integer sequence".into()),
-        (assigned("t", &[(0, &[])]), Code::InvalidReplicaAssignment, "The manual partition assignment includes an empty replica list.".into()),
-        (assigned("t", &[(0, &[2, 1])]), Code::InvalidReplicaAssignment, "The manual partition assignment includes broker 2, but no such broker is registered.".into()),
-        (assigned("t", &[(0, &[1, 1])]), Code::InvalidReplicaAssignment, "The manual partition assignment includes the broker 1 more than once.".into()),
-    ];
-    for (topic, code, message) in cases {
-        let error = rig.create_one(topic.clone()).unwrap_err();
-        assert_eq!(error, TopicError::new(code, message), "{topic:?}");
-    }
-    let value = "x".repeat(32_768);
-    let error = rig.create_one(configured("t", &[("compression.type", Some(&value))])).unwrap_err();
-    assert_eq!(error.code, Code::InvalidConfig);
-    assert!(error.message.unwrap().contains("maximum value size of 32767 bytes"));
-    assert_eq!(rig.machine.state.image.topics().len(), 1, "nothing was written");
-}
-
-#[test]
-fn assignments_to_this_node_are_fine() {
-    let mut rig = Rig::started();
-    let created = rig.create_one(assigned("t", &[(1, &[1]), (0, &[1])])).unwrap();
-    assert_eq!((created.num_partitions, created.replication_factor), (2, 1));
-}
-
-#[test]
-fn too_many_partitions_refuse_the_whole_request() {
-    let mut rig = Rig::started();
-    let topics = vec![new_topic("a", 1, 1), new_topic("b", 10_000, 1)];
-    for error in rig.create(topics) {
-        let text = "Excessively large number of partitions per request.";
-        assert_eq!(error.unwrap_err(), TopicError::new(ErrorCode::PolicyViolation, text));
-    }
-    let error = rig.create_one(new_topic("b", 10_000, 1)).unwrap_err();
-    let text = "Unable to perform excessively large batch operation.";
-    assert_eq!(error, TopicError::new(ErrorCode::PolicyViolation, text));
 }
 
 #[test]
