@@ -19,7 +19,7 @@ use crate::env::{Disk, Env, Offload, OpenMode, OsClock, OsDisk, Random, write_al
 use crate::log::local::{EngineError, EngineSettings, LocalEngine};
 use crate::log::{AppendError, Engine, MemoryEngine};
 use crate::metadata::{self, Directory, DirectoryError, Endpoint, Metadata};
-use crate::net::{self, BindError, Listener};
+use crate::net::{self, BindError, Listener, SocketOptions};
 use crate::partition::{PartitionSettings, Registry};
 
 /// Memory for large requests where `queued.max.request.bytes` leaves it to the broker.
@@ -205,10 +205,14 @@ impl Builder {
             }
             Storage::Memory(engine) => (engine, None),
         };
-        let backlog = config.socket_listen_backlog_size;
+        let options = SocketOptions {
+            backlog: config.socket_listen_backlog_size,
+            send_buffer_bytes: config.socket_send_buffer_bytes,
+            receive_buffer_bytes: config.socket_receive_buffer_bytes,
+        };
         let listeners = config.listeners.iter().map(|listener| {
             let host = listener.host.as_deref().unwrap_or_default();
-            Listener::bind(&listener.name, host, listener.port, backlog)
+            Listener::bind(&listener.name, host, listener.port, options)
         });
         let listeners = listeners.collect::<Result<Vec<_>, _>>()?;
         let bound: Vec<Bound> = listeners.iter().map(Bound::of).collect();

@@ -43,6 +43,17 @@ pub enum BindError {
     },
 }
 
+/// What a listener's sockets are opened with.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SocketOptions {
+    /// `socket.listen.backlog.size`.
+    pub(crate) backlog: i32,
+    /// `socket.send.buffer.bytes`; None keeps the system's.
+    pub(crate) send_buffer_bytes: Option<usize>,
+    /// `socket.receive.buffer.bytes`; None keeps the system's.
+    pub(crate) receive_buffer_bytes: Option<usize>,
+}
+
 /// The open sockets of one listener.
 #[derive(Debug)]
 pub(crate) struct Listener {
@@ -55,12 +66,17 @@ pub(crate) struct Listener {
 impl Listener {
     /// Binds `host:port` on every address of the host; port 0 takes one free port for all of them.
     /// An empty host is every interface.
-    pub(crate) fn bind(name: &str, host: &str, port: u16, backlog: i32) -> Result<Self, BindError> {
+    pub(crate) fn bind(
+        name: &str,
+        host: &str,
+        port: u16,
+        options: SocketOptions,
+    ) -> Result<Self, BindError> {
         let addresses = resolve(name, host, port)?;
         let mut attempt = 0;
         loop {
             attempt += 1;
-            match bind_all(&addresses, port, backlog) {
+            match bind_all(&addresses, port, options) {
                 Ok((port, sockets)) => {
                     return Ok(Self { name: name.into(), host: host.into(), port, sockets });
                 }
@@ -117,13 +133,13 @@ fn resolve(name: &str, host: &str, port: u16) -> Result<Vec<SocketAddr>, BindErr
 fn bind_all(
     addresses: &[SocketAddr],
     port: u16,
-    backlog: i32,
+    options: SocketOptions,
 ) -> Result<(u16, Vec<TcpListener>), (SocketAddr, io::Error)> {
     let mut port = port;
     let mut sockets = Vec::new();
     for &address in addresses {
         let address = SocketAddr::new(address.ip(), port);
-        match bind_one(address, backlog) {
+        match bind_one(address, options) {
             Ok(socket) => {
                 port = socket.local_addr().map_err(|error| (address, error))?.port();
                 sockets.push(socket);
@@ -145,7 +161,7 @@ fn is_taken(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied)
 }
 
-fn bind_one(address: SocketAddr, backlog: i32) -> io::Result<TcpListener> {
+fn bind_one(address: SocketAddr, options: SocketOptions) -> io::Result<TcpListener> {
     let bind = |address: SocketAddr| {
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
         socket.set_reuse_address(true)?;
@@ -153,8 +169,15 @@ fn bind_one(address: SocketAddr, backlog: i32) -> io::Result<TcpListener> {
             // All interfaces means IPv4 too; one address means that one.
             socket.set_only_v6(!v6.ip().is_unspecified())?;
         }
+        // Accepted sockets inherit the buffers.
+        if let Some(bytes) = options.send_buffer_bytes {
+            socket.set_send_buffer_size(bytes)?;
+        }
+        if let Some(bytes) = options.receive_buffer_bytes {
+            socket.set_recv_buffer_size(bytes)?;
+        }
         socket.bind(&address.into())?;
-        socket.listen(backlog)?;
+        socket.listen(options.backlog)?;
         socket.set_nonblocking(true)?;
         TcpListener::from_std(socket.into())
     };
@@ -217,9 +240,12 @@ fn session(stream: &TcpStream, peer: SocketAddr, listener: &Arc<str>) -> Option<
 mod tests {
     use super::*;
 
+    const OPTIONS: SocketOptions =
+        SocketOptions { backlog: 50, send_buffer_bytes: Some(65_536), receive_buffer_bytes: None };
+
     #[tokio::test]
     async fn localhost_binds_both_families_with_one_port() {
-        let listener = Listener::bind("PLAINTEXT", "localhost", 0, 50).unwrap();
+        let listener = Listener::bind("PLAINTEXT", "localhost", 0, OPTIONS).unwrap();
         let addresses = listener.addresses();
         assert!(addresses.iter().all(|address| address.port() == listener.port()));
         assert!(addresses.iter().all(|address| address.ip().is_loopback()));
@@ -228,8 +254,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_taken_port_is_named() {
-        let first = Listener::bind("PLAINTEXT", "127.0.0.1", 0, 50).unwrap();
-        let error = Listener::bind("OTHER", "127.0.0.1", first.port(), 50).unwrap_err();
+        let first = Listener::bind("PLAINTEXT", "127.0.0.1", 0, OPTIONS).unwrap();
+        let error = Listener::bind("OTHER", "127.0.0.1", first.port(), OPTIONS).unwrap_err();
         let text = error.to_string();
         assert!(text.contains("OTHER") && text.contains(&first.port().to_string()), "{text}");
     }

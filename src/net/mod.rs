@@ -14,7 +14,7 @@ mod frame;
 mod listener;
 mod writer;
 
-pub(crate) use listener::{BindError, Listener, serve};
+pub(crate) use listener::{BindError, Listener, SocketOptions, serve};
 
 use tokio::sync::watch;
 
