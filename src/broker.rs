@@ -136,6 +136,12 @@ impl Broker {
         format!("{}\n", json!({ "listeners": listeners }))
     }
 
+    /// Resolves when the data directory has failed (an I/O error, a failed sync): nothing more is
+    /// acknowledged, and the process should end.
+    pub async fn offline(&self) {
+        self.metadata.offline().await;
+    }
+
     /// Stops: what was acknowledged is kept, idle clients are cut off, the next start replays
     /// nothing.
     pub async fn shutdown(self) -> Result<(), StopError> {

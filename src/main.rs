@@ -135,6 +135,11 @@ async fn run(config: ServerConfig, ready_file: Option<&Path>) -> Result<(), Box<
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
+        () = broker.offline() => {
+            return Err("the log directory failed, nothing more can be acknowledged; \
+                        see the errors above, mend the disk and start again"
+                .into());
+        }
     }
     Ok(broker.shutdown().await?)
 }

@@ -6,7 +6,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
-use crate::partition::Partition;
+use crate::partition::{NotCommitted, Partition};
 use crate::shard::{CallError, Shard};
 use crate::wire::ErrorCode;
 
@@ -77,6 +77,15 @@ impl Metadata {
     /// First offset of the metadata log, above 0 once a snapshot has pruned it.
     pub fn log_start_offset(&self) -> i64 {
         self.partition.bounds().log_start_offset
+    }
+
+    /// Resolves when the directory of the metadata log has failed: nothing can be changed or relied
+    /// on any more until a restart.
+    pub async fn offline(&self) {
+        // No log ever ends there, so only a failure or the end of the partition is an answer.
+        if self.partition.committed(i64::MAX).await != Err(NotCommitted::Offline) {
+            std::future::pending().await
+        }
     }
 
     /// Says in the log that the broker serves no longer, and closes it. The registry's partitions

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ottla::Broker;
+use ottla::env::{Env, Offload, OsClock, Random, SimDisk};
 use ottla::log::MemoryEngine;
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -78,4 +79,28 @@ async fn a_broker_in_memory_finds_its_records_again() {
         assert_eq!(first(&broker), "kept");
         broker.shutdown().await.unwrap();
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failed_sync_takes_the_broker_offline() {
+    let disk = SimDisk::new(1);
+    let env = Env {
+        clock: Arc::new(OsClock),
+        random: Arc::new(Random::seeded(1)),
+        disk: Arc::new(disk.clone()),
+        offload: Offload::inline(),
+    };
+    let builder = Broker::builder().set("listeners", "PLAINTEXT://localhost:0").unwrap();
+    let broker = builder.data_dir("/data").env(env).start().await.unwrap();
+    assert_eq!(produce(&broker, "safe").await, 0);
+    disk.set_failing_syncs(true);
+    assert_eq!(produce(&broker, "not synced").await, 1);
+    tokio::time::timeout(PATIENCE, broker.offline()).await.expect("the failure is noticed");
+
+    let mut config = ClientConfig::new();
+    // librdkafka tries again for as long as this.
+    config.set("bootstrap.servers", broker.bootstrap_servers()).set("message.timeout.ms", "1000");
+    let producer: FutureProducer = config.create().unwrap();
+    let record = FutureRecord::<str, str>::to("embedded").payload("refused");
+    assert!(producer.send(record, PATIENCE).await.is_err(), "nothing is acknowledged any more");
 }
