@@ -55,8 +55,11 @@ pub(super) struct Writer {
     pub(super) snapshots: Snapshots,
     /// Names in the directory are not synced.
     pub(super) has_new_names: bool,
-    /// The directory's own name and its `partition.metadata` are not synced.
-    pub(super) is_new: bool,
+    /// The directory's own name, `partition.metadata` and `leader-epoch-checkpoint` may not be
+    /// synced.
+    pub(super) has_new_identity: bool,
+    /// Nothing of the log is synced.
+    is_new: bool,
     /// `leader-epoch-checkpoint` is behind.
     pub(super) has_new_epochs: bool,
     /// When the active segment was made, in milliseconds since the epoch.
@@ -71,6 +74,13 @@ pub(super) struct Writer {
     pub(super) announced_end: i64,
     /// How soon the flusher comes.
     pub(super) queued: Option<Urgency>,
+}
+
+impl Writer {
+    /// Whether a full device kept a flush from completing what stands beside the batches.
+    pub(super) fn has_unsynced_sidecars(&self) -> bool {
+        !self.sealed.is_empty() || self.snapshots.has_unsynced() || self.has_new_epochs
+    }
 }
 
 impl Core {
@@ -109,7 +119,8 @@ impl Core {
                 sealed: loaded.rebuilt,
                 snapshots: loaded.snapshots,
                 has_new_names: is_new || loaded.is_dirty,
-                is_new: is_new || loaded.is_dirty,
+                has_new_identity: is_new || loaded.is_dirty,
+                is_new,
                 has_new_epochs: false,
                 created_ms,
                 first_timestamp_ms: None,
@@ -149,7 +160,7 @@ impl Core {
     }
 
     /// A full device leaves the log as it is; any other failure takes the directory offline.
-    fn failure(&self, error: io::Error) -> AppendError {
+    pub(super) fn failure(&self, error: io::Error) -> AppendError {
         match is_full(&error) {
             true => AppendError::NoSpace(error),
             false => self.shared.poison(&self.name, &error),
@@ -396,13 +407,15 @@ impl Core {
     pub(super) fn sync_names(&self, writer: &mut Writer) -> io::Result<()> {
         let disk = self.shared.disk();
         if std::mem::take(&mut writer.has_new_names) {
-            if writer.is_new {
+            if writer.has_new_identity {
                 sync_file(disk, &self.directory.join(PARTITION_METADATA))?;
+                sync_file(disk, &self.directory.join(epochs::FILE_NAME))?;
             }
             disk.sync_dir(&self.directory)?;
         }
-        if std::mem::take(&mut writer.is_new) {
+        if std::mem::take(&mut writer.has_new_identity) {
             disk.sync_dir(&self.shared.root)?;
+            writer.is_new = false;
         }
         Ok(())
     }
@@ -424,8 +437,9 @@ impl Core {
         write(disk, &self.directory, epochs::FILE_NAME, text.as_bytes())
             .map_err(|error| self.failure(error))?;
         *lock(&self.epochs) = next;
-        writer.has_new_epochs = writer.is_new;
+        writer.has_new_epochs = false;
         if writer.is_new {
+            writer.has_new_names = true;
             self.queue_flush(&mut writer, &self.config(), Urgency::Later);
         }
         Ok(())

@@ -176,6 +176,11 @@ pub(super) fn remove_if_exists(disk: &dyn Disk, path: &Path) -> io::Result<()> {
     }
 }
 
+/// Syncs a file. A failure is final whatever its cause, so it never reads as a want of room.
+pub(super) fn sync(file: &dyn DiskFile) -> io::Result<()> {
+    file.sync().map_err(io::Error::other)
+}
+
 /// Locks; a panic elsewhere leaves data that is whole, since no lock here guards a half-made change.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)

@@ -248,7 +248,6 @@ impl Core {
     }
 
     fn close_now(self: &Arc<Self>, snapshot: &[u8]) -> Result<(), AppendError> {
-        let fatal = |error: io::Error| self.shared.poison(&self.name, &error);
         let mut writer = lock(&self.writer);
         self.check_open(&writer)?;
         let (start_offset, end_offset) = (self.start_offset(), self.end_offset());
@@ -256,6 +255,10 @@ impl Core {
         let active = &segments[segments.len() - 1];
         let newest = writer.snapshots.newest().unwrap_or(start_offset);
         let (disk, directory) = (self.shared.disk(), &self.directory);
+        if writer.has_unsynced_sidecars() {
+            let error = io::ErrorKind::StorageFull.into();
+            return Err(AppendError::NoSpace(error));
+        }
         let mut complete = || {
             if active.tail().size_bytes > 0 {
                 active.finish_indexes()?;
@@ -270,7 +273,7 @@ impl Core {
             }
             self.sync_names(&mut writer)
         };
-        complete().map_err(fatal)?;
+        complete().map_err(|error| self.failure(error))?;
         writer.closed = Some("is closed");
         for segment in segments.iter() {
             segment.release();

@@ -95,7 +95,7 @@ impl Opening<'_> {
         let mut epochs = before.clone();
         let mut rebuilt = Vec::new();
         let mut segments = self.load_segments(&names, &mut epochs, &mut rebuilt)?;
-        let mut removed = self.apply_start(&mut segments, &mut epochs)?;
+        let mut removed = self.apply_start(&mut segments)?;
 
         let (first, last) = (segments[0].base_offset, segments[segments.len() - 1].tail());
         let start_offset = self.start_offset.max(first);
@@ -318,11 +318,7 @@ impl Opening<'_> {
 
     /// Step 3 for segments: those below the start go, and all of them if the log ends below it.
     /// Makes the first segment of an empty log. True if a file was removed.
-    fn apply_start(
-        &self,
-        segments: &mut Vec<Arc<Segment>>,
-        epochs: &mut Epochs,
-    ) -> io::Result<bool> {
+    fn apply_start(&self, segments: &mut Vec<Arc<Segment>>) -> io::Result<bool> {
         let bases: Vec<_> = segments.iter().map(|segment| segment.base_offset).collect();
         let end = segments.last().map(|segment| segment.tail().end_offset);
         if end.is_some_and(|end| end < self.start_offset) {
@@ -332,7 +328,6 @@ impl Opening<'_> {
             );
             self.remove_segments(&bases)?;
             segments.clear();
-            *epochs = Epochs::default();
         }
         if segments.is_empty() {
             let base = self.start_offset;

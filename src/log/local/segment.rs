@@ -9,7 +9,7 @@ use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use super::files::{CachedFile, FileCache, lock};
+use super::files::{CachedFile, FileCache, lock, sync};
 use super::index::{Entry, Index, OffsetEntry};
 use super::scan::{LOOKUP_BUFFER_BYTES, Located, Scanner, WALK_BUFFER_BYTES};
 use super::time_index::{TimeEntry, maybe_append};
@@ -251,7 +251,7 @@ impl Segment {
     pub(super) fn sync_indexes(&self) -> io::Result<()> {
         for suffix in [INDEX_SUFFIX, TIME_INDEX_SUFFIX] {
             let file = self.index_file(suffix);
-            file.get()?.sync()?;
+            sync(file.get()?.as_ref())?;
             file.release();
         }
         Ok(())
