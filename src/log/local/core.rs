@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::checkpoint::{replace, replace_unsynced};
 use super::engine::Shared;
 use super::epochs::{self, Epochs};
-use super::files::lock;
+use super::files::{lock, sync};
 use super::flush::Urgency;
 use super::recover::Loaded;
 use super::scan::Located;
@@ -357,11 +357,8 @@ impl Core {
         snapshot: &mut dyn FnMut() -> Vec<u8>,
     ) -> Result<(), AppendError> {
         let sealed = self.active();
-        let synced = writer.unsynced.as_ref().map_or(Ok(()), |file| file.sync());
-        synced
-            .and_then(|()| self.sync_names(writer))
+        self.sync_active(writer)
             .map_err(|error| self.shared.poison(&self.name, &error))?;
-        writer.unsynced = None;
         sealed
             .finish_indexes()
             .map_err(|error| self.failure(error))?;
@@ -401,6 +398,14 @@ impl Core {
             Ok(()) => self.failure(error),
             Err(error) => self.shared.poison(&self.name, &error),
         }
+    }
+
+    /// Makes all batches survive a crash.
+    fn sync_active(&self, writer: &mut Writer) -> io::Result<()> {
+        if let Some(file) = writer.unsynced.take() {
+            sync(file.as_ref())?;
+        }
+        self.sync_names(writer)
     }
 
     /// Makes the names of files survive a crash; after a failure nobody knows what does.
@@ -458,6 +463,11 @@ impl Core {
         let offset = offset.min(self.end_offset());
         if offset <= self.start_offset() {
             return Ok(());
+        }
+        if offset > writer.synced_end {
+            // Or a crash could leave a log that ends below its start.
+            self.sync_active(&mut writer)
+                .map_err(|error| self.shared.poison(&self.name, &error))?;
         }
         // First, durably: files may vanish in any order.
         self.shared

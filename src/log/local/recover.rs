@@ -24,7 +24,7 @@ use super::segment::{
     INDEX_SUFFIX, LOG_SUFFIX, Segment, TIME_INDEX_SUFFIX, TXN_INDEX_SUFFIX, Tail, is_damage,
 };
 use super::sidecars::{SNAPSHOT_SUFFIX, Snapshots};
-use crate::env::{Disk, FileKind, OpenMode};
+use crate::env::{Disk, OpenMode};
 use crate::log::Replay;
 
 /// What is known of a log before it opens.
@@ -375,16 +375,4 @@ impl Opening<'_> {
         }
         Ok(removed)
     }
-}
-
-/// Whether a directory holds batches.
-pub(super) fn holds_batches(disk: &dyn Disk, directory: &Path) -> io::Result<bool> {
-    for name in disk.list(directory)? {
-        let is_log = split_name(&name).is_some_and(|(_, suffix)| suffix == LOG_SUFFIX);
-        let kind = is_log.then(|| disk.kind(&directory.join(&name)));
-        if matches!(kind.transpose()?.flatten(), Some(FileKind::File(1..))) {
-            return Ok(true);
-        }
-    }
-    Ok(false)
 }
