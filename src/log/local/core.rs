@@ -44,14 +44,13 @@ pub(super) struct Core {
 }
 
 /// What changes with appends.
+#[expect(clippy::struct_excessive_bools, reason = "independent facts")]
 pub(super) struct Writer {
     /// Why nothing is accepted any more.
     pub(super) closed: Option<&'static str>,
     /// The active segment's file while it has unsynced bytes: the handle that wrote hears of the
     /// errors that writing back meets.
     pub(super) unsynced: Option<Arc<dyn DiskFile>>,
-    /// Sealed segments whose index files are not synced.
-    pub(super) sealed: Vec<Arc<Segment>>,
     pub(super) snapshots: Snapshots,
     /// Names in the directory are not synced.
     pub(super) has_new_names: bool,
@@ -79,7 +78,7 @@ pub(super) struct Writer {
 impl Writer {
     /// Whether a full device kept a flush from completing what stands beside the batches.
     pub(super) fn has_unsynced_sidecars(&self) -> bool {
-        !self.sealed.is_empty() || self.snapshots.has_unsynced() || self.has_new_epochs
+        self.snapshots.has_unsynced() || self.has_new_epochs
     }
 }
 
@@ -95,13 +94,13 @@ impl Core {
     ) -> io::Result<Self> {
         let created_ms = shared.env.clock.now_ms();
         let active = &loaded.segments[loaded.segments.len() - 1];
-        let unsynced = match loaded.is_dirty && active.tail().size_bytes > 0 {
-            true => Some(active.file()?),
-            false => None,
-        };
-        let synced_end = match loaded.is_dirty {
-            true => loaded.start_offset,
-            false => loaded.end_offset,
+        let is_dirty = loaded.is_dirty;
+        let is_unsynced = is_dirty && active.tail().size_bytes > 0;
+        let unsynced = is_unsynced.then(|| active.file()).transpose()?;
+        let synced_end = if is_dirty {
+            loaded.start_offset
+        } else {
+            loaded.end_offset
         };
         Ok(Self {
             name: id.directory_name(),
@@ -116,7 +115,6 @@ impl Core {
             writer: Mutex::new(Writer {
                 closed: None,
                 unsynced,
-                sealed: loaded.rebuilt,
                 snapshots: loaded.snapshots,
                 has_new_names: is_new || loaded.is_dirty,
                 has_new_identity: is_new || loaded.is_dirty,
@@ -161,10 +159,10 @@ impl Core {
 
     /// A full device leaves the log as it is; any other failure takes the directory offline.
     pub(super) fn failure(&self, error: io::Error) -> AppendError {
-        match is_full(&error) {
-            true => AppendError::NoSpace(error),
-            false => self.shared.poison(&self.name, &error),
+        if is_full(&error) {
+            return AppendError::NoSpace(error);
         }
+        self.shared.poison(&self.name, &error)
     }
 
     pub(super) fn append(
@@ -292,14 +290,17 @@ impl Core {
             writer.pending_end = end_offset;
         }
         let is_due = end_offset.saturating_sub(writer.synced_end) >= config.flush_messages;
-        let urgency = match awaits_sync || is_due {
-            true => Urgency::Now,
-            false => Urgency::Later,
+        let is_urgent = awaits_sync || is_due;
+        let urgency = if is_urgent {
+            Urgency::Now
+        } else {
+            Urgency::Later
         };
         self.queue_flush(writer, config, urgency);
-        match awaits_sync {
-            true => Commit::Pending,
-            false => Commit::Done,
+        if awaits_sync {
+            Commit::Pending
+        } else {
+            Commit::Done
         }
     }
 
@@ -348,8 +349,9 @@ impl Core {
 
     /// Seals the active segment and starts one at `base_offset`.
     ///
-    /// The sealed one is synced first: after a loss of power the new one could otherwise be there
-    /// with batches that follow on ones that are lost, and nothing in the files would tell.
+    /// The sealed one is synced first. After a loss of power the new one could otherwise be there
+    /// with batches that follow on ones that are lost, and nothing in the files would tell; and its
+    /// indexes are trusted once the recovery point is at the end of it.
     fn roll_at(
         &self,
         writer: &mut Writer,
@@ -357,10 +359,10 @@ impl Core {
         snapshot: &mut dyn FnMut() -> Vec<u8>,
     ) -> Result<(), AppendError> {
         let sealed = self.active();
-        self.sync_active(writer)
-            .map_err(|error| self.shared.poison(&self.name, &error))?;
         sealed
             .finish_indexes()
+            .and_then(|()| self.sync_active(writer))
+            .and_then(|()| sealed.sync())
             .map_err(|error| self.failure(error))?;
         let shared = &self.shared;
         if writer
@@ -380,7 +382,6 @@ impl Core {
         segments.push(Arc::new(next));
         self.segments.store(Arc::new(segments));
         sealed.release();
-        writer.sealed.push(sealed);
         writer.created_ms = shared.env.clock.now_ms();
         writer.first_timestamp_ms = None;
         Ok(())
@@ -500,7 +501,6 @@ impl Core {
         for segment in gone {
             segment.remove()?;
         }
-        writer.sealed.retain(|segment| !segment.is_retired());
         let newest = writer.snapshots.newest();
         let disk = self.shared.disk();
         writer.snapshots.retain(disk, &self.directory, |snapshot| {

@@ -129,6 +129,15 @@ impl Shared {
         AppendError::Offline(reason.clone())
     }
 
+    /// Notes a failure for the next start, for as long as it matters: with the power the page cache
+    /// goes, too.
+    fn note_failure(&self) {
+        let path = self.root.join(FAILED_FILE);
+        if let Err(error) = self.disk().open(&path, OpenMode::Create) {
+            tracing::warn!(%error, "the failure is not noted in the directory");
+        }
+    }
+
     fn open_logs(&self) -> Vec<Arc<Core>> {
         lock(&self.logs)
             .values()
@@ -184,7 +193,7 @@ impl LocalEngine {
             remove_if_exists(disk, &marker)?;
             disk.sync_dir(root)?;
         } else {
-            sync_parents(disk, root)?;
+            sync_names_up_to(disk, root)?;
         }
         let mut existing = HashSet::new();
         for name in disk.list(root)? {
@@ -278,7 +287,10 @@ impl LocalEngine {
             start_offset: position.start_offset.unwrap_or(0),
             distrusts_cache: self.shared.distrusts_cache,
         };
-        let loaded = opening.load(replay).map_err(io_error)?;
+        let loaded = opening.load(replay).map_err(|source| {
+            self.shared.note_failure();
+            io_error(source)
+        })?;
         let needs_flush = loaded.is_dirty && !is_new;
         let shared = Arc::clone(&self.shared);
         let core = Core::new(shared, id, directory, config, observer, loaded, is_new);
@@ -310,13 +322,18 @@ impl LocalEngine {
         let shared = Arc::clone(&self.shared);
         let delete = move || {
             let (disk, root) = (shared.disk(), &shared.root);
-            if disk.kind(&directory)?.is_none() {
-                return shared.positions.remove(disk, root, &name);
+            let exists = disk.kind(&directory)?.is_some();
+            if exists {
+                disk.rename(&directory, &aside)?;
             }
-            disk.rename(&directory, &aside)?;
+            // Even if it is gone: an earlier try may have failed right here.
             disk.sync_dir(root)?;
             shared.positions.remove(disk, root, &name)?;
-            disk.remove_dir_all(&aside)
+            if exists {
+                disk.remove_dir_all(&aside)
+            } else {
+                Ok(())
+            }
         };
         self.shared.env.offload.run(delete).await
     }
@@ -386,14 +403,15 @@ impl Engine for LocalEngine {
     }
 }
 
-/// Makes the name of a directory that may be new survive a crash, and those of its parents.
-fn sync_parents(disk: &dyn Disk, directory: &Path) -> io::Result<()> {
-    for parent in directory.ancestors().skip(1) {
-        let parent = match parent.as_os_str().is_empty() {
-            true => Path::new("."),
-            false => parent,
-        };
-        match disk.sync_dir(parent) {
+/// Makes what stands in a directory survive a crash, and its own name, which may be new.
+fn sync_names_up_to(disk: &dyn Disk, directory: &Path) -> io::Result<()> {
+    for parent in directory.ancestors() {
+        let is_relative_root = parent.as_os_str().is_empty();
+        match disk.sync_dir(if is_relative_root {
+            Path::new(".")
+        } else {
+            parent
+        }) {
             // Who may not list it did not make an entry of it.
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Ok(()),
             result => result?,

@@ -157,10 +157,6 @@ impl CachedFile {
         *lock(&self.slot.state) = State::Retired;
     }
 
-    pub(super) fn is_retired(&self) -> bool {
-        matches!(*lock(&self.slot.state), State::Retired)
-    }
-
     /// Removes the file, if there is one, and retires it.
     pub(super) fn remove(&self) -> io::Result<()> {
         self.retire();

@@ -4,9 +4,9 @@
 //! byte, or at once where a commit waits; one runs at a time, so commits that come meanwhile share
 //! the next. With nothing to sync, nothing runs.
 //!
-//! The recovery point of a log follows when its log files, the index files of its sealed segments
-//! and its sidecars are synced. The active segment's indexes need not be: recovery rebuilds the
-//! indexes of every segment that reaches beyond the recovery point.
+//! The recovery point of a log follows when its log file and its sidecars are synced. A sealed
+//! segment was synced with its indexes when it was sealed, and those of the active one need not be:
+//! recovery rebuilds the indexes of the segment that holds the recovery point.
 //!
 //! A failed sync is final: the kernel may have dropped the bytes and call the next sync a success.
 
@@ -20,7 +20,6 @@ use tokio::time::Instant;
 use super::core::{Core, is_full};
 use super::engine::Shared;
 use super::files::lock;
-use super::segment::Segment;
 use super::sidecars::Snapshots;
 use crate::env::DiskFile;
 use crate::log::{AppendError, LogConfig};
@@ -145,7 +144,6 @@ pub(super) async fn run(shared: Arc<Shared>) {
 /// What one flush of a log has to do, taken under the writer's lock.
 struct Work {
     file: Option<Arc<dyn DiskFile>>,
-    sealed: Vec<Arc<Segment>>,
     snapshots: Vec<i64>,
     has_new_epochs: bool,
     end_offset: i64,
@@ -184,7 +182,6 @@ impl Core {
             self.sync_names(&mut writer).map_err(fatal)?;
             Work {
                 file: writer.unsynced.take(),
-                sealed: std::mem::take(&mut writer.sealed),
                 snapshots: writer.snapshots.take_unsynced(),
                 has_new_epochs: std::mem::take(&mut writer.has_new_epochs),
                 end_offset: self.end_offset(),
@@ -210,12 +207,6 @@ impl Core {
     fn sync_sidecars(&self, work: &Work) -> io::Result<()> {
         let segments = self.segments.load();
         segments[segments.len() - 1].write_indexes(UNWRITTEN_ENTRIES_MAX)?;
-        for segment in &work.sealed {
-            match segment.sync_indexes() {
-                Err(error) if !segment.is_retired() => return Err(error),
-                _ => {}
-            }
-        }
         for offset in &work.snapshots {
             Snapshots::sync(self.shared.disk(), &self.directory, *offset)?;
         }
@@ -229,7 +220,6 @@ impl Core {
     /// Leaves what a full device did not take for a later pass. The batches are safe.
     fn put_back(self: &Arc<Self>, work: Work) {
         let mut writer = lock(&self.writer);
-        writer.sealed.extend(work.sealed);
         writer.snapshots.restore_unsynced(work.snapshots);
         writer.has_new_epochs |= work.has_new_epochs;
         self.queue_flush(&mut writer, &self.config(), Urgency::Later);
@@ -262,7 +252,7 @@ impl Core {
         let mut complete = || {
             if active.tail().size_bytes > 0 {
                 active.finish_indexes()?;
-                active.sync_indexes()?;
+                active.sync()?;
             }
             if newest < end_offset {
                 writer

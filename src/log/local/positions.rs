@@ -101,7 +101,7 @@ impl Positions {
     pub(super) fn raise_start(&self, shared: &Shared, name: &str, offset: i64) -> io::Result<()> {
         let mut before = None;
         self.change(name, |position| {
-            before = position.start_offset.replace(offset)
+            before = position.start_offset.replace(offset);
         });
         let written = self.write_starts(shared.disk(), &shared.root);
         if written.is_err() {

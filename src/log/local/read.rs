@@ -138,13 +138,12 @@ impl Core {
             }
             Ok(None)
         };
-        Ok(self
-            .shared
+        self.shared
             .env
             .offload
             .run(find)
             .await
-            .map_err(ReadError::Io)?)
+            .map_err(ReadError::Io)
     }
 
     pub(super) async fn batch_of_max_timestamp(
@@ -163,13 +162,12 @@ impl Core {
             }
             Ok(best.map(|batch| batch.header))
         };
-        Ok(self
-            .shared
+        self.shared
             .env
             .offload
             .run(find)
             .await
-            .map_err(ReadError::Io)?)
+            .map_err(ReadError::Io)
     }
 }
 

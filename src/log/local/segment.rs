@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use super::files::{CachedFile, FileCache, lock, sync};
-use super::index::{Entry, Index, OffsetEntry};
+use super::index::{Entry, Index, Lookup, OffsetEntry};
 use super::scan::{LOOKUP_BUFFER_BYTES, Located, Scanner, WALK_BUFFER_BYTES};
 use super::time_index::{TimeEntry, maybe_append};
 use crate::env::{DiskFile, read_all, write_all_at};
@@ -247,14 +247,13 @@ impl Segment {
         self.with_indexes(Indexes::finish)
     }
 
-    /// Syncs the index files.
-    pub(super) fn sync_indexes(&self) -> io::Result<()> {
-        for suffix in [INDEX_SUFFIX, TIME_INDEX_SUFFIX] {
-            let file = self.index_file(suffix);
-            sync(file.get()?.as_ref())?;
-            file.release();
-        }
-        Ok(())
+    /// Syncs log and index files.
+    pub(super) fn sync(&self) -> io::Result<()> {
+        sync(self.file()?.as_ref())?;
+        self.with_indexes(|indexes| {
+            sync(indexes.offsets.file().get()?.as_ref())?;
+            sync(indexes.times.file().get()?.as_ref())
+        })
     }
 
     /// Closes the files until they are used again.
@@ -273,10 +272,6 @@ impl Segment {
             indexes.offsets.file().retire();
             indexes.times.file().retire();
         }
-    }
-
-    pub(super) fn is_retired(&self) -> bool {
-        self.log.is_retired()
     }
 
     /// Removes the files; the log file goes first, since an index without one is swept at start.
@@ -309,9 +304,10 @@ impl Segment {
     /// None if it is not.
     pub(super) fn recent_position(&self, offset: i64) -> Option<u64> {
         let relative = i64::from(self.relative(offset)?);
-        let indexes = lock(&self.indexes);
-        let entry = indexes.as_ref()?.offsets.recent_floor(relative)?;
-        Some(entry.map_or(0, |entry| entry.position.into()))
+        match lock(&self.indexes).as_ref()?.offsets.floor(relative) {
+            Ok(Lookup::Found(entry)) => Some(entry.map_or(0, |entry| entry.position.into())),
+            _ => None,
+        }
     }
 
     fn position_before(&self, offset: i64) -> io::Result<u64> {
@@ -386,10 +382,8 @@ impl Segment {
             if batch.header.last_offset() < from {
                 continue;
             }
-            let control = match batch.header.is_control() {
-                true => Some(scanner.batch_bytes(batch)?),
-                false => None,
-            };
+            let is_control = batch.header.is_control();
+            let control = is_control.then(|| scanner.batch_bytes(batch)).transpose()?;
             replay.batch(&batch.header, control.as_deref());
         }
         Ok(())
@@ -500,9 +494,8 @@ impl Segment {
                     self.write_indexes(1024)?;
                     each(&batch.header);
                 }
-                Ok(None) => break,
                 Err(error) if !is_damage(&error) => return Err(error),
-                Ok(Some(_)) | Err(_) => break,
+                _ => break,
             }
         }
         let valid = self.tail().size_bytes;
