@@ -449,6 +449,7 @@ impl DiskFile for SimFile {
         let file_length = lock(&self.file).bytes().len() as u64;
         let room = state.room(file_length, position, length);
         if room == 0 && length > 0 {
+            state.meet(fault)?;
             return Err(os_error(libc::ENOSPC));
         }
         bytes.truncate(room);

@@ -201,7 +201,7 @@ pub(crate) async fn read_outside_of_the_log_is_refused(storage: &dyn Storage) {
     for offset in [-1, 0, 4, 21, i64::MAX] {
         match log.read(offset, 20, 1000).await {
             Err(ReadError::OutOfRange { offset: asked, start_offset: 5, end_offset: 20 }) => {
-                assert_eq!(asked, offset)
+                assert_eq!(asked, offset);
             }
             other => panic!("offset {offset}: {other:?}"),
         }

@@ -7,6 +7,10 @@ use crate::world::{Append, Op, World, block_on, config};
 const KILL: Op = Op::Crash(CrashMode::ProcessKill);
 const POWER_LOSS: Op = Op::Crash(CrashMode::PowerLoss);
 
+fn append_at(ahead_ms: i64) -> Op {
+    Op::Append(Append { count: 3, payload_bytes: 50, ahead_ms, gap: 0, control: false })
+}
+
 fn append(payload_bytes: usize) -> Op {
     Op::Append(Append { count: 3, payload_bytes, ahead_ms: 0, gap: 0, control: false })
 }
@@ -101,4 +105,24 @@ fn a_torn_batch_is_not_of_an_old_format() {
     let one_file = Op::Configure { segment_bytes: 5_000 };
     // A sector ends between length and magic of the second batch.
     run(400, &[one_file, append(437), Op::Flush, append(100), append(100), POWER_LOSS]);
+}
+
+/// The recovery point was the end of the active segment; the roll right there gave its time index
+/// the last entry, unsynced, and the segment counted as one before the recovery point.
+#[test]
+fn a_segment_sealed_at_the_recovery_point_is_not_trusted() {
+    let checkpoint = [append_at(10), Op::Reopen, append_at(500), Op::Flush];
+    let roll = [Op::Wait { ms: 900 }, Op::Roll, append_at(20), POWER_LOSS];
+    run(100, &[&checkpoint[..], &roll, &[Op::Times { ahead_ms: 400 }]].concat());
+}
+
+/// Epochs were cut at a start of the log whose own file was not durable.
+#[test]
+fn epochs_are_not_cut_at_a_start_that_may_be_lost() {
+    for operations in 0..8 {
+        let fault = fault_after(operations, Fault::Io);
+        let steps = [append(50), Op::Reopen, append(50), append(50), fault];
+        let delete = [Op::DeleteBefore { percent: 90 }, KILL, POWER_LOSS];
+        run(50, &[&steps[..], &delete].concat());
+    }
 }

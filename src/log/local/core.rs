@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::checkpoint::{replace, replace_unsynced};
 use super::engine::Shared;
 use super::epochs::{self, Epochs};
-use super::files::lock;
+use super::files::{lock, sync};
 use super::flush::Urgency;
 use super::recover::Loaded;
 use super::scan::Located;
@@ -44,19 +44,21 @@ pub(super) struct Core {
 }
 
 /// What changes with appends.
+#[expect(clippy::struct_excessive_bools, reason = "independent facts")]
 pub(super) struct Writer {
     /// Why nothing is accepted any more.
     pub(super) closed: Option<&'static str>,
     /// The active segment's file while it has unsynced bytes: the handle that wrote hears of the
     /// errors that writing back meets.
     pub(super) unsynced: Option<Arc<dyn DiskFile>>,
-    /// Sealed segments whose index files are not synced.
-    pub(super) sealed: Vec<Arc<Segment>>,
     pub(super) snapshots: Snapshots,
     /// Names in the directory are not synced.
     pub(super) has_new_names: bool,
-    /// The directory's own name and its `partition.metadata` are not synced.
-    pub(super) is_new: bool,
+    /// The directory's own name, `partition.metadata` and `leader-epoch-checkpoint` may not be
+    /// synced.
+    pub(super) has_new_identity: bool,
+    /// Nothing of the log is synced.
+    is_new: bool,
     /// `leader-epoch-checkpoint` is behind.
     pub(super) has_new_epochs: bool,
     /// When the active segment was made, in milliseconds since the epoch.
@@ -73,6 +75,13 @@ pub(super) struct Writer {
     pub(super) queued: Option<Urgency>,
 }
 
+impl Writer {
+    /// Whether a full device kept a flush from completing what stands beside the batches.
+    pub(super) fn has_unsynced_sidecars(&self) -> bool {
+        self.snapshots.has_unsynced() || self.has_new_epochs
+    }
+}
+
 impl Core {
     pub(super) fn new(
         shared: Arc<Shared>,
@@ -85,13 +94,13 @@ impl Core {
     ) -> io::Result<Self> {
         let created_ms = shared.env.clock.now_ms();
         let active = &loaded.segments[loaded.segments.len() - 1];
-        let unsynced = match loaded.is_dirty && active.tail().size_bytes > 0 {
-            true => Some(active.file()?),
-            false => None,
-        };
-        let synced_end = match loaded.is_dirty {
-            true => loaded.start_offset,
-            false => loaded.end_offset,
+        let is_dirty = loaded.is_dirty;
+        let is_unsynced = is_dirty && active.tail().size_bytes > 0;
+        let unsynced = is_unsynced.then(|| active.file()).transpose()?;
+        let synced_end = if is_dirty {
+            loaded.start_offset
+        } else {
+            loaded.end_offset
         };
         Ok(Self {
             name: id.directory_name(),
@@ -106,10 +115,10 @@ impl Core {
             writer: Mutex::new(Writer {
                 closed: None,
                 unsynced,
-                sealed: loaded.rebuilt,
                 snapshots: loaded.snapshots,
                 has_new_names: is_new || loaded.is_dirty,
-                is_new: is_new || loaded.is_dirty,
+                has_new_identity: is_new || loaded.is_dirty,
+                is_new,
                 has_new_epochs: false,
                 created_ms,
                 first_timestamp_ms: None,
@@ -149,11 +158,11 @@ impl Core {
     }
 
     /// A full device leaves the log as it is; any other failure takes the directory offline.
-    fn failure(&self, error: io::Error) -> AppendError {
-        match is_full(&error) {
-            true => AppendError::NoSpace(error),
-            false => self.shared.poison(&self.name, &error),
+    pub(super) fn failure(&self, error: io::Error) -> AppendError {
+        if is_full(&error) {
+            return AppendError::NoSpace(error);
         }
+        self.shared.poison(&self.name, &error)
     }
 
     pub(super) fn append(
@@ -276,14 +285,17 @@ impl Core {
             writer.pending_end = end_offset;
         }
         let is_due = end_offset.saturating_sub(writer.synced_end) >= config.flush_messages;
-        let urgency = match awaits_sync || is_due {
-            true => Urgency::Now,
-            false => Urgency::Later,
+        let is_urgent = awaits_sync || is_due;
+        let urgency = if is_urgent {
+            Urgency::Now
+        } else {
+            Urgency::Later
         };
         self.queue_flush(writer, config, urgency);
-        match awaits_sync {
-            true => Commit::Pending,
-            false => Commit::Done,
+        if awaits_sync {
+            Commit::Pending
+        } else {
+            Commit::Done
         }
     }
 
@@ -328,8 +340,9 @@ impl Core {
 
     /// Seals the active segment and starts one at `base_offset`.
     ///
-    /// The sealed one is synced first: after a loss of power the new one could otherwise be there
-    /// with batches that follow on ones that are lost, and nothing in the files would tell.
+    /// The sealed one is synced first. After a loss of power the new one could otherwise be there
+    /// with batches that follow on ones that are lost, and nothing in the files would tell; and its
+    /// indexes are trusted once the recovery point is at the end of it.
     fn roll_at(
         &self,
         writer: &mut Writer,
@@ -337,12 +350,11 @@ impl Core {
         snapshot: &mut dyn FnMut() -> Vec<u8>,
     ) -> Result<(), AppendError> {
         let sealed = self.active();
-        let synced = writer.unsynced.as_ref().map_or(Ok(()), |file| file.sync());
-        synced
-            .and_then(|()| self.sync_names(writer))
-            .map_err(|error| self.shared.poison(&self.name, &error))?;
-        writer.unsynced = None;
-        sealed.finish_indexes().map_err(|error| self.failure(error))?;
+        sealed
+            .finish_indexes()
+            .and_then(|()| self.sync_active(writer))
+            .and_then(|()| sealed.sync())
+            .map_err(|error| self.failure(error))?;
         let shared = &self.shared;
         if writer.snapshots.newest().is_none_or(|newest| newest < base_offset) {
             writer
@@ -357,7 +369,6 @@ impl Core {
         segments.push(Arc::new(next));
         self.segments.store(Arc::new(segments));
         sealed.release();
-        writer.sealed.push(sealed);
         writer.created_ms = shared.env.clock.now_ms();
         writer.first_timestamp_ms = None;
         Ok(())
@@ -377,17 +388,27 @@ impl Core {
         }
     }
 
+    /// Makes all batches survive a crash.
+    fn sync_active(&self, writer: &mut Writer) -> io::Result<()> {
+        if let Some(file) = writer.unsynced.take() {
+            sync(file.as_ref())?;
+        }
+        self.sync_names(writer)
+    }
+
     /// Makes the names of files survive a crash; after a failure nobody knows what does.
     pub(super) fn sync_names(&self, writer: &mut Writer) -> io::Result<()> {
         let disk = self.shared.disk();
         if std::mem::take(&mut writer.has_new_names) {
-            if writer.is_new {
+            if writer.has_new_identity {
                 sync_file(disk, &self.directory.join(PARTITION_METADATA))?;
+                sync_file(disk, &self.directory.join(epochs::FILE_NAME))?;
             }
             disk.sync_dir(&self.directory)?;
         }
-        if std::mem::take(&mut writer.is_new) {
+        if std::mem::take(&mut writer.has_new_identity) {
             disk.sync_dir(&self.shared.root)?;
+            writer.is_new = false;
         }
         Ok(())
     }
@@ -405,8 +426,9 @@ impl Core {
         write(disk, &self.directory, epochs::FILE_NAME, text.as_bytes())
             .map_err(|error| self.failure(error))?;
         *lock(&self.epochs) = next;
-        writer.has_new_epochs = writer.is_new;
+        writer.has_new_epochs = false;
         if writer.is_new {
+            writer.has_new_names = true;
             self.queue_flush(&mut writer, &self.config(), Urgency::Later);
         }
         Ok(())
@@ -425,6 +447,11 @@ impl Core {
         let offset = offset.min(self.end_offset());
         if offset <= self.start_offset() {
             return Ok(());
+        }
+        if offset > writer.synced_end {
+            // Or a crash could leave a log that ends below its start.
+            self.sync_active(&mut writer)
+                .map_err(|error| self.shared.poison(&self.name, &error))?;
         }
         // First, durably: files may vanish in any order.
         self.shared
@@ -457,7 +484,6 @@ impl Core {
         for segment in gone {
             segment.remove()?;
         }
-        writer.sealed.retain(|segment| !segment.is_retired());
         let newest = writer.snapshots.newest();
         let disk = self.shared.disk();
         writer.snapshots.retain(disk, &self.directory, |snapshot| {

@@ -14,7 +14,7 @@ use super::core::Core;
 use super::files::{FileCache, lock, remove_if_exists};
 use super::flush::{self, Flusher, Urgency};
 use super::positions::Positions;
-use super::recover::{Opening, holds_batches};
+use super::recover::Opening;
 use super::sidecars::{print_id, read_topic_id, write_topic_id};
 use crate::env::{DirLock, Disk, Env, OpenMode};
 use crate::log::{
@@ -27,7 +27,6 @@ const CLEAN_SHUTDOWN_FILE: &str = ".kafka_cleanshutdown";
 /// disk never got and call them clean, until the machine is restarted.
 const FAILED_FILE: &str = ".ottla-failed";
 const DELETE_SUFFIX: &str = "-delete";
-const STRAY_SUFFIX: &str = "-stray";
 /// Longest name of a directory.
 const NAME_BYTES_MAX: usize = 255;
 
@@ -124,6 +123,15 @@ impl Shared {
         AppendError::Offline(reason.clone())
     }
 
+    /// Notes a failure for the next start, for as long as it matters: with the power the page cache
+    /// goes, too.
+    fn note_failure(&self) {
+        let path = self.root.join(FAILED_FILE);
+        if let Err(error) = self.disk().open(&path, OpenMode::Create) {
+            tracing::warn!(%error, "the failure is not noted in the directory");
+        }
+    }
+
     fn open_logs(&self) -> Vec<Arc<Core>> {
         lock(&self.logs).values().filter_map(Weak::upgrade).collect()
     }
@@ -176,7 +184,7 @@ impl LocalEngine {
             remove_if_exists(disk, &marker)?;
             disk.sync_dir(root)?;
         } else {
-            sync_parents(disk, root)?;
+            sync_names_up_to(disk, root)?;
         }
         let mut existing = HashSet::new();
         for name in disk.list(root)? {
@@ -206,38 +214,34 @@ impl LocalEngine {
     }
 
     /// Finds or makes the directory of a log; true if it is new.
+    ///
+    /// One without a readable topic id is taken over: deleting and creating a log is durable in
+    /// this order, so what stands here is this log, whose first flush did not come about.
     fn prepare(&self, id: &LogId, directory: &Path) -> Result<bool, OpenError> {
         let disk = self.shared.disk();
-        let io_error = |source| OpenError::Io { directory: id.directory_name(), source };
-        let mut exists = disk.kind(directory).map_err(io_error)?.is_some();
-        if exists {
-            match read_topic_id(disk, directory).map_err(io_error)? {
-                Some(found) if found == id.topic_id => return Ok(false),
-                Some(found) => {
-                    return Err(OpenError::WrongTopicId {
-                        directory: id.directory_name(),
-                        found: print_id(found),
-                        expected: print_id(id.topic_id),
-                    });
-                }
-                // As Kafka: batches of an unknown topic are set aside.
-                None if holds_batches(disk, directory).map_err(io_error)? => {
-                    let aside = self.unique_name(id, STRAY_SUFFIX);
-                    tracing::warn!(log = id.directory_name(), aside, "log without a topic id");
-                    disk.rename(directory, &self.shared.root.join(aside)).map_err(io_error)?;
-                    exists = false;
-                }
-                None => {}
-            }
-        }
-        let make = || {
+        let prepare = || {
+            let exists = disk.kind(directory)?.is_some();
+            let found = read_topic_id(disk, directory)?;
             if !exists {
                 disk.create_dir_all(directory)?;
             }
-            write_topic_id(disk, directory, id.topic_id)
+            if found.is_none() {
+                write_topic_id(disk, directory, id.topic_id)?;
+            }
+            Ok((!exists, found))
         };
-        make().map_err(io_error)?;
-        Ok(true)
+        let (is_new, found) = prepare().map_err(|source| OpenError::Io {
+            directory: id.directory_name(),
+            source,
+        })?;
+        match found.filter(|found| *found != id.topic_id) {
+            Some(found) => Err(OpenError::WrongTopicId {
+                directory: id.directory_name(),
+                found: print_id(found),
+                expected: print_id(id.topic_id),
+            }),
+            None => Ok(is_new),
+        }
     }
 
     async fn open_log(
@@ -266,7 +270,10 @@ impl LocalEngine {
             start_offset: position.start_offset.unwrap_or(0),
             distrusts_cache: self.shared.distrusts_cache,
         };
-        let loaded = opening.load(replay).map_err(io_error)?;
+        let loaded = opening.load(replay).map_err(|source| {
+            self.shared.note_failure();
+            io_error(source)
+        })?;
         let needs_flush = loaded.is_dirty && !is_new;
         let shared = Arc::clone(&self.shared);
         let core = Core::new(shared, id, directory, config, observer, loaded, is_new);
@@ -294,25 +301,30 @@ impl LocalEngine {
             core.retire("is deleted").await;
             lock(&self.shared.logs).remove(&name);
         }
-        let aside = self.shared.root.join(self.unique_name(id, DELETE_SUFFIX));
+        let aside = self.shared.root.join(self.deleted_name(id));
         let shared = Arc::clone(&self.shared);
         let delete = move || {
             let (disk, root) = (shared.disk(), &shared.root);
-            if disk.kind(&directory)?.is_none() {
-                return shared.positions.remove(disk, root, &name);
+            let exists = disk.kind(&directory)?.is_some();
+            if exists {
+                disk.rename(&directory, &aside)?;
             }
-            disk.rename(&directory, &aside)?;
+            // Even if it is gone: an earlier try may have failed right here.
             disk.sync_dir(root)?;
             shared.positions.remove(disk, root, &name)?;
-            disk.remove_dir_all(&aside)
+            if exists {
+                disk.remove_dir_all(&aside)
+            } else {
+                Ok(())
+            }
         };
         self.shared.env.offload.run(delete).await
     }
 
     /// Kafka's `LocalLog.logDeleteDirName`: the topic's name is cut where the whole is too long.
-    fn unique_name(&self, id: &LogId, suffix: &str) -> String {
+    fn deleted_name(&self, id: &LogId) -> String {
         let unique = self.shared.env.random.uuid().simple();
-        let tail = format!("-{}.{unique}{suffix}", id.partition);
+        let tail = format!("-{}.{unique}{DELETE_SUFFIX}", id.partition);
         let room = NAME_BYTES_MAX - tail.len();
         let topic = id.topic.get(..room).unwrap_or(&id.topic);
         format!("{topic}{tail}")
@@ -374,14 +386,15 @@ impl Engine for LocalEngine {
     }
 }
 
-/// Makes the name of a directory that may be new survive a crash, and those of its parents.
-fn sync_parents(disk: &dyn Disk, directory: &Path) -> io::Result<()> {
-    for parent in directory.ancestors().skip(1) {
-        let parent = match parent.as_os_str().is_empty() {
-            true => Path::new("."),
-            false => parent,
-        };
-        match disk.sync_dir(parent) {
+/// Makes what stands in a directory survive a crash, and its own name, which may be new.
+fn sync_names_up_to(disk: &dyn Disk, directory: &Path) -> io::Result<()> {
+    for parent in directory.ancestors() {
+        let is_relative_root = parent.as_os_str().is_empty();
+        match disk.sync_dir(if is_relative_root {
+            Path::new(".")
+        } else {
+            parent
+        }) {
             // Who may not list it did not make an entry of it.
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Ok(()),
             result => result?,

@@ -149,10 +149,6 @@ impl CachedFile {
         *lock(&self.slot.state) = State::Retired;
     }
 
-    pub(super) fn is_retired(&self) -> bool {
-        matches!(*lock(&self.slot.state), State::Retired)
-    }
-
     /// Removes the file, if there is one, and retires it.
     pub(super) fn remove(&self) -> io::Result<()> {
         self.retire();
@@ -166,6 +162,11 @@ pub(super) fn remove_if_exists(disk: &dyn Disk, path: &Path) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         result => result,
     }
+}
+
+/// Syncs a file. A failure is final whatever its cause, so it never reads as a want of room.
+pub(super) fn sync(file: &dyn DiskFile) -> io::Result<()> {
+    file.sync().map_err(io::Error::other)
 }
 
 /// Locks; a panic elsewhere leaves data that is whole, since no lock here guards a half-made change.

@@ -4,9 +4,9 @@
 //! byte, or at once where a commit waits; one runs at a time, so commits that come meanwhile share
 //! the next. With nothing to sync, nothing runs.
 //!
-//! The recovery point of a log follows when its log files, the index files of its sealed segments
-//! and its sidecars are synced. The active segment's indexes need not be: recovery rebuilds the
-//! indexes of every segment that reaches beyond the recovery point.
+//! The recovery point of a log follows when its log file and its sidecars are synced. A sealed
+//! segment was synced with its indexes when it was sealed, and those of the active one need not be:
+//! recovery rebuilds the indexes of the segment that holds the recovery point.
 //!
 //! A failed sync is final: the kernel may have dropped the bytes and call the next sync a success.
 
@@ -20,7 +20,6 @@ use tokio::time::Instant;
 use super::core::{Core, is_full};
 use super::engine::Shared;
 use super::files::lock;
-use super::segment::Segment;
 use super::sidecars::Snapshots;
 use crate::env::DiskFile;
 use crate::log::{AppendError, LogConfig};
@@ -135,7 +134,6 @@ pub(super) async fn run(shared: Arc<Shared>) {
 /// What one flush of a log has to do, taken under the writer's lock.
 struct Work {
     file: Option<Arc<dyn DiskFile>>,
-    sealed: Vec<Arc<Segment>>,
     snapshots: Vec<i64>,
     has_new_epochs: bool,
     end_offset: i64,
@@ -174,7 +172,6 @@ impl Core {
             self.sync_names(&mut writer).map_err(fatal)?;
             Work {
                 file: writer.unsynced.take(),
-                sealed: std::mem::take(&mut writer.sealed),
                 snapshots: writer.snapshots.take_unsynced(),
                 has_new_epochs: std::mem::take(&mut writer.has_new_epochs),
                 end_offset: self.end_offset(),
@@ -198,12 +195,6 @@ impl Core {
     fn sync_sidecars(&self, work: &Work) -> io::Result<()> {
         let segments = self.segments.load();
         segments[segments.len() - 1].write_indexes(UNWRITTEN_ENTRIES_MAX)?;
-        for segment in &work.sealed {
-            match segment.sync_indexes() {
-                Err(error) if !segment.is_retired() => return Err(error),
-                _ => {}
-            }
-        }
         for offset in &work.snapshots {
             Snapshots::sync(self.shared.disk(), &self.directory, *offset)?;
         }
@@ -213,7 +204,6 @@ impl Core {
     /// Leaves what a full device did not take for a later pass. The batches are safe.
     fn put_back(self: &Arc<Self>, work: Work) {
         let mut writer = lock(&self.writer);
-        writer.sealed.extend(work.sealed);
         writer.snapshots.restore_unsynced(work.snapshots);
         writer.has_new_epochs |= work.has_new_epochs;
         self.queue_flush(&mut writer, &self.config(), Urgency::Later);
@@ -228,7 +218,6 @@ impl Core {
     }
 
     fn close_now(self: &Arc<Self>, snapshot: &[u8]) -> Result<(), AppendError> {
-        let fatal = |error: io::Error| self.shared.poison(&self.name, &error);
         let mut writer = lock(&self.writer);
         self.check_open(&writer)?;
         let (start_offset, end_offset) = (self.start_offset(), self.end_offset());
@@ -236,10 +225,14 @@ impl Core {
         let active = &segments[segments.len() - 1];
         let newest = writer.snapshots.newest().unwrap_or(start_offset);
         let (disk, directory) = (self.shared.disk(), &self.directory);
+        if writer.has_unsynced_sidecars() {
+            let error = io::ErrorKind::StorageFull.into();
+            return Err(AppendError::NoSpace(error));
+        }
         let mut complete = || {
             if active.tail().size_bytes > 0 {
                 active.finish_indexes()?;
-                active.sync_indexes()?;
+                active.sync()?;
             }
             if newest < end_offset {
                 writer.snapshots.write(disk, directory, end_offset, snapshot)?;
@@ -248,7 +241,7 @@ impl Core {
             }
             self.sync_names(&mut writer)
         };
-        complete().map_err(fatal)?;
+        complete().map_err(|error| self.failure(error))?;
         writer.closed = Some("is closed");
         for segment in segments.iter() {
             segment.release();

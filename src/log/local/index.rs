@@ -167,22 +167,13 @@ impl<E: Entry> Index<E> {
         &self.file
     }
 
-    /// The last entry whose key is at most `key`, or that there is none; None if only the file
-    /// knows.
-    pub(super) fn recent_floor(&self, key: i64) -> Option<Option<E>> {
-        let after = self.recent.partition_point(|entry| entry.key() <= key);
-        match after.checked_sub(1) {
-            Some(found) => Some(Some(self.recent[found])),
-            None if self.older == 0 => Some(None),
-            None => None,
-        }
-    }
-
     /// The last entry whose key is at most `key`. Reads nothing by itself, so that the lock around
     /// the index is not held while a disk is slow: see [`Lookup::resolve`].
     pub(super) fn floor(&self, key: i64) -> io::Result<Lookup<E>> {
-        Ok(match self.recent_floor(key) {
-            Some(entry) => Lookup::Found(entry),
+        let after = self.recent.partition_point(|entry| entry.key() <= key);
+        Ok(match after.checked_sub(1) {
+            Some(found) => Lookup::Found(Some(self.recent[found])),
+            None if self.older == 0 => Lookup::Found(None),
             None => Lookup::InFile(self.file.get()?, self.older),
         })
     }

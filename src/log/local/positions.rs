@@ -93,8 +93,15 @@ impl Positions {
 
     /// Writes a higher start offset down, durably.
     pub(super) fn raise_start(&self, shared: &Shared, name: &str, offset: i64) -> io::Result<()> {
-        self.change(name, |position| position.start_offset = Some(offset));
-        self.write(shared.disk(), &shared.root)
+        let mut before = None;
+        self.change(name, |position| {
+            before = position.start_offset.replace(offset);
+        });
+        let written = self.write_starts(shared.disk(), &shared.root);
+        if written.is_err() {
+            self.change(name, |position| position.start_offset = before);
+        }
+        written
     }
 
     /// The first segment tells the start from now on.
@@ -115,17 +122,25 @@ impl Positions {
         open.map(|(name, _)| name.clone())
     }
 
+    fn offsets(&self, of: impl Fn(&Position) -> Option<i64>) -> Offsets {
+        let logs = lock(&self.logs);
+        let listed = logs.iter();
+        listed
+            .filter_map(|(name, position)| Some((name.clone(), of(position)?)))
+            .collect()
+    }
+
+    fn write_starts(&self, disk: &dyn Disk, root: &Path) -> io::Result<()> {
+        let _files = lock(&self.files);
+        let starts = self.offsets(|position| position.start_offset);
+        checkpoint::write_offsets(disk, root, checkpoint::LOG_START, &starts)
+    }
+
     /// Writes both checkpoints.
     pub(super) fn write(&self, disk: &dyn Disk, root: &Path) -> io::Result<()> {
+        self.write_starts(disk, root)?;
         let _files = lock(&self.files);
-        let logs = lock(&self.logs).clone();
-        let offsets = |of: fn(&Position) -> Option<i64>| -> Offsets {
-            let listed = logs.iter();
-            listed.filter_map(|(name, position)| Some((name.clone(), of(position)?))).collect()
-        };
-        let starts = offsets(|position| position.start_offset);
-        let recovery_points = offsets(|position| position.recovery_point);
-        checkpoint::write_offsets(disk, root, checkpoint::LOG_START, &starts)?;
+        let recovery_points = self.offsets(|position| position.recovery_point);
         checkpoint::write_offsets(disk, root, checkpoint::RECOVERY_POINT, &recovery_points)
     }
 
@@ -136,12 +151,7 @@ impl Positions {
             position.recovery_point.take_if(|_| !position.is_clean);
         }
         self.write(disk, root)?;
-        let logs = lock(&self.logs);
-        let ends = logs
-            .iter()
-            .filter_map(|(name, position)| Some((name.clone(), position.recovery_point?)));
-        let ends: Offsets = ends.collect();
-        drop(logs);
+        let ends = self.offsets(|position| position.recovery_point);
         checkpoint::write_offsets(disk, root, checkpoint::REPLICATION, &ends)
     }
 }

@@ -126,7 +126,12 @@ impl Core {
             }
             Ok(None)
         };
-        Ok(self.shared.env.offload.run(find).await.map_err(ReadError::Io)?)
+        self.shared
+            .env
+            .offload
+            .run(find)
+            .await
+            .map_err(ReadError::Io)
     }
 
     pub(super) async fn batch_of_max_timestamp(
@@ -145,7 +150,12 @@ impl Core {
             }
             Ok(best.map(|batch| batch.header))
         };
-        Ok(self.shared.env.offload.run(find).await.map_err(ReadError::Io)?)
+        self.shared
+            .env
+            .offload
+            .run(find)
+            .await
+            .map_err(ReadError::Io)
     }
 }
 

@@ -24,7 +24,7 @@ use super::segment::{
     INDEX_SUFFIX, LOG_SUFFIX, Segment, TIME_INDEX_SUFFIX, TXN_INDEX_SUFFIX, Tail, is_damage,
 };
 use super::sidecars::{SNAPSHOT_SUFFIX, Snapshots};
-use crate::env::{Disk, FileKind, OpenMode};
+use crate::env::{Disk, OpenMode};
 use crate::log::Replay;
 
 /// What is known of a log before it opens.
@@ -53,18 +53,15 @@ pub(super) struct Loaded {
     pub(super) snapshots: Snapshots,
     /// There may be unsynced bytes.
     pub(super) is_dirty: bool,
-    /// Sealed segments with new index files.
-    pub(super) rebuilt: Vec<Arc<Segment>>,
 }
 
-/// How a segment was loaded.
-enum Outcome {
-    AsItWas,
-    /// It was checked and has new index files; there are later ones.
-    Rebuilt,
-    /// There is none after it any more.
-    IsLast,
-}
+/// Ends the names of files that a finished cleaning left to be put in place.
+const SWAP_SUFFIXES: [&str; 4] = [
+    ".log.swap",
+    ".index.swap",
+    ".timeindex.swap",
+    ".txnindex.swap",
+];
 
 /// Splits `00000000000000000042.log` into 42 and `.log`.
 fn split_name(name: &str) -> Option<(i64, &str)> {
@@ -93,9 +90,8 @@ impl Opening<'_> {
         }
         let before = epochs.unwrap_or_default();
         let mut epochs = before.clone();
-        let mut rebuilt = Vec::new();
-        let mut segments = self.load_segments(&names, &mut epochs, &mut rebuilt)?;
-        let mut removed = self.apply_start(&mut segments, &mut epochs)?;
+        let mut segments = self.load_segments(&names, &mut epochs)?;
+        let mut removed = self.apply_start(&mut segments)?;
 
         let (first, last) = (segments[0].base_offset, segments[segments.len() - 1].tail());
         let start_offset = self.start_offset.max(first);
@@ -107,7 +103,9 @@ impl Opening<'_> {
             replace(self.disk(), &self.directory, epochs::FILE_NAME, text.as_bytes())?;
         }
 
-        let mut snapshots = self.snapshots(&names);
+        let found = names.iter().filter_map(|name| split_name(name));
+        let found = found.filter(|(_, suffix)| *suffix == SNAPSHOT_SUFFIX);
+        let mut snapshots = Snapshots::new(found.map(|(offset, _)| offset));
         let bases: HashSet<_> = segments.iter().map(|segment| segment.base_offset).collect();
         let newest = snapshots.newest_up_to(last.end_offset);
         removed |= snapshots.retain(self.disk(), &self.directory, |offset| {
@@ -123,7 +121,6 @@ impl Opening<'_> {
             epochs,
             snapshots,
             is_dirty: !self.is_clean,
-            rebuilt,
             segments,
         })
     }
@@ -163,7 +160,7 @@ impl Opening<'_> {
 
     /// Puts finished cleanings in the place of what they were made from.
     fn finish_swaps(&self, names: &[String], swaps: &[&String]) -> io::Result<()> {
-        let mut replaced = i64::MAX..i64::MIN;
+        let (mut first, mut end) = (i64::MAX, i64::MIN);
         for name in swaps {
             let Some((base, suffix)) = split_name(name) else {
                 continue;
@@ -172,15 +169,17 @@ impl Opening<'_> {
                 let file = self.disk().open(&self.directory.join(name), OpenMode::Read)?;
                 let length = file.len()?;
                 let mut scanner = Scanner::new(file, 0, length, WALK_BUFFER_BYTES);
-                let mut end = base;
+                first = first.min(base);
                 while let Some(batch) = scanner.next()? {
-                    end = batch.header.last_offset() + 1;
+                    end = end.max(batch.header.last_offset() + 1);
                 }
-                replaced = replaced.start.min(base)..replaced.end.max(end);
             }
         }
-        for name in names.iter().filter(|name| !name.ends_with(".swap")) {
-            if split_name(name).is_some_and(|(base, _)| replaced.contains(&base)) {
+        for name in names {
+            let replaced = split_name(name).is_some_and(|(base, suffix)| {
+                (first..end).contains(&base) && !SWAP_SUFFIXES.contains(&suffix)
+            });
+            if replaced {
                 self.remove(name)?;
             }
         }
@@ -196,7 +195,6 @@ impl Opening<'_> {
         &self,
         names: &[String],
         epochs: &mut Epochs,
-        rebuilt: &mut Vec<Arc<Segment>>,
     ) -> io::Result<Vec<Arc<Segment>>> {
         let present: HashSet<_> = names.iter().filter_map(|name| split_name(name)).collect();
         let is_index =
@@ -217,37 +215,40 @@ impl Opening<'_> {
                 && present.contains(&(*base, TIME_INDEX_SUFFIX));
             let tail = Tail { end_offset: later.first().copied().unwrap_or(*base), size_bytes: 0 };
             let segment = Segment::existing(self.cache, &self.directory, *base, tail);
-            let segment = Arc::new(segment);
-            segments.push(Arc::clone(&segment));
-            match self.load_segment(&segment, later, has_indexes, epochs)? {
-                Outcome::AsItWas => {}
-                Outcome::Rebuilt => rebuilt.push(segment),
-                Outcome::IsLast => break,
+            let is_last = self.load_segment(&segment, later, has_indexes, epochs)?;
+            segments.push(Arc::new(segment));
+            if is_last {
+                break;
             }
         }
         Ok(segments)
     }
 
-    /// Loads one segment.
+    /// Loads one segment; true if it was cut and there are no later ones any more.
     fn load_segment(
         &self,
         segment: &Segment,
         later: &[i64],
         has_indexes: bool,
         epochs: &mut Epochs,
-    ) -> io::Result<Outcome> {
-        let is_trusted =
-            self.is_clean || later.first().is_some_and(|next| *next <= self.recovery_point);
+    ) -> io::Result<bool> {
+        let is_trusted = self.is_clean
+            || later
+                .first()
+                .is_some_and(|next| *next <= self.recovery_point);
         if is_trusted && has_indexes {
             let length = segment.length_on_disk()?.unwrap_or(0);
             if !later.is_empty() {
-                segment.set_tail(Tail { size_bytes: length, ..segment.tail() });
-                return Ok(Outcome::AsItWas);
+                segment.set_tail(Tail {
+                    size_bytes: length,
+                    ..segment.tail()
+                });
+                return Ok(false);
             }
             match segment.find_end(length) {
                 Err(error) if is_damage(&error) => {}
                 Err(error) => return Err(error),
-                Ok(_) => return Ok(Outcome::AsItWas),
+                Ok(_) => return Ok(false),
             }
         }
         let next = later.first().copied();
@@ -256,10 +257,7 @@ impl Opening<'_> {
             |header| {
                 epochs.assign(header.leader_epoch, header.base_offset);
             },
-            || match is_trusted {
-                true => Ok(()),
-                false => self.remove_segments(later),
-            },
+            || self.remove_segments(if is_trusted { &[] } else { later }),
         )?;
         if cut_bytes > 0 {
             tracing::warn!(
@@ -273,14 +271,17 @@ impl Opening<'_> {
             segment.rewrite()?;
         }
         let Some(next) = next.filter(|_| cut_bytes == 0 || is_trusted) else {
-            return Ok(Outcome::IsLast);
+            return Ok(true);
         };
         // A sealed segment reaches to the next one, whatever cleaning or damage took from its end,
         // and is on the disk before anything is added to a later one.
-        segment.file()?.sync()?;
+        segment.sync()?;
         segment.release();
-        segment.set_tail(Tail { end_offset: next, ..segment.tail() });
-        Ok(Outcome::Rebuilt)
+        segment.set_tail(Tail {
+            end_offset: next,
+            ..segment.tail()
+        });
+        Ok(false)
     }
 
     /// Removes segments, the last one first, durably: a gap must never show.
@@ -297,11 +298,7 @@ impl Opening<'_> {
 
     /// Step 3 for segments: those below the start go, and all of them if the log ends below it.
     /// Makes the first segment of an empty log. True if a file was removed.
-    fn apply_start(
-        &self,
-        segments: &mut Vec<Arc<Segment>>,
-        epochs: &mut Epochs,
-    ) -> io::Result<bool> {
+    fn apply_start(&self, segments: &mut Vec<Arc<Segment>>) -> io::Result<bool> {
         let bases: Vec<_> = segments.iter().map(|segment| segment.base_offset).collect();
         let end = segments.last().map(|segment| segment.tail().end_offset);
         if end.is_some_and(|end| end < self.start_offset) {
@@ -311,7 +308,6 @@ impl Opening<'_> {
             );
             self.remove_segments(&bases)?;
             segments.clear();
-            *epochs = Epochs::default();
         }
         if segments.is_empty() {
             let base = self.start_offset;
@@ -325,12 +321,6 @@ impl Opening<'_> {
             segment.remove()?;
         }
         Ok(below > 0)
-    }
-
-    fn snapshots(&self, names: &[String]) -> Snapshots {
-        let snapshots = names.iter().filter_map(|name| split_name(name));
-        let snapshots = snapshots.filter(|(_, suffix)| *suffix == SNAPSHOT_SUFFIX);
-        Snapshots::new(snapshots.map(|(offset, _)| offset))
     }
 
     /// Step 4; true if an unusable snapshot was removed.
@@ -359,16 +349,4 @@ impl Opening<'_> {
         }
         Ok(removed)
     }
-}
-
-/// Whether a directory holds batches.
-pub(super) fn holds_batches(disk: &dyn Disk, directory: &Path) -> io::Result<bool> {
-    for name in disk.list(directory)? {
-        let is_log = split_name(&name).is_some_and(|(_, suffix)| suffix == LOG_SUFFIX);
-        let kind = is_log.then(|| disk.kind(&directory.join(&name)));
-        if matches!(kind.transpose()?.flatten(), Some(FileKind::File(1..))) {
-            return Ok(true);
-        }
-    }
-    Ok(false)
 }

@@ -11,6 +11,8 @@ pub(super) const LOOKUP_BUFFER_BYTES: usize = 4 * 1024;
 /// Read-ahead for walking a whole file.
 pub(super) const WALK_BUFFER_BYTES: usize = 256 * 1024;
 
+/// Smallest length field of message formats 0 and 1 (`LegacyRecord.RECORD_OVERHEAD_V0`).
+const OLD_MESSAGE_LENGTH_MIN: u32 = 14;
 /// Where the bytes covered by the CRC begin.
 const CRC_COVERS_FROM: u64 = 21;
 
@@ -79,7 +81,10 @@ impl Scanner {
         let bytes = self.window(position, BATCH_HEADER_BYTES)?;
         let header = match BatchHeader::parse(bytes) {
             Ok(header) => header,
-            Err(error) => return Err(refusal(bytes, limit - position, error)),
+            Err(error @ BatchError::UnsupportedMagic(_)) if self.is_old_message()? => {
+                return Err(io::Error::new(io::ErrorKind::Unsupported, error));
+            }
+            Err(error) => return Err(io::Error::new(io::ErrorKind::InvalidData, error)),
         };
         let located = Located { position, header };
         let next_offset = header.next_offset().filter(|next| {
@@ -95,13 +100,32 @@ impl Scanner {
         Ok(Some(located))
     }
 
+    /// Whether a whole message of format 0 or 1, good by its CRC-32, begins here: refused, while a
+    /// torn write, which may look like one, is damage.
+    fn is_old_message(&mut self) -> io::Result<bool> {
+        let (mut position, mut crc) = (self.position, flate2::Crc::new());
+        let bytes = self.window(position, BATCH_HEADER_BYTES)?;
+        let field = |at: usize| Some(u32::from_be_bytes(*bytes.get(at..)?.first_chunk()?));
+        let (length, expected) = (field(8).unwrap_or(0), field(12).unwrap_or(0));
+        let end = position + 12 + u64::from(length);
+        if length < OLD_MESSAGE_LENGTH_MIN || end > self.limit {
+            return Ok(false);
+        }
+        position += 16;
+        while position < end {
+            let bytes = self.window_until(position, end)?;
+            crc.update(bytes);
+            position += bytes.len() as u64;
+        }
+        Ok(crc.sum() == expected)
+    }
+
     /// Reads all of a batch and compares its CRC-32C.
     pub(super) fn verify(&mut self, batch: Located) -> io::Result<()> {
         let (mut position, end) = (batch.position + CRC_COVERS_FROM, batch.end());
         let mut crc = 0;
         while position < end {
-            let wanted = usize::try_from(end - position).unwrap_or(usize::MAX);
-            let bytes = self.window(position, wanted.min(self.read_ahead))?;
+            let bytes = self.window_until(position, end)?;
             crc = crc32c::crc32c_append(crc, bytes);
             position += bytes.len() as u64;
         }
@@ -118,6 +142,12 @@ impl Scanner {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         Ok(bytes)
+    }
+
+    /// Some bytes from `position` on, which lies before `end`.
+    fn window_until(&mut self, position: u64, end: u64) -> io::Result<&[u8]> {
+        let left = usize::try_from(end - position).unwrap_or(usize::MAX);
+        self.window(position, left.min(self.read_ahead.max(1)))
     }
 
     /// Bytes from `position` on: `wanted` of them, fewer only at the limit.
@@ -142,17 +172,6 @@ impl Scanner {
         };
         Ok(&self.buffer[skip..skip + wanted])
     }
-}
-
-fn refusal(bytes: &[u8], available: u64, error: BatchError) -> io::Error {
-    // A zero-filled tail has magic 0 as well, but no length.
-    let length = bytes.get(8..12).and_then(|length| length.first_chunk());
-    let length = length.map_or(0, |length| i64::from(i32::from_be_bytes(*length)));
-    let old = matches!(error, BatchError::UnsupportedMagic(_)) && length >= 14;
-    if old && (length as u64) + 12 <= available {
-        return io::Error::new(io::ErrorKind::Unsupported, error);
-    }
-    io::Error::new(io::ErrorKind::InvalidData, error)
 }
 
 fn invalid(what: &str) -> io::Error {

@@ -9,8 +9,8 @@ use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use super::files::{CachedFile, FileCache, lock};
-use super::index::{Entry, Index, OffsetEntry};
+use super::files::{CachedFile, FileCache, lock, sync};
+use super::index::{Entry, Index, Lookup, OffsetEntry};
 use super::scan::{LOOKUP_BUFFER_BYTES, Located, Scanner, WALK_BUFFER_BYTES};
 use super::time_index::{TimeEntry, maybe_append};
 use crate::env::{DiskFile, read_all, write_all_at};
@@ -232,14 +232,13 @@ impl Segment {
         self.with_indexes(Indexes::finish)
     }
 
-    /// Syncs the index files.
-    pub(super) fn sync_indexes(&self) -> io::Result<()> {
-        for suffix in [INDEX_SUFFIX, TIME_INDEX_SUFFIX] {
-            let file = self.index_file(suffix);
-            file.get()?.sync()?;
-            file.release();
-        }
-        Ok(())
+    /// Syncs log and index files.
+    pub(super) fn sync(&self) -> io::Result<()> {
+        sync(self.file()?.as_ref())?;
+        self.with_indexes(|indexes| {
+            sync(indexes.offsets.file().get()?.as_ref())?;
+            sync(indexes.times.file().get()?.as_ref())
+        })
     }
 
     /// Closes the files until they are used again.
@@ -258,10 +257,6 @@ impl Segment {
             indexes.offsets.file().retire();
             indexes.times.file().retire();
         }
-    }
-
-    pub(super) fn is_retired(&self) -> bool {
-        self.log.is_retired()
     }
 
     /// Removes the files; the log file goes first, since an index without one is swept at start.
@@ -289,9 +284,10 @@ impl Segment {
     /// None if it is not.
     pub(super) fn recent_position(&self, offset: i64) -> Option<u64> {
         let relative = i64::from(self.relative(offset)?);
-        let indexes = lock(&self.indexes);
-        let entry = indexes.as_ref()?.offsets.recent_floor(relative)?;
-        Some(entry.map_or(0, |entry| entry.position.into()))
+        match lock(&self.indexes).as_ref()?.offsets.floor(relative) {
+            Ok(Lookup::Found(entry)) => Some(entry.map_or(0, |entry| entry.position.into())),
+            _ => None,
+        }
     }
 
     fn position_before(&self, offset: i64) -> io::Result<u64> {
@@ -366,10 +362,8 @@ impl Segment {
             if batch.header.last_offset() < from {
                 continue;
             }
-            let control = match batch.header.is_control() {
-                true => Some(scanner.batch_bytes(batch)?),
-                false => None,
-            };
+            let is_control = batch.header.is_control();
+            let control = is_control.then(|| scanner.batch_bytes(batch)).transpose()?;
             replay.batch(&batch.header, control.as_deref());
         }
         Ok(())
@@ -461,9 +455,8 @@ impl Segment {
                     self.write_indexes(1024)?;
                     each(&batch.header);
                 }
-                Ok(None) => break,
                 Err(error) if !is_damage(&error) => return Err(error),
-                Ok(Some(_)) | Err(_) => break,
+                _ => break,
             }
         }
         let valid = self.tail().size_bytes;

@@ -10,7 +10,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use uuid::Uuid;
 
 use super::checkpoint::{read_bytes, read_text, replace_unsynced};
-use super::files::remove_if_exists;
+use super::files::{remove_if_exists, sync};
 use crate::env::{Disk, OpenMode};
 
 /// Names the topic id a directory belongs to; Apache Kafka takes a log without one for a stray.
@@ -42,9 +42,12 @@ pub(super) fn write_topic_id(disk: &dyn Disk, directory: &Path, id: Uuid) -> io:
     replace_unsynced(disk, directory, PARTITION_METADATA, text.as_bytes())
 }
 
-/// Syncs a file by name.
+/// Syncs a file by name, if there is one.
 pub(super) fn sync_file(disk: &dyn Disk, path: &Path) -> io::Result<()> {
-    disk.open(path, OpenMode::Write)?.sync()
+    match disk.open(path, OpenMode::Write) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        file => sync(file?.as_ref()),
+    }
 }
 
 /// The snapshots of one log: one at the base of each segment and one at the end after a clean stop.
@@ -108,6 +111,11 @@ impl Snapshots {
         Ok(!gone.is_empty())
     }
 
+    /// Whether [`Snapshots::take_unsynced`] has something to give.
+    pub(super) fn has_unsynced(&self) -> bool {
+        !self.unsynced.is_empty()
+    }
+
     /// Takes the offsets of the snapshots that were not synced.
     pub(super) fn take_unsynced(&mut self) -> Vec<i64> {
         std::mem::take(&mut self.unsynced)
@@ -120,10 +128,7 @@ impl Snapshots {
 
     /// Syncs one snapshot, unless it is gone.
     pub(super) fn sync(disk: &dyn Disk, directory: &Path, offset: i64) -> io::Result<()> {
-        match sync_file(disk, &directory.join(name(offset))) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            result => result,
-        }
+        sync_file(disk, &directory.join(name(offset)))
     }
 }
 

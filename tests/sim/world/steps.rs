@@ -199,7 +199,9 @@ impl World {
         let result = log.begin_epoch(epoch);
         let newer = self.history.latest_epoch() < Some(epoch);
         match &result {
-            Err(AppendError::Offline(_)) => self.history.epoch_in_doubt = Some(epoch),
+            Err(AppendError::Offline(_)) => {
+                self.history.epoch_in_doubt = self.history.epoch_in_doubt.max(Some(epoch));
+            }
             Err(_) if log.latest_epoch() != Some(epoch) => {}
             _ if newer => {
                 self.model.begin_epoch(epoch).unwrap();
