@@ -271,9 +271,9 @@ fn table(plan: &Plan, ours: &[f64], theirs: Option<&[f64]>) -> String {
     let mut text = format!("{:<58}{:>10}{:>10}{:>10}\n", "", "ottla", "kafka", "ratio");
     for (number, row) in rows.iter().enumerate() {
         let value = ours[number];
-        write!(text, "{row:<58}{value:>10.1}").unwrap();
+        write!(text, "{row:<58}{value:>10.2}").unwrap();
         if let Some(theirs) = theirs {
-            write!(text, "{:>10.1}{:>10.4}", theirs[number], value / theirs[number]).unwrap();
+            write!(text, "{:>10.2}{:>10.4}", theirs[number], value / theirs[number]).unwrap();
         }
         text.push('\n');
     }

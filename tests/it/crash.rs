@@ -187,6 +187,7 @@ fn run_round(broker: &mut Broker, seed: u64, name: String) -> Result<Round, Stri
 fn acknowledged_records_survive_kill_9() {
     let rounds = setting("OTTLA_KILL_ROUNDS", 2_u64);
     let first = seed();
+    report(&format!("kill: {rounds} rounds, the first seed is {first}"));
     let mut broker = Broker::start();
     let (mut done, mut failed) = (Vec::new(), 0);
     for number in 0..rounds {
@@ -195,7 +196,10 @@ fn acknowledged_records_survive_kill_9() {
             Ok(round) => done.push(round),
             Err(error) => {
                 failed += 1;
-                report(&format!("kill: round {number} failed, OTTLA_SEED={seed}: {error}"));
+                report(&format!(
+                    "kill: round {number} failed: {error}
+replay: OTTLA_SEED={seed} OTTLA_KILL_ROUNDS=1 cargo test --test it crash"
+                ));
             }
         }
     }
