@@ -97,11 +97,7 @@ impl Core {
         let is_dirty = loaded.is_dirty;
         let is_unsynced = is_dirty && active.tail().size_bytes > 0;
         let unsynced = is_unsynced.then(|| active.file()).transpose()?;
-        let synced_end = if is_dirty {
-            loaded.start_offset
-        } else {
-            loaded.end_offset
-        };
+        let synced_end = if is_dirty { loaded.start_offset } else { loaded.end_offset };
         Ok(Self {
             name: id.directory_name(),
             topic_id: id.topic_id,
@@ -286,17 +282,9 @@ impl Core {
         }
         let is_due = end_offset.saturating_sub(writer.synced_end) >= config.flush_messages;
         let is_urgent = awaits_sync || is_due;
-        let urgency = if is_urgent {
-            Urgency::Now
-        } else {
-            Urgency::Later
-        };
+        let urgency = if is_urgent { Urgency::Now } else { Urgency::Later };
         self.queue_flush(writer, config, urgency);
-        if awaits_sync {
-            Commit::Pending
-        } else {
-            Commit::Done
-        }
+        if awaits_sync { Commit::Pending } else { Commit::Done }
     }
 
     pub(super) fn queue_flush(

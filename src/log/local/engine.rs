@@ -230,10 +230,8 @@ impl LocalEngine {
             }
             Ok((!exists, found))
         };
-        let (is_new, found) = prepare().map_err(|source| OpenError::Io {
-            directory: id.directory_name(),
-            source,
-        })?;
+        let (is_new, found) =
+            prepare().map_err(|source| OpenError::Io { directory: id.directory_name(), source })?;
         match found.filter(|found| *found != id.topic_id) {
             Some(found) => Err(OpenError::WrongTopicId {
                 directory: id.directory_name(),
@@ -312,11 +310,7 @@ impl LocalEngine {
             // Even if it is gone: an earlier try may have failed right here.
             disk.sync_dir(root)?;
             shared.positions.remove(disk, root, &name)?;
-            if exists {
-                disk.remove_dir_all(&aside)
-            } else {
-                Ok(())
-            }
+            if exists { disk.remove_dir_all(&aside) } else { Ok(()) }
         };
         self.shared.env.offload.run(delete).await
     }
@@ -390,11 +384,7 @@ impl Engine for LocalEngine {
 fn sync_names_up_to(disk: &dyn Disk, directory: &Path) -> io::Result<()> {
     for parent in directory.ancestors() {
         let is_relative_root = parent.as_os_str().is_empty();
-        match disk.sync_dir(if is_relative_root {
-            Path::new(".")
-        } else {
-            parent
-        }) {
+        match disk.sync_dir(if is_relative_root { Path::new(".") } else { parent }) {
             // Who may not list it did not make an entry of it.
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Ok(()),
             result => result?,

@@ -125,9 +125,7 @@ impl Positions {
     fn offsets(&self, of: impl Fn(&Position) -> Option<i64>) -> Offsets {
         let logs = lock(&self.logs);
         let listed = logs.iter();
-        listed
-            .filter_map(|(name, position)| Some((name.clone(), of(position)?)))
-            .collect()
+        listed.filter_map(|(name, position)| Some((name.clone(), of(position)?))).collect()
     }
 
     fn write_starts(&self, disk: &dyn Disk, root: &Path) -> io::Result<()> {

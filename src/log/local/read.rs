@@ -126,12 +126,7 @@ impl Core {
             }
             Ok(None)
         };
-        self.shared
-            .env
-            .offload
-            .run(find)
-            .await
-            .map_err(ReadError::Io)
+        self.shared.env.offload.run(find).await.map_err(ReadError::Io)
     }
 
     pub(super) async fn batch_of_max_timestamp(
@@ -150,12 +145,7 @@ impl Core {
             }
             Ok(best.map(|batch| batch.header))
         };
-        self.shared
-            .env
-            .offload
-            .run(find)
-            .await
-            .map_err(ReadError::Io)
+        self.shared.env.offload.run(find).await.map_err(ReadError::Io)
     }
 }
 

@@ -56,12 +56,7 @@ pub(super) struct Loaded {
 }
 
 /// Ends the names of files that a finished cleaning left to be put in place.
-const SWAP_SUFFIXES: [&str; 4] = [
-    ".log.swap",
-    ".index.swap",
-    ".timeindex.swap",
-    ".txnindex.swap",
-];
+const SWAP_SUFFIXES: [&str; 4] = [".log.swap", ".index.swap", ".timeindex.swap", ".txnindex.swap"];
 
 /// Splits `00000000000000000042.log` into 42 and `.log`.
 fn split_name(name: &str) -> Option<(i64, &str)> {
@@ -232,17 +227,12 @@ impl Opening<'_> {
         has_indexes: bool,
         epochs: &mut Epochs,
     ) -> io::Result<bool> {
-        let is_trusted = self.is_clean
-            || later
-                .first()
-                .is_some_and(|next| *next <= self.recovery_point);
+        let is_trusted =
+            self.is_clean || later.first().is_some_and(|next| *next <= self.recovery_point);
         if is_trusted && has_indexes {
             let length = segment.length_on_disk()?.unwrap_or(0);
             if !later.is_empty() {
-                segment.set_tail(Tail {
-                    size_bytes: length,
-                    ..segment.tail()
-                });
+                segment.set_tail(Tail { size_bytes: length, ..segment.tail() });
                 return Ok(false);
             }
             match segment.find_end(length) {
@@ -277,10 +267,7 @@ impl Opening<'_> {
         // and is on the disk before anything is added to a later one.
         segment.sync()?;
         segment.release();
-        segment.set_tail(Tail {
-            end_offset: next,
-            ..segment.tail()
-        });
+        segment.set_tail(Tail { end_offset: next, ..segment.tail() });
         Ok(false)
     }
 
