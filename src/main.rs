@@ -58,7 +58,7 @@ fn main() -> ExitCode {
         None => command_line.server,
     };
     match load(arguments.properties.as_deref(), arguments.overrides) {
-        Ok((config, notices)) => start(config, &notices, arguments.ready_file),
+        Ok((config, notices)) => start(config, &notices, arguments.ready_file.as_deref()),
         Err(message) => {
             eprintln!("ottla: {message}");
             ExitCode::from(EXIT_BAD_CONFIGURATION)
@@ -93,7 +93,7 @@ fn parse_override(argument: &str) -> Result<(String, String), String> {
     Ok((key.trim().to_owned(), value.trim().to_owned()))
 }
 
-fn start(config: ServerConfig, notices: &[Notice], ready_file: Option<PathBuf>) -> ExitCode {
+fn start(config: ServerConfig, notices: &[Notice], ready_file: Option<&Path>) -> ExitCode {
     telemetry::start_logging();
     for notice in notices {
         match notice {
@@ -108,7 +108,7 @@ fn start(config: ServerConfig, notices: &[Notice], ready_file: Option<PathBuf>) 
         .enable_all()
         .build();
     let outcome = match runtime {
-        Ok(runtime) => runtime.block_on(run(config, ready_file.as_deref())),
+        Ok(runtime) => runtime.block_on(run(config, ready_file)),
         Err(error) => Err(error.into()),
     };
     match outcome {

@@ -76,7 +76,6 @@ fn keys_without_a_feature_are_named() {
 }
 
 #[test]
-#[expect(clippy::too_many_lines, reason = "a table")]
 fn refusals_name_key_value_and_what_is_allowed() {
     for (text, key, value, allowed) in [
         ("num.partitions=0", "num.partitions", "0", "at least 1"),

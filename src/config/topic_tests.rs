@@ -14,7 +14,6 @@ fn validate(settings: &str) -> Result<TopicConfig, ConfigError> {
 
 /// What the reference said to each of these, word for word.
 #[test]
-#[expect(clippy::too_many_lines, reason = "a table")]
 fn refusals_are_worded_as_the_reference_words_them() {
     let throttled = "leader.replication.throttled.replicas must be the literal '*' or a list of \
                      replicas in the following format: \

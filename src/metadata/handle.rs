@@ -84,7 +84,7 @@ impl Metadata {
     pub async fn offline(&self) {
         // No log ever ends there, so only a failure or the end of the partition is an answer.
         if self.partition.committed(i64::MAX).await != Err(NotCommitted::Offline) {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 
