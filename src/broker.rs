@@ -23,7 +23,7 @@ use crate::net::{self, BindError, Listener, SocketOptions};
 use crate::partition::{PartitionSettings, Registry};
 
 /// Memory for large requests where `queued.max.request.bytes` leaves it to the broker.
-const REQUEST_MEMORY_BYTES: usize = 256 * 1024 * 1024;
+const REQUEST_MEMORY_BYTES: usize = 128 * 1024 * 1024;
 /// The unit of the request-memory semaphore.
 const REQUEST_MEMORY_UNIT_BYTES: usize = 1024;
 
@@ -231,6 +231,9 @@ impl Builder {
         let parts = metadata::Parts { env: env.clone(), registry: registry.clone(), directory };
         let metadata = metadata::start(parts, settings).await?;
         let request_memory = config.queued_max_request_bytes.unwrap_or(REQUEST_MEMORY_BYTES);
+        // The largest request must fit, with the unit it is rounded up to.
+        let largest = config.socket_request_max_bytes + REQUEST_MEMORY_UNIT_BYTES;
+        let request_memory = request_memory.max(largest);
         let shared = Arc::new(Shared {
             fetch_sessions: FetchSessions::new(config.fetch_session_cache_slots),
             request_memory: Arc::new(Semaphore::new(request_memory / REQUEST_MEMORY_UNIT_BYTES)),

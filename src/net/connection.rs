@@ -18,7 +18,7 @@ const UNANSWERED_MAX: usize = 64;
 /// Least free room for a read; also what is read ahead of a parked request.
 const READ_BYTES: usize = 16 * 1024;
 /// Frames up to this size need no permit from the request memory.
-const FREE_FRAME_BYTES: usize = 1024 * 1024;
+const FREE_FRAME_BYTES: usize = 64 * 1024;
 /// The unit of a request-memory permit.
 const PERMIT_BYTES: usize = 1024;
 /// Stands for no limit of idleness.

@@ -1,7 +1,7 @@
 //! Input that no client sends: the broker lives, stays small, and serves everybody else meanwhile.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::Shutdown;
+use std::net::{Shutdown, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -262,6 +262,35 @@ fn raise_open_files(count: u64) {
         limit.current = Some(limit.maximum.map_or(count, |maximum| maximum.min(count)));
         setrlimit(Resource::Nofile, limit).expect("a soft limit may rise to the hard one");
     }
+}
+
+#[test]
+fn requests_that_never_end_share_a_bounded_memory() {
+    const CONNECTIONS: usize = 400;
+    if against_kafka() {
+        return;
+    }
+    raise_open_files(CONNECTIONS as u64 + 512);
+    let mut broker = target();
+    let port = broker.port();
+    let announced = 104_857_600_i32.to_be_bytes();
+    let part = vec![0; 256 * 1024];
+    let mut held = Vec::new();
+    served_meanwhile(port, || {
+        for _ in 0..CONNECTIONS {
+            let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+            stream.set_nonblocking(true).unwrap();
+            // The broker takes what it has room for; the rest waits in the socket.
+            (&stream).write_all(&announced).unwrap();
+            for _ in 0..4 {
+                let _ = (&stream).write(&part);
+            }
+            held.push(stream);
+        }
+        assert_unharmed(&mut broker, "400 requests that never end");
+    });
+    drop(held);
+    assert_unharmed(&mut broker, "400 requests given up");
 }
 
 #[test]
