@@ -99,6 +99,16 @@ fn a_sync_without_room_is_a_failed_sync() {
     }
 }
 
+/// The directory's sync failed for want of room and was not made up for by the next flush.
+#[test]
+fn names_are_synced_after_a_sync_that_found_no_room() {
+    for operations in 0..8 {
+        let fault = fault_after(operations, Fault::NoSpace);
+        let steps = [append(400), append(200), fault, append(400), Op::ClearFaults];
+        run(20, &[&steps[..], &[Op::Flush, POWER_LOSS]].concat());
+    }
+}
+
 /// Sectors of a torn batch are zero, the one with its magic byte, too: no old message format.
 #[test]
 fn a_torn_batch_is_not_of_an_old_format() {

@@ -264,11 +264,12 @@ impl World {
         assert!(latest <= latest_before, "epoch {latest:?} never began");
         assert!(latest >= history.latest_epoch(), "epoch {latest:?} lost batches'");
         if let Some(latest) = latest.filter(|_| latest > history.latest_epoch()) {
-            history.epochs.push((latest, end));
+            history.begin_epoch(latest, end);
         }
         history.start_offset = start;
         history.start_in_doubt = start;
         if power_loss {
+            history.move_epochs_over_gaps(&*log);
             history.durable_start = start;
             history.durable_end = end;
         }
@@ -310,8 +311,12 @@ impl World {
         let mut epochs = history.epochs.iter().peekable();
         let batches = history.batches.iter().filter(|batch| batch.base_offset >= history.begun_at);
         for batch in batches {
-            while let Some((epoch, _)) = epochs.next_if(|(_, start)| *start <= batch.base_offset) {
-                self.model.begin_epoch(*epoch).unwrap();
+            while let Some((epoch, start)) =
+                epochs.next_if(|(_, start)| *start <= batch.base_offset)
+            {
+                if *start <= self.model.end_offset() {
+                    self.model.begin_epoch(*epoch).unwrap();
+                }
             }
             append(&*self.model, batch, &[]).unwrap();
         }

@@ -384,7 +384,8 @@ impl Core {
         self.sync_names(writer)
     }
 
-    /// Makes the names of files survive a crash; after a failure nobody knows what does.
+    /// Makes the names of files survive a crash; after a failure nobody knows what does, so that
+    /// none reads as a want of room.
     pub(super) fn sync_names(&self, writer: &mut Writer) -> io::Result<()> {
         let disk = self.shared.disk();
         if std::mem::take(&mut writer.has_new_names) {
@@ -392,10 +393,10 @@ impl Core {
                 sync_file(disk, &self.directory.join(PARTITION_METADATA))?;
                 sync_file(disk, &self.directory.join(epochs::FILE_NAME))?;
             }
-            disk.sync_dir(&self.directory)?;
+            disk.sync_dir(&self.directory).map_err(io::Error::other)?;
         }
         if std::mem::take(&mut writer.has_new_identity) {
-            disk.sync_dir(&self.shared.root)?;
+            disk.sync_dir(&self.shared.root).map_err(io::Error::other)?;
             writer.is_new = false;
         }
         Ok(())

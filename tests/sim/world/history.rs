@@ -101,9 +101,29 @@ impl History {
         self.epochs.last().map(|(epoch, _)| *epoch)
     }
 
+    /// An epoch without a batch leaves no trace.
+    pub(super) fn begin_epoch(&mut self, epoch: i32, offset: i64) {
+        self.epochs.retain(|(_, start)| *start < offset);
+        self.epochs.push((epoch, offset));
+    }
+
     pub(super) fn push(&mut self, batch: TestBatch) {
         self.end_offset = batch.end_offset();
         self.batches.push(batch);
+    }
+
+    /// Where the file of epochs is lost, batches tell of them, and an epoch begins with its first
+    /// batch although it began at the end of a gap's other side.
+    pub(super) fn move_epochs_over_gaps(&mut self, log: &dyn Log) {
+        for (epoch, start) in &mut self.epochs {
+            let mut bases = self.batches.iter().map(|batch| batch.base_offset);
+            if let Some(base) = bases.find(|base| base >= start)
+                && *start >= log.start_offset()
+                && log.epoch_of(*start) != Some(*epoch)
+            {
+                *start = base;
+            }
+        }
     }
 
     /// Forgets what lies at or above `end_offset`.

@@ -181,7 +181,7 @@ impl World {
                 assert!(!was_offline, "an offline log accepts a batch");
                 append(&*self.model, &batch, &snapshot).expect("the model accepts it, too");
                 if self.history.latest_epoch() < Some(batch.epoch) {
-                    self.history.epochs.push((batch.epoch, batch.base_offset));
+                    self.history.begin_epoch(batch.epoch, batch.base_offset);
                 }
                 self.history.push(batch);
                 if *commit == Commit::Done {
@@ -205,7 +205,7 @@ impl World {
             Err(_) if log.latest_epoch() != Some(epoch) => {}
             _ if newer => {
                 self.model.begin_epoch(epoch).unwrap();
-                self.history.epochs.push((epoch, self.history.end_offset));
+                self.history.begin_epoch(epoch, self.history.end_offset);
             }
             _ => {}
         }
