@@ -16,13 +16,16 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use rustix::io::{Errno, ReadWriteFlags, preadv2, pwritev};
+use rustix::io::{Errno, ReadWriteFlags, fcntl_dupfd_cloexec, preadv2, pwritev};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::{DirLock, Disk, DiskFile, FileKind, OpenMode};
 
 /// Distance between two probes of [`DiskFile::is_cached`]; the kernel's largest read-ahead.
 const CACHE_PROBE_STRIDE_BYTES: u64 = 128 * 1024;
+
+/// Open files for which the kernel's table is prepared at the start.
+const DESCRIPTORS_PREPARED: u64 = 4096;
 
 /// The operating system's file system.
 #[derive(Debug, Default)]
@@ -167,6 +170,9 @@ impl DiskFile for OsFile {
 
 /// Raises the soft limit of open files to the hard one and gives the limit now in force. Hosts
 /// commonly start a process with 1,024, which a few hundred partitions use up.
+///
+/// To be called before there are threads: with them, each time the kernel's table of descriptors
+/// grows the one that opens a file waits for tens of milliseconds, so it grows here.
 pub fn raise_open_file_limit() -> u64 {
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
@@ -174,7 +180,12 @@ pub fn raise_open_file_limit() -> u64 {
         Ok(()) => limit.maximum,
         Err(_) => limit.current,
     };
-    in_force.unwrap_or(u64::MAX)
+    let in_force = in_force.unwrap_or(u64::MAX);
+    if let Ok(file) = File::open("/dev/null") {
+        let highest = in_force.min(DESCRIPTORS_PREPARED).saturating_sub(1);
+        drop(fcntl_dupfd_cloexec(&file, highest as i32));
+    }
+    in_force
 }
 
 #[cfg(test)]

@@ -61,6 +61,8 @@ pub(super) struct Writer {
     is_new: bool,
     /// `leader-epoch-checkpoint` is behind.
     pub(super) has_new_epochs: bool,
+    /// Something was appended, or may have been when it opened after an unclean stop.
+    pub(super) is_touched: bool,
     /// When the active segment was made, in milliseconds since the epoch.
     created_ms: i64,
     /// Timestamp of the active segment's first batch, once known.
@@ -116,6 +118,7 @@ impl Core {
                 has_new_identity: is_new || loaded.is_dirty,
                 is_new,
                 has_new_epochs: false,
+                is_touched: is_dirty,
                 created_ms,
                 first_timestamp_ms: None,
                 synced_end,
@@ -195,6 +198,7 @@ impl Core {
             None => segment.file().map_err(|error| self.failure(error))?,
         };
         writer.unsynced = Some(Arc::clone(&file));
+        writer.is_touched = true;
         self.write(file.as_ref(), batch, position)?;
         segment
             .publish(Located { position, header }, config.index_interval_bytes)
@@ -473,11 +477,9 @@ impl Core {
         for segment in gone {
             segment.remove()?;
         }
-        let newest = writer.snapshots.newest();
         let disk = self.shared.disk();
-        writer.snapshots.retain(disk, &self.directory, |snapshot| {
-            snapshot >= first || Some(snapshot) == newest
-        })?;
+        let snapshots = &mut writer.snapshots;
+        snapshots.retain_useful(disk, &self.directory, |offset| offset >= first)?;
         disk.sync_dir(&self.directory)
     }
 }

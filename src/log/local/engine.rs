@@ -220,26 +220,26 @@ impl LocalEngine {
     fn prepare(&self, id: &LogId, directory: &Path) -> Result<bool, OpenError> {
         let disk = self.shared.disk();
         let prepare = || {
+            if let Some(found) = read_topic_id(disk, directory)? {
+                return Ok((false, found));
+            }
             let exists = disk.kind(directory)?.is_some();
-            let found = read_topic_id(disk, directory)?;
             if !exists {
                 disk.create_dir_all(directory)?;
             }
-            if found.is_none() {
-                write_topic_id(disk, directory, id.topic_id)?;
-            }
-            Ok((!exists, found))
+            write_topic_id(disk, directory, id.topic_id)?;
+            Ok((!exists, id.topic_id))
         };
         let (is_new, found) =
             prepare().map_err(|source| OpenError::Io { directory: id.directory_name(), source })?;
-        match found.filter(|found| *found != id.topic_id) {
-            Some(found) => Err(OpenError::WrongTopicId {
-                directory: id.directory_name(),
-                found: print_id(found),
-                expected: print_id(id.topic_id),
-            }),
-            None => Ok(is_new),
+        if found == id.topic_id {
+            return Ok(is_new);
         }
+        Err(OpenError::WrongTopicId {
+            directory: id.directory_name(),
+            found: print_id(found),
+            expected: print_id(id.topic_id),
+        })
     }
 
     async fn open_log(

@@ -230,13 +230,15 @@ impl Core {
             return Err(AppendError::NoSpace(error));
         }
         let mut complete = || {
-            if active.tail().size_bytes > 0 {
+            if writer.is_touched && active.tail().size_bytes > 0 {
                 active.finish_indexes()?;
                 active.sync()?;
             }
             if newest < end_offset {
                 writer.snapshots.write(disk, directory, end_offset, snapshot)?;
                 Snapshots::sync(disk, directory, end_offset)?;
+                let is_base = |offset| segments.iter().any(|segment| segment.base_offset == offset);
+                writer.snapshots.retain_useful(disk, directory, is_base)?;
                 disk.sync_dir(directory)?;
             }
             self.sync_names(&mut writer)

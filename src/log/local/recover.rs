@@ -102,13 +102,16 @@ impl Opening<'_> {
         let found = found.filter(|(_, suffix)| *suffix == SNAPSHOT_SUFFIX);
         let mut snapshots = Snapshots::new(found.map(|(offset, _)| offset));
         let bases: HashSet<_> = segments.iter().map(|segment| segment.base_offset).collect();
-        let newest = snapshots.newest_up_to(last.end_offset);
-        removed |= snapshots.retain(self.disk(), &self.directory, |offset| {
-            offset <= last.end_offset && (bases.contains(&offset) || Some(offset) == newest)
-        })?;
+        removed |=
+            snapshots.retain(self.disk(), &self.directory, |offset| offset <= last.end_offset)?;
+        // Superseded ones may come back: they are right for their offsets.
+        snapshots.retain_useful(self.disk(), &self.directory, |offset| bases.contains(&offset))?;
         removed |= self.replay(&segments, &mut snapshots, start_offset, replay)?;
         if removed {
             self.disk().sync_dir(&self.directory)?;
+        }
+        for segment in &segments {
+            segment.release();
         }
         Ok(Loaded {
             start_offset,

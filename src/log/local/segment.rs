@@ -191,17 +191,18 @@ impl Segment {
         u32::try_from(relative).ok()
     }
 
-    /// Adds a written batch to the indexes and moves the tail past it.
+    /// Moves the tail past a written batch and adds it to the indexes.
     pub(super) fn publish(&self, batch: Located, interval_bytes: u64) -> io::Result<()> {
         let last_offset = batch.header.last_offset();
-        if let Some(relative_offset) = self.relative(last_offset) {
-            self.with_indexes(|indexes| {
-                indexes.note(relative_offset, batch, interval_bytes);
-                Ok(())
-            })?;
-        }
+        // The tail first: what an index points to is there.
         self.set_tail(Tail { end_offset: last_offset + 1, size_bytes: batch.end() });
-        Ok(())
+        let Some(relative_offset) = self.relative(last_offset) else {
+            return Ok(());
+        };
+        self.with_indexes(|indexes| {
+            indexes.note(relative_offset, batch, interval_bytes);
+            Ok(())
+        })
     }
 
     /// Whether an index has no room for the entries of another batch (`LogSegment.shouldRoll`).
@@ -299,12 +300,19 @@ impl Segment {
 
     /// The first batch that ends at or above `from` with a timestamp of at least `timestamp_ms`.
     pub(super) fn find_time(&self, timestamp_ms: i64, from: i64) -> io::Result<Option<Located>> {
-        if !self.is_timeless()? && self.largest_timestamp()? < timestamp_ms {
-            return Ok(None);
+        let (is_telling, largest_ms, lookup) = self.with_indexes(|indexes| {
+            let is_telling = !indexes.misfit && indexes.largest.timestamp_ms >= 0;
+            let lookup = indexes.times.floor(timestamp_ms)?;
+            Ok((is_telling, indexes.largest.timestamp_ms, lookup))
+        })?;
+        let mut reached = 0;
+        if is_telling {
+            if largest_ms < timestamp_ms {
+                return Ok(None);
+            }
+            let entry = lookup.resolve(timestamp_ms)?;
+            reached = entry.map_or(0, |entry| i64::from(entry.relative_offset));
         }
-        let lookup = self.with_indexes(|indexes| indexes.times.floor(timestamp_ms))?;
-        let reached = lookup.resolve(timestamp_ms)?;
-        let reached = reached.map_or(0, |entry| i64::from(entry.relative_offset));
         let position = self.position_before(from.max(self.base_offset + reached))?;
         self.walk(position, |batch| {
             batch.header.last_offset() >= from && batch.header.max_timestamp >= timestamp_ms
@@ -313,9 +321,10 @@ impl Segment {
 
     /// The first batch with the largest timestamp among those that end at or above `from`.
     pub(super) fn find_largest_time(&self, from: i64) -> io::Result<Option<Located>> {
-        let largest = self.with_indexes(|indexes| Ok(indexes.largest))?;
+        let (largest, misfit) =
+            self.with_indexes(|indexes| Ok((indexes.largest, indexes.misfit)))?;
         let offset = self.base_offset + i64::from(largest.relative_offset);
-        if largest.timestamp_ms >= 0 && offset >= from {
+        if largest.timestamp_ms >= 0 && offset >= from && !misfit {
             return self.find(offset, self.tail().size_bytes);
         }
         let mut best: Option<Located> = None;
@@ -328,15 +337,6 @@ impl Segment {
             false
         })?;
         Ok(best)
-    }
-
-    /// Whether the time index says nothing although there are batches.
-    fn is_timeless(&self) -> io::Result<bool> {
-        Ok(self.largest_timestamp()? < 0 && self.tail().size_bytes > 0)
-    }
-
-    fn largest_timestamp(&self) -> io::Result<i64> {
-        self.with_indexes(|indexes| Ok(indexes.largest.timestamp_ms))
     }
 
     fn walk(
@@ -400,30 +400,25 @@ impl Segment {
         if length == 0 {
             return Ok(end);
         }
-        // The index is judged by the length alone while the end is not known.
-        self.set_tail(Tail { end_offset: i64::MAX, size_bytes: length });
-        let last = self.with_indexes(|indexes| Ok(indexes.offsets.last()))?;
-        let from = last.map_or(0, |last| last.position.into());
+        let last = Index::<OffsetEntry>::open(self.index_file(INDEX_SUFFIX))?.last();
+        let from = last.map_or(0, |last| u64::from(last.position));
+        if from >= length {
+            return Err(damage("index is newer than the log"));
+        }
         let mut scanner = Scanner::new(self.file()?, from, length, LOOKUP_BUFFER_BYTES)
             .expect_from(self.base_offset);
         while let Some(batch) = scanner.next()? {
             let last_offset = batch.header.last_offset();
-            let is_indexed = last.is_some() && batch.position == from;
-            if is_indexed && self.relative(last_offset) != last.map(|last| last.relative_offset) {
-                return Err(io::Error::new(io::ErrorKind::InvalidData, "index is not the log's"));
+            let relative = last.map(|last| last.relative_offset);
+            if relative.is_some()
+                && batch.position == from
+                && relative != self.relative(last_offset)
+            {
+                return Err(damage("index is not this log's"));
             }
             end = Tail { end_offset: last_offset + 1, size_bytes: batch.end() };
         }
         self.set_tail(end);
-        self.with_indexes(|indexes| {
-            if indexes.misfit || !self.fits(end, &indexes.offsets, &indexes.times) {
-                return Err(io::Error::new(
-                    io::ErrorKind::InvalidData,
-                    "index is newer than the log",
-                ));
-            }
-            Ok(())
-        })?;
         Ok(end)
     }
 
@@ -468,6 +463,10 @@ impl Segment {
         self.finish_indexes()?;
         Ok(length - valid)
     }
+}
+
+fn damage(what: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, what)
 }
 
 /// Whether an error tells of bad bytes rather than of a bad device.

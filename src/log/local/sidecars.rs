@@ -67,11 +67,6 @@ impl Snapshots {
         self.offsets.last().copied()
     }
 
-    /// The newest snapshot's offset at or below `end_offset`.
-    pub(super) fn newest_up_to(&self, end_offset: i64) -> Option<i64> {
-        self.offsets.range(..=end_offset).next_back().copied()
-    }
-
     /// Writes the snapshot of `offset`.
     pub(super) fn write(
         &mut self,
@@ -109,6 +104,17 @@ impl Snapshots {
         }
         self.unsynced.retain(|offset| self.offsets.contains(offset));
         Ok(!gone.is_empty())
+    }
+
+    /// Removes all but the newest snapshot and those for which `is_base` is true.
+    pub(super) fn retain_useful(
+        &mut self,
+        disk: &dyn Disk,
+        directory: &Path,
+        is_base: impl Fn(i64) -> bool,
+    ) -> io::Result<bool> {
+        let newest = self.newest();
+        self.retain(disk, directory, |offset| Some(offset) == newest || is_base(offset))
     }
 
     /// Whether [`Snapshots::take_unsynced`] has something to give.
