@@ -274,7 +274,7 @@ fn requests_that_never_end_share_a_bounded_memory() {
     let mut broker = target();
     let port = broker.port();
     let announced = 104_857_600_i32.to_be_bytes();
-    let part = vec![0; 256 * 1024];
+    let zeros = vec![0; 256 * 1024];
     let mut held = Vec::new();
     served_meanwhile(port, || {
         for _ in 0..CONNECTIONS {
@@ -283,7 +283,7 @@ fn requests_that_never_end_share_a_bounded_memory() {
             // The broker takes what it has room for; the rest waits in the socket.
             (&stream).write_all(&announced).unwrap();
             for _ in 0..4 {
-                let _ = (&stream).write(&part);
+                let _ = (&stream).write(&zeros);
             }
             held.push(stream);
         }
