@@ -410,7 +410,9 @@ impl Core {
     pub(super) fn begin_epoch(self: &Arc<Self>, epoch: i32) -> Result<(), AppendError> {
         let mut writer = lock(&self.writer);
         self.check_open(&writer)?;
-        let mut next = lock(&self.epochs).clone();
+        // Held while the file is written: a flush may write it, too.
+        let mut epochs = lock(&self.epochs);
+        let mut next = epochs.clone();
         if !next.assign(epoch, self.end_offset()) {
             return Ok(());
         }
@@ -418,7 +420,8 @@ impl Core {
         let write = if writer.is_new { replace_unsynced } else { replace };
         write(disk, &self.directory, epochs::FILE_NAME, text.as_bytes())
             .map_err(|error| self.failure(error))?;
-        *lock(&self.epochs) = next;
+        *epochs = next;
+        drop(epochs);
         writer.has_new_epochs = false;
         if writer.is_new {
             writer.has_new_names = true;
@@ -429,8 +432,8 @@ impl Core {
 
     /// Writes the epochs that came with batches.
     pub(super) fn write_epochs(&self) -> io::Result<()> {
-        let text = lock(&self.epochs).format();
-        let disk = self.shared.disk();
+        let epochs = lock(&self.epochs);
+        let (disk, text) = (self.shared.disk(), epochs.format());
         replace(disk, &self.directory, epochs::FILE_NAME, text.as_bytes())
     }
 
