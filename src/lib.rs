@@ -1,8 +1,16 @@
 //! Ottla: a broker that speaks Apache Kafka's wire protocol from one small binary.
 
+mod api;
+pub mod broker;
 pub mod config;
 pub mod env;
 pub mod log;
+pub mod metadata;
+mod net;
+pub mod partition;
 pub mod records;
+pub mod shard;
 pub mod telemetry;
 pub mod wire;
+
+pub use broker::Broker;

@@ -1,16 +1,24 @@
 //! The `ottla` command.
 
+use std::error::Error;
 use std::io;
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use ottla::Broker;
+use ottla::broker::write_ready_file;
 use ottla::config::{Notice, ServerConfig};
+use ottla::env::{OsDisk, raise_open_file_limit};
 use ottla::telemetry;
+use tokio::signal::unix::{SignalKind, signal};
 use tracing::{error, info, warn};
 
 /// Exit code for a configuration that cannot be used, as for a wrong command line.
 const EXIT_BAD_CONFIGURATION: u8 = 2;
+/// Fewest threads that serve connections.
+const WORKERS_MIN: usize = 4;
 
 /// A broker that speaks Apache Kafka's wire protocol.
 ///
@@ -50,7 +58,7 @@ fn main() -> ExitCode {
         None => command_line.server,
     };
     match load(arguments.properties.as_deref(), arguments.overrides) {
-        Ok((config, notices)) => start(config, &notices, arguments.ready_file),
+        Ok((config, notices)) => start(config, &notices, arguments.ready_file.as_deref()),
         Err(message) => {
             eprintln!("ottla: {message}");
             ExitCode::from(EXIT_BAD_CONFIGURATION)
@@ -85,7 +93,7 @@ fn parse_override(argument: &str) -> Result<(String, String), String> {
     Ok((key.trim().to_owned(), value.trim().to_owned()))
 }
 
-fn start(config: ServerConfig, notices: &[Notice], ready_file: Option<PathBuf>) -> ExitCode {
+fn start(config: ServerConfig, notices: &[Notice], ready_file: Option<&Path>) -> ExitCode {
     telemetry::start_logging();
     for notice in notices {
         match notice {
@@ -93,7 +101,45 @@ fn start(config: ServerConfig, notices: &[Notice], ready_file: Option<PathBuf>) 
             Notice::Unknown(_) => warn!("{notice}"),
         }
     }
-    drop((config, ready_file));
-    error!("this build has no broker yet");
-    ExitCode::FAILURE
+    raise_open_file_limit();
+    let workers = std::thread::available_parallelism().map_or(WORKERS_MIN, NonZero::get);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(workers.max(WORKERS_MIN))
+        .enable_all()
+        .build();
+    let outcome = match runtime {
+        Ok(runtime) => runtime.block_on(run(config, ready_file)),
+        Err(error) => Err(error.into()),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            error!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Serves until SIGTERM or SIGINT.
+async fn run(config: ServerConfig, ready_file: Option<&Path>) -> Result<(), Box<dyn Error>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let node_id = config.node_id;
+    let broker = Broker::builder().config(config).start().await?;
+    info!("serving on {}", broker.bootstrap_servers());
+    if let Some(path) = ready_file {
+        write_ready_file(&OsDisk, path, &broker.ready_line())?;
+    }
+    // Kafka's words: container tools wait for them.
+    info!("[KafkaRaftServer nodeId={node_id}] Kafka Server started");
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+        () = broker.offline() => {
+            return Err("the log directory failed, nothing more can be acknowledged; \
+                        see the errors above, mend the disk and start again"
+                .into());
+        }
+    }
+    Ok(broker.shutdown().await?)
 }

@@ -65,9 +65,7 @@ impl Described {
             name: row.name.to_owned(),
             value: value.map(|raw| row.canonical(&raw)),
             config_type: Some(row.config_type),
-            source: synonyms
-                .first()
-                .map_or(ConfigSource::Default, |first| first.source),
+            source: synonyms.first().map_or(ConfigSource::Default, |first| first.source),
             read_only: false,
             sensitive: false,
             synonyms,
@@ -100,31 +98,24 @@ pub fn describe_topic(overrides: &ConfigMap, broker: &BrokerLayers) -> Vec<Descr
 
 /// All keys of this broker that have a row, after those nobody knows, which were set nevertheless.
 pub fn describe_broker(broker: &BrokerLayers) -> Vec<Described> {
-    let unknown = broker
-        .fixed
-        .keys()
-        .filter(|key| !is_kafka_key(key))
-        .map(|key| Described {
+    let unknown = broker.fixed.keys().filter(|key| !is_kafka_key(key)).map(|key| Described {
+        name: key.clone(),
+        value: None,
+        config_type: None,
+        source: ConfigSource::StaticBroker,
+        read_only: true,
+        sensitive: true,
+        synonyms: vec![DescribedSynonym {
             name: key.clone(),
             value: None,
-            config_type: None,
             source: ConfigSource::StaticBroker,
-            read_only: true,
-            sensitive: true,
-            synonyms: vec![DescribedSynonym {
-                name: key.clone(),
-                value: None,
-                source: ConfigSource::StaticBroker,
-            }],
-            documentation: None,
-        });
+        }],
+        documentation: None,
+    });
     let mut rows: Vec<&Row> = SERVER_ROWS.iter().collect();
     rows.sort_by_key(|row| hash_bucket(row.name, 512));
     let known = rows.into_iter().map(|row| {
-        let value = broker
-            .get(row.name)
-            .cloned()
-            .or(row.default.map(str::to_owned));
+        let value = broker.get(row.name).cloned().or(row.default.map(str::to_owned));
         Described {
             read_only: !row.dynamic,
             ..Described::new(row, value, synonyms(row.name, broker))
@@ -135,9 +126,7 @@ pub fn describe_broker(broker: &BrokerLayers) -> Vec<Described> {
 
 /// The keys set at run time on all brokers: the answer for a broker without a number.
 pub fn describe_broker_defaults(broker: &BrokerLayers) -> Vec<Described> {
-    let set = SERVER_ROWS
-        .iter()
-        .filter(|row| broker.dynamic_default.contains_key(row.name));
+    let set = SERVER_ROWS.iter().filter(|row| broker.dynamic_default.contains_key(row.name));
     let describe = |row: &Row| {
         let mut synonyms = synonyms(row.name, broker);
         synonyms.retain(|synonym| synonym.source == ConfigSource::DynamicDefaultBroker);
@@ -165,9 +154,7 @@ fn synonyms(name: &str, broker: &BrokerLayers) -> Vec<DescribedSynonym> {
         (broker.fixed, ConfigSource::StaticBroker),
     ];
     let set = layers.into_iter().flat_map(|(layer, source)| {
-        names
-            .iter()
-            .filter_map(move |name| Some((*name, layer.get(*name)?.as_str(), source)))
+        names.iter().filter_map(move |name| Some((*name, layer.get(*name)?.as_str(), source)))
     });
     let defaults = names.iter().filter_map(|name| {
         let row = SERVER_ROWS.iter().find(|row| row.name == *name)?;
@@ -191,20 +178,14 @@ fn broker_synonyms(name: &str) -> Vec<&str> {
         return vec![name];
     }
     let chains = TOPIC_ROWS.iter().map(|row| row.synonyms);
-    let chain = chains
-        .into_iter()
-        .find(|chain| chain.iter().any(|(key, _)| *key == name));
-    chain.map_or_else(
-        || vec![name],
-        |chain| chain.iter().map(|(key, _)| *key).collect(),
-    )
+    let chain = chains.into_iter().find(|chain| chain.iter().any(|(key, _)| *key == name));
+    chain.map_or_else(|| vec![name], |chain| chain.iter().map(|(key, _)| *key).collect())
 }
 
 /// Where Java's `HashMap` of this capacity keeps a key.
 fn hash_bucket(key: &str, capacity: u32) -> u32 {
-    let hash = key.bytes().fold(0_u32, |hash, byte| {
-        hash.wrapping_mul(31).wrapping_add(u32::from(byte))
-    });
+    let hash =
+        key.bytes().fold(0_u32, |hash, byte| hash.wrapping_mul(31).wrapping_add(u32::from(byte)));
     (hash ^ (hash >> 16)) & (capacity - 1)
 }
 

@@ -19,10 +19,7 @@ fn compare(golden: &str, describe: impl Fn(&ConfigMap, &BrokerLayers) -> Vec<Des
             }
         }
         let defaults = ConfigMap::from([("min.insync.replicas".into(), "1".into())]);
-        let layers = BrokerLayers {
-            dynamic_default: &defaults,
-            ..BrokerLayers::fixed(&server)
-        };
+        let layers = BrokerLayers { dynamic_default: &defaults, ..BrokerLayers::fixed(&server) };
         let found: Vec<String> = describe(&topic, &layers).iter().map(line).collect();
         for (found, expected) in found.iter().zip(&expected) {
             assert_eq!(found, expected, "server {server:?} topic {topic:?}");
@@ -43,18 +40,8 @@ fn line(entry: &Described) -> String {
         entry.value.clone().unwrap_or_else(null),
         (entry.source as i8).to_string(),
         if entry.read_only { "ro" } else { "rw" }.into(),
-        if entry.sensitive {
-            "sensitive"
-        } else {
-            "plain"
-        }
-        .into(),
-        entry
-            .synonyms
-            .iter()
-            .map(synonym)
-            .collect::<Vec<_>>()
-            .join(" "),
+        if entry.sensitive { "sensitive" } else { "plain" }.into(),
+        entry.synonyms.iter().map(synonym).collect::<Vec<_>>().join(" "),
     ]
     .join("\t")
 }
@@ -93,16 +80,10 @@ fn brokers_are_described_as_the_reference_does() {
 fn run_time_settings_win_and_are_listed_first() {
     let map = |value: &str| ConfigMap::from([("log.segment.bytes".into(), value.into())]);
     let (dynamic, dynamic_default, fixed) = (map("1048577"), map("1048578"), map("1048579"));
-    let layers = BrokerLayers {
-        dynamic: &dynamic,
-        dynamic_default: &dynamic_default,
-        fixed: &fixed,
-    };
+    let layers =
+        BrokerLayers { dynamic: &dynamic, dynamic_default: &dynamic_default, fixed: &fixed };
     let topic = describe_topic(&ConfigMap::new(), &layers);
-    let entry = topic
-        .iter()
-        .find(|entry| entry.name == "segment.bytes")
-        .unwrap();
+    let entry = topic.iter().find(|entry| entry.name == "segment.bytes").unwrap();
     assert_eq!(
         line(entry),
         "segment.bytes\t3\t1048577\t2\trw\tplain\tlog.segment.bytes=1048577@2 \
@@ -117,20 +98,10 @@ fn run_time_settings_win_and_are_listed_first() {
 
 #[test]
 fn keys_without_a_row_are_hidden_unless_nobody_knows_them() {
-    let keys = [
-        "ssl.keystore.password",
-        "listener.name.x.ssl.key.password",
-        "foo",
-    ];
-    let fixed = keys
-        .into_iter()
-        .map(|key| (key.to_owned(), "x".to_owned()))
-        .collect();
+    let keys = ["ssl.keystore.password", "listener.name.x.ssl.key.password", "foo"];
+    let fixed = keys.into_iter().map(|key| (key.to_owned(), "x".to_owned())).collect();
     let entries = describe_broker(&BrokerLayers::fixed(&fixed));
-    let shown: Vec<_> = entries
-        .iter()
-        .filter(|it| keys.contains(&it.name.as_str()))
-        .collect();
+    let shown: Vec<_> = entries.iter().filter(|it| keys.contains(&it.name.as_str())).collect();
     assert_eq!(shown.len(), 1);
     assert_eq!(line(shown[0]), "foo\t0\tnull\t4\tro\tsensitive\tfoo=null@4");
 }

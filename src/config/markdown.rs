@@ -46,15 +46,10 @@ fn table(page: &mut String, rows: &[Row]) {
         let type_name = row.config_type.to_string().to_lowercase();
         let (name, valid, meaning) = (row.name, row.valid_values(), row.documentation);
         // Writing to a String cannot fail.
-        let _ = write!(
-            page,
-            "| `{name}` | {type_name} | {default} | {valid} | {effect} | {meaning} |"
-        );
-        let synonyms: Vec<String> = row
-            .synonyms
-            .iter()
-            .map(|(key, _)| format!("`{key}`"))
-            .collect();
+        let _ =
+            write!(page, "| `{name}` | {type_name} | {default} | {valid} | {effect} | {meaning} |");
+        let synonyms: Vec<String> =
+            row.synonyms.iter().map(|(key, _)| format!("`{key}`")).collect();
         if inherits {
             let _ = write!(page, " {} |", synonyms.join(", "));
         }
@@ -67,10 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "a test may read and write the project's files"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "a test may read and write the project's files")]
     fn readme_configuration_is_current() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/configuration.md");
         let page = markdown_tables();

@@ -21,9 +21,9 @@ pub use describe::{
 };
 pub use listeners::Listener;
 pub use markdown::markdown_tables;
-pub use properties::{PropertiesError, parse_properties};
+pub use properties::parse_properties;
 pub use row::{ConfigError, ConfigType, Effect, Row, Synonym, Valid, Value};
-pub use server::{LoadError, Notice, ServerConfig, Voter};
+pub use server::{Notice, ServerConfig, Voter};
 pub use topic::{TimestampType, TopicConfig};
 
 /// Keys and the text of their values, as given.
@@ -45,11 +45,7 @@ impl<'a> BrokerLayers<'a> {
     /// Only what was set before the start.
     pub fn fixed(fixed: &'a ConfigMap) -> Self {
         static EMPTY: ConfigMap = ConfigMap::new();
-        Self {
-            dynamic: &EMPTY,
-            dynamic_default: &EMPTY,
-            fixed,
-        }
+        Self { dynamic: &EMPTY, dynamic_default: &EMPTY, fixed }
     }
 
     fn get(&self, key: &str) -> Option<&'a String> {

@@ -1,20 +1,10 @@
 //! Java's properties format, in which `server.properties` is written.
 
-use thiserror::Error;
-
-use super::ConfigMap;
-
-/// A line that is not in the format.
-#[derive(Clone, Debug, Error, PartialEq, Eq)]
-#[error("line {line}: \\u must be followed by four hexadecimal digits")]
-pub struct PropertiesError {
-    /// Number of the line on which the entry starts, from 1.
-    pub line: usize,
-}
+use super::{ConfigError, ConfigMap};
 
 /// Reads a whole file (Java: `Properties.load`). Of two entries with one key the later one
 /// counts. Trailing blanks belong to the value.
-pub fn parse_properties(text: &str) -> Result<ConfigMap, PropertiesError> {
+pub fn parse_properties(text: &str) -> Result<ConfigMap, ConfigError> {
     let mut entries = ConfigMap::new();
     let mut lines = text.lines().enumerate();
     while let Some((index, first)) = lines.next() {
@@ -30,7 +20,7 @@ pub fn parse_properties(text: &str) -> Result<ConfigMap, PropertiesError> {
             }
         }
         let (key, value) = split(&entry);
-        let decode = |text| unescape(text).ok_or(PropertiesError { line: index + 1 });
+        let decode = |text| unescape(text).ok_or(ConfigError::Properties(index + 1));
         entries.insert(decode(key)?, decode(value)?);
     }
     Ok(entries)
@@ -98,40 +88,16 @@ mod tests {
 
     #[test]
     fn separators_blanks_and_escapes() {
-        for text in [
-            "a=b",
-            "a:b",
-            "a b",
-            " a = b",
-            "\ta\t:\tb",
-            "a   b",
-            "a\\\n=b",
-            "a=\\\n   b",
-        ] {
+        for text in ["a=b", "a:b", "a b", " a = b", "\ta\t:\tb", "a   b", "a\\\n=b", "a=\\\n   b"] {
             assert_eq!(one(text), ("a".into(), "b".into()), "{text:?}");
         }
         assert_eq!(one("a"), ("a".into(), String::new()));
         assert_eq!(one("a=b ="), ("a".into(), "b =".into()));
-        assert_eq!(
-            one("a=b \r\n"),
-            ("a".into(), "b ".into()),
-            "trailing blanks stay"
-        );
+        assert_eq!(one("a=b \r\n"), ("a".into(), "b ".into()), "trailing blanks stay");
         assert_eq!(one("a\\ b\\=c=d"), ("a b=c".into(), "d".into()));
-        assert_eq!(
-            one(r"a=\t\n\u00e9\ud83d\ude00\q"),
-            ("a".into(), "\t\né😀q".into())
-        );
-        assert_eq!(
-            one("a=x\\\\"),
-            ("a".into(), "x\\".into()),
-            "an escaped backslash ends it"
-        );
-        assert_eq!(
-            one("a=x\\"),
-            ("a".into(), "x".into()),
-            "a continuation into nothing"
-        );
+        assert_eq!(one(r"a=\t\n\u00e9\ud83d\ude00\q"), ("a".into(), "\t\né😀q".into()));
+        assert_eq!(one("a=x\\\\"), ("a".into(), "x\\".into()), "an escaped backslash ends it");
+        assert_eq!(one("a=x\\"), ("a".into(), "x".into()), "a continuation into nothing");
     }
 
     #[test]
@@ -142,17 +108,8 @@ mod tests {
 
     #[test]
     fn a_cut_unicode_escape_names_its_line() {
-        for text in [
-            "ok=1\na=\\u12",
-            "ok=1\na=\\u12g4",
-            "ok=1\na=\\u+123",
-            "ok=1\na=\\u€12",
-        ] {
-            assert_eq!(
-                parse_properties(text),
-                Err(PropertiesError { line: 2 }),
-                "{text:?}"
-            );
+        for text in ["ok=1\na=\\u12", "ok=1\na=\\u12g4", "ok=1\na=\\u+123", "ok=1\na=\\u€12"] {
+            assert_eq!(parse_properties(text), Err(ConfigError::Properties(2)), "{text:?}");
         }
     }
 }

@@ -35,17 +35,7 @@ pub enum ConfigType {
 
 impl fmt::Display for ConfigType {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Self::Boolean => "BOOLEAN",
-            Self::String => "STRING",
-            Self::Int => "INT",
-            Self::Short => "SHORT",
-            Self::Long => "LONG",
-            Self::Double => "DOUBLE",
-            Self::List => "LIST",
-            Self::Class => "CLASS",
-            Self::Password => "PASSWORD",
-        })
+        formatter.write_str(&format!("{self:?}").to_uppercase())
     }
 }
 
@@ -153,15 +143,14 @@ pub enum ConfigError {
     /// A rule that spans values or keys.
     #[error("{0}")]
     Rule(String),
+    /// A properties file that cannot be read from this line on, counted from 1.
+    #[error("line {0}: \\u must be followed by four hexadecimal digits")]
+    Properties(usize),
 }
 
 impl ConfigError {
     pub(super) fn invalid(key: &str, value: impl fmt::Display, reason: impl Into<String>) -> Self {
-        Self::Invalid {
-            key: key.to_owned(),
-            value: value.to_string(),
-            reason: reason.into(),
-        }
+        Self::Invalid { key: key.to_owned(), value: value.to_string(), reason: reason.into() }
     }
 }
 
@@ -195,10 +184,7 @@ impl fmt::Display for Value {
 /// Prints as Java's `Double.toString`: at least one decimal, an exponent below 1e-3 and from 1e7.
 fn write_double(value: f64, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
     let size = value.abs();
-    if size.is_infinite() {
-        return formatter.write_str(if value > 0.0 { "Infinity" } else { "-Infinity" });
-    }
-    if size == 0.0 || size.is_nan() || (1e-3..1e7).contains(&size) {
+    if size == 0.0 || !size.is_finite() || (1e-3..1e7).contains(&size) {
         return write!(formatter, "{value:?}");
     }
     let text = format!("{value:E}");
@@ -216,17 +202,11 @@ impl Row {
     }
 
     pub(super) const fn dynamic(self) -> Self {
-        Self {
-            dynamic: true,
-            ..self
-        }
+        Self { dynamic: true, ..self }
     }
 
     pub(super) const fn internal(self) -> Self {
-        Self {
-            internal: true,
-            ..self
-        }
+        Self { internal: true, ..self }
     }
 
     /// Reads a value: Kafka's `ConfigDef.parseValue` (trim, type, drop repeats, validate).
@@ -259,12 +239,9 @@ impl Row {
             ConfigType::Long => Value::Integer(trimmed.parse().map_err(|_| number())?),
             ConfigType::Double => Value::Double(parse_double(trimmed).ok_or_else(number)?),
             ConfigType::List if trimmed.is_empty() => Value::List(Vec::new()),
-            ConfigType::List => Value::List(
-                trimmed
-                    .split(',')
-                    .map(|e| java_trim(e).to_owned())
-                    .collect(),
-            ),
+            ConfigType::List => {
+                Value::List(trimmed.split(',').map(|e| java_trim(e).to_owned()).collect())
+            }
             ConfigType::String | ConfigType::Class | ConfigType::Password => {
                 Value::Text(trimmed.to_owned())
             }
@@ -273,12 +250,13 @@ impl Row {
 
     fn validate(&self, value: &Value) -> Result<(), ConfigError> {
         let refuse = |reason: String| Err(ConfigError::invalid(self.name, value, reason));
+        let number = value.number();
         match (self.valid, value) {
-            (Valid::AtLeast(minimum) | Valid::Between(minimum, _), _) if value.below(minimum) => {
-                refuse(format!("Value must be at least {minimum}"))
+            (Valid::AtLeast(least) | Valid::Between(least, _), _) if number < least as f64 => {
+                refuse(format!("Value must be at least {least}"))
             }
-            (Valid::Between(_, maximum), _) if value.above(maximum) => {
-                refuse(format!("Value must be no more than {maximum}"))
+            (Valid::Between(_, most), _) if number > most as f64 => {
+                refuse(format!("Value must be no more than {most}"))
             }
             (Valid::GzipLevel, Value::Integer(level))
                 if *level != -1 && !(1..=9).contains(level) =>
@@ -305,9 +283,7 @@ impl Row {
     fn list(&self, values: &[String]) -> Result<(), ConfigError> {
         let rule = |text: &str| ConfigError::Rule(format!("Configuration '{}' {text}", self.name));
         if values.is_empty() && self.valid == Valid::NonEmptyList {
-            return Err(rule(
-                "must not be empty. Valid values include: any non-empty value",
-            ));
+            return Err(rule("must not be empty. Valid values include: any non-empty value"));
         }
         for value in values {
             if value.is_empty() {
@@ -354,25 +330,17 @@ impl Row {
 
     /// The text as `DescribeConfigs` shows it; the text itself if it cannot be read.
     pub(super) fn canonical(&self, raw: &str) -> String {
-        self.parse(raw)
-            .map_or_else(|_| raw.to_owned(), |value| value.to_string())
+        self.parse(raw).map_or_else(|_| raw.to_owned(), |value| value.to_string())
     }
 }
 
 impl Value {
-    fn below(&self, minimum: i64) -> bool {
+    /// The number that a range is compared with; none is within every range.
+    fn number(&self) -> f64 {
         match self {
-            Self::Integer(value) => *value < minimum,
-            Self::Double(value) => *value < minimum as f64,
-            _ => false,
-        }
-    }
-
-    fn above(&self, maximum: i64) -> bool {
-        match self {
-            Self::Integer(value) => *value > maximum,
-            Self::Double(value) => *value > maximum as f64,
-            _ => false,
+            Self::Integer(value) => *value as f64,
+            Self::Double(value) => *value,
+            _ => f64::NAN,
         }
     }
 }
@@ -382,12 +350,10 @@ fn java_trim(text: &str) -> &str {
     text.trim_matches(|character| character <= ' ')
 }
 
-/// Java's `Double.parseDouble`, without its hexadecimal form.
+/// Java's `Double.parseDouble`, without infinity and its hexadecimal form.
 fn parse_double(text: &str) -> Option<f64> {
-    match text.strip_prefix(['+', '-']).unwrap_or(text) {
-        "NaN" => return Some(f64::NAN),
-        "Infinity" => return text.parse().ok(),
-        _ => {}
+    if text == "NaN" {
+        return Some(f64::NAN);
     }
     let number = text.strip_suffix(['f', 'F', 'd', 'D']).unwrap_or(text);
     let plain = |b: u8| b.is_ascii_digit() || b".eE+-".contains(&b);
@@ -426,13 +392,6 @@ impl Values {
         match self.0.get(name) {
             Some(Value::Integer(value)) => Some(*value),
             _ => None,
-        }
-    }
-
-    pub(super) fn double(&self, name: &str) -> f64 {
-        match self.0.get(name) {
-            Some(Value::Double(value)) => *value,
-            _ => panic!("no number for {name}: its row lacks a default"),
         }
     }
 

@@ -3,11 +3,9 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use thiserror::Error;
-
 use super::describe::is_kafka_key;
-use super::listeners::{Listener, check_ports, parse_list};
-use super::properties::{PropertiesError, parse_properties};
+use super::listeners::{Listener, Sockets};
+use super::properties::parse_properties;
 use super::row::{ConfigError, Row, Values};
 use super::server_rows::SERVER_ROWS;
 use super::{BrokerLayers, ConfigMap, TopicConfig};
@@ -72,17 +70,6 @@ pub struct ServerConfig {
     pub explicit: ConfigMap,
 }
 
-/// Why a configuration cannot be used.
-#[derive(Clone, Debug, Error, PartialEq, Eq)]
-pub enum LoadError {
-    /// The file is not in the properties format.
-    #[error(transparent)]
-    Properties(#[from] PropertiesError),
-    /// A value is refused.
-    #[error(transparent)]
-    Value(#[from] ConfigError),
-}
-
 /// Something to log about the configuration once logging is up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Notice {
@@ -90,6 +77,15 @@ pub enum Notice {
     NotSupported(String),
     /// A key that neither Kafka nor this broker has. A warning.
     Unknown(String),
+}
+
+impl Notice {
+    fn new(key: String) -> Self {
+        if is_kafka_key(&key) {
+            return Self::NotSupported(key);
+        }
+        Self::Unknown(key)
+    }
 }
 
 impl fmt::Display for Notice {
@@ -112,15 +108,11 @@ impl ServerConfig {
     pub fn load(
         text: &str,
         overrides: impl IntoIterator<Item = (String, String)>,
-    ) -> Result<(Self, Vec<Notice>), LoadError> {
+    ) -> Result<(Self, Vec<Notice>), ConfigError> {
         let mut explicit = parse_properties(text)?;
         explicit.extend(overrides);
         let without_row = explicit.keys().filter(|key| Self::row(key).is_none());
-        let notice = |key: &String| match is_kafka_key(key) {
-            true => Notice::NotSupported(key.clone()),
-            false => Notice::Unknown(key.clone()),
-        };
-        let notices = without_row.map(notice).collect();
+        let notices = without_row.cloned().map(Notice::new).collect();
         Ok((Self::from_map(explicit)?, notices))
     }
 
@@ -138,18 +130,16 @@ impl ServerConfig {
     pub fn from_map(mut explicit: ConfigMap) -> Result<Self, ConfigError> {
         normalize(&mut explicit);
         let values = Values::read(SERVER_ROWS, |row| {
-            explicit
-                .get(row.name)
-                .cloned()
-                .or(row.default.map(str::to_owned))
+            explicit.get(row.name).cloned().or(row.default.map(str::to_owned))
         })
         .map_err(name_what_is_allowed)?;
-        check_roles(&values)?;
         check_topic_defaults(&values, &explicit)?;
         let node_id = node_id(&values)?;
-        let sockets = Sockets::read(&values, &explicit)?;
+        let sockets = Sockets::read(&values)?;
         let count = |name| usize::try_from(values.integer(name)).unwrap_or(0);
         let unless_negative = |name| usize::try_from(values.integer(name)).ok();
+        // Kafka's default would only switch off the system's own tuning.
+        let if_set = |name| explicit.get(name).and_then(|_| unless_negative(name));
         Ok(Self {
             node_id,
             listeners: sockets.broker,
@@ -170,8 +160,8 @@ impl ServerConfig {
             delete_topic_enable: values.boolean("delete.topic.enable"),
             socket_request_max_bytes: count("socket.request.max.bytes"),
             queued_max_request_bytes: unless_negative("queued.max.request.bytes"),
-            socket_send_buffer_bytes: unless_negative("socket.send.buffer.bytes"),
-            socket_receive_buffer_bytes: unless_negative("socket.receive.buffer.bytes"),
+            socket_send_buffer_bytes: if_set("socket.send.buffer.bytes"),
+            socket_receive_buffer_bytes: if_set("socket.receive.buffer.bytes"),
             socket_listen_backlog_size: values.integer("socket.listen.backlog.size") as i32,
             connections_max_idle_ms: u64::try_from(values.integer("connections.max.idle.ms")).ok(),
             fetch_max_bytes: count("fetch.max.bytes"),
@@ -198,21 +188,23 @@ fn normalize(explicit: &mut ConfigMap) {
 }
 
 /// Adds what is allowed where the reason does not say so by itself.
-fn name_what_is_allowed(error: ConfigError) -> ConfigError {
-    let ConfigError::Invalid { key, value, reason } = error else {
-        return error;
-    };
-    let allowed = ServerConfig::row(&key)
-        .map(Row::valid_values)
-        .unwrap_or_default();
-    let reason = match reason.starts_with("Not a number") && !allowed.is_empty() {
-        true => format!("{reason}, allowed: {allowed}"),
-        false => reason,
-    };
-    ConfigError::Invalid { key, value, reason }
+fn name_what_is_allowed(mut error: ConfigError) -> ConfigError {
+    if let ConfigError::Invalid { key, reason, .. } = &mut error
+        && reason.starts_with("Not a number")
+        && let Some(allowed) = ServerConfig::row(key).map(Row::valid_values)
+        && !allowed.is_empty()
+    {
+        *reason = format!("{reason}, allowed: {allowed}");
+    }
+    error
 }
 
 fn node_id(values: &Values) -> Result<i32, ConfigError> {
+    let roles = values.list("process.roles").unwrap_or_default();
+    if !roles.iter().any(|role| role == "broker") {
+        let reason = "it must include broker: a node of this kind is always one";
+        return Err(ConfigError::invalid("process.roles", roles.join(","), reason));
+    }
     let node_id = values.integer("node.id");
     let broker_id = values.integer("broker.id");
     if broker_id != -1 && broker_id != node_id {
@@ -222,26 +214,9 @@ fn node_id(values: &Values) -> Result<i32, ConfigError> {
     Ok(node_id as i32)
 }
 
-fn check_roles(values: &Values) -> Result<(), ConfigError> {
-    let roles = values.list("process.roles").unwrap_or_default();
-    if roles.iter().any(|role| role == "broker") {
-        return Ok(());
-    }
-    let reason = "it must include broker: a node of this kind is always one";
-    Err(ConfigError::invalid(
-        "process.roles",
-        roles.join(","),
-        reason,
-    ))
-}
-
 /// Checks what topics inherit, so that no topic fails on it later.
 fn check_topic_defaults(values: &Values, explicit: &ConfigMap) -> Result<(), ConfigError> {
-    for name in [
-        "log.retention.ms",
-        "log.retention.minutes",
-        "log.retention.hours",
-    ] {
+    for name in ["log.retention.ms", "log.retention.minutes", "log.retention.hours"] {
         if values.optional_integer(name) == Some(0) {
             let reason = "Value must be unlimited (-1) or at least 1";
             return Err(ConfigError::invalid(name, 0, reason));
@@ -261,16 +236,10 @@ fn voters(entries: Option<&[String]>, node_id: i32) -> Result<Vec<Voter>, Config
             let (host, port) = address.rsplit_once(':')?;
             let host = host.trim_start_matches('[').trim_end_matches(']');
             let port = port.parse().ok()?;
-            Some(Voter {
-                node_id: id.parse().ok()?,
-                host: host.to_owned(),
-                port,
-            })
+            Some(Voter { node_id: id.parse().ok()?, host: host.to_owned(), port })
         };
         let form = || ConfigError::invalid(key, entry, "a voter is id@host:port");
-        let voter = parse()
-            .filter(|voter| !voter.host.is_empty())
-            .ok_or_else(form)?;
+        let voter = parse().filter(|voter| !voter.host.is_empty()).ok_or_else(form)?;
         if voter.node_id != node_id || !voters.is_empty() {
             let reason = format!("the only voter can be this node, node.id {node_id}");
             return Err(ConfigError::invalid(key, entry, reason));
@@ -278,143 +247,6 @@ fn voters(entries: Option<&[String]>, node_id: i32) -> Result<Vec<Voter>, Config
         voters.push(voter);
     }
     Ok(voters)
-}
-
-/// The three kinds of listeners.
-struct Sockets {
-    broker: Vec<Listener>,
-    advertised: Option<Vec<Listener>>,
-    controller: Option<Listener>,
-}
-
-impl Sockets {
-    fn read(values: &Values, explicit: &ConfigMap) -> Result<Self, ConfigError> {
-        let names = values.list("controller.listener.names").unwrap_or_default();
-        let names: Vec<String> = names.iter().map(|name| name.to_uppercase()).collect();
-        let of_controller = |listener: &Listener| names.contains(&listener.name);
-        let all = parse_list("listeners", values.list("listeners").unwrap_or_default())?;
-        check_ports("listeners", &all)?;
-        let (controller, broker): (Vec<_>, Vec<_>) = all.iter().cloned().partition(of_controller);
-        check_protocols(values, explicit, &broker)?;
-        if broker.is_empty() {
-            return Err(ConfigError::invalid(
-                "listeners",
-                values.list("listeners").unwrap_or_default().join(","),
-                "at least one listener must not be named in controller.listener.names",
-            ));
-        }
-        // An empty list says as little as no list.
-        let list = values
-            .list("advertised.listeners")
-            .filter(|list| !list.is_empty());
-        let advertised = list
-            .map(|list| parse_list("advertised.listeners", list))
-            .transpose()?;
-        let (told_controller, advertised) = match advertised {
-            Some(listeners) => {
-                let (controller, broker): (Vec<_>, Vec<_>) =
-                    listeners.into_iter().partition(of_controller);
-                check_advertised(&broker, &all)?;
-                (controller, Some(broker))
-            }
-            None => (Vec::new(), None),
-        };
-        check_inter_broker(values, advertised.as_deref().unwrap_or(&broker))?;
-        let controller = told_controller.into_iter().chain(controller).next();
-        Ok(Self {
-            broker,
-            advertised,
-            controller,
-        })
-    }
-}
-
-/// Each listener to open needs a protocol, and it must be `PLAINTEXT` (Kafka:
-/// `effectiveListenerSecurityProtocolMap`).
-fn check_protocols(
-    values: &Values,
-    explicit: &ConfigMap,
-    broker: &[Listener],
-) -> Result<(), ConfigError> {
-    let key = "listener.security.protocol.map";
-    let text = values.text(key).unwrap_or_default();
-    let mut protocols = ConfigMap::new();
-    for entry in text
-        .split(',')
-        .map(str::trim)
-        .filter(|entry| !entry.is_empty())
-    {
-        let Some((name, protocol)) = entry.rsplit_once(':') else {
-            return Err(ConfigError::invalid(
-                key,
-                entry,
-                "an entry is NAME:PROTOCOL",
-            ));
-        };
-        let protocol = protocol.trim().to_uppercase();
-        if !["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"].contains(&protocol.as_str()) {
-            let reason = "the protocol must be PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL";
-            return Err(ConfigError::invalid(key, entry, reason));
-        }
-        protocols.insert(name.trim().to_uppercase(), protocol);
-    }
-    for listener in broker {
-        let reason = match protocols.get(&listener.name).map(String::as_str) {
-            Some("PLAINTEXT") => continue,
-            Some(protocol) => {
-                format!("{protocol} is not supported yet, only PLAINTEXT is")
-            }
-            None => {
-                let whose = if explicit.contains_key(key) {
-                    ""
-                } else {
-                    "the default "
-                };
-                format!("No security protocol defined for it in {whose}{key}")
-            }
-        };
-        return Err(ConfigError::invalid("listeners", &listener.name, reason));
-    }
-    Ok(())
-}
-
-/// Kafka's rules for advertised listeners of a broker.
-fn check_advertised(advertised: &[Listener], all: &[Listener]) -> Result<(), ConfigError> {
-    let key = "advertised.listeners";
-    let known = |name: &str| all.iter().any(|listener| listener.name == name);
-    let names: Vec<&str> = all.iter().map(|listener| listener.name.as_str()).collect();
-    if advertised.is_empty() {
-        let reason = "There must be at least one broker advertised listener";
-        return Err(ConfigError::invalid(key, "", reason));
-    }
-    for listener in advertised {
-        if !known(&listener.name) {
-            let reason = format!("its name must be one of listeners: {}", names.join(","));
-            return Err(ConfigError::invalid(key, &listener.name, reason));
-        }
-        if listener.host.as_deref() == Some("0.0.0.0") {
-            let reason = "clients cannot connect to 0.0.0.0: name a host or address of this node";
-            return Err(ConfigError::invalid(key, "0.0.0.0", reason));
-        }
-    }
-    Ok(())
-}
-
-fn check_inter_broker(values: &Values, advertised: &[Listener]) -> Result<(), ConfigError> {
-    let key = "inter.broker.listener.name";
-    let name = values.text(key).unwrap_or_default().to_uppercase();
-    let names: Vec<&str> = advertised
-        .iter()
-        .map(|listener| listener.name.as_str())
-        .collect();
-    if name.is_empty() || names.contains(&name.as_str()) {
-        return Ok(());
-    }
-    let reason = format!(
-        "it must be an advertised broker listener: {}",
-        names.join(",")
-    );
-    Err(ConfigError::invalid(key, name, reason))
 }
 
 #[cfg(test)]

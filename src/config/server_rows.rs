@@ -8,7 +8,8 @@ use super::topic_rows::{CODECS, POLICIES, TIMESTAMP_TYPES};
 /// Names of Apache Kafka 4.3.0's broker keys that have no row yet, one a line.
 pub(super) const OTHER_KAFKA_KEYS: &str = include_str!("other_kafka_keys.txt");
 
-/// One row per broker key.
+/// One row per broker key. Where the reference keeps two keys in one hash bucket, their order
+/// here is the order of its answers.
 #[rustfmt::skip]
 pub(super) const SERVER_ROWS: &[Row] = rows! {
     /// Number of this node in the cluster.
@@ -52,9 +53,9 @@ pub(super) const SERVER_ROWS: &[Row] = rows! {
     "socket.request.max.bytes": Int = "104857600", AtLeast(1), Now;
     /// Bytes of requests held in memory before reading stops; -1 lets the broker choose.
     "queued.max.request.bytes": Long = "-1", Any, Now;
-    /// Send buffer of a client's socket, in bytes; -1 keeps the system's.
+    /// Send buffer of a client's socket, in bytes; unset or -1 leaves it to the system.
     "socket.send.buffer.bytes": Int = "102400", Any, Now;
-    /// Receive buffer of a client's socket, in bytes; -1 keeps the system's.
+    /// Receive buffer of a client's socket, in bytes; unset or -1 leaves it to the system.
     "socket.receive.buffer.bytes": Int = "102400", Any, Now;
     /// Connections that may wait to be accepted.
     "socket.listen.backlog.size": Int = "50", AtLeast(1), Now;
@@ -66,6 +67,18 @@ pub(super) const SERVER_ROWS: &[Row] = rows! {
     "max.incremental.fetch.session.cache.slots": Int = "1000", AtLeast(0), Now;
     /// A partition forgets an idempotent producer that has not written for this long.
     "producer.id.expiration.ms": Int = "86400000", AtLeast(1), Now, dynamic;
+    /// Default of the topic key `unclean.leader.election.enable`.
+    "unclean.leader.election.enable": Boolean = "false", Any, Later, dynamic;
+    /// Default of the topic key `min.insync.replicas`.
+    "min.insync.replicas": Int = "1", AtLeast(1), Later, dynamic;
+    /// Default of the topic key `compression.type`.
+    "compression.type": String = "producer", OneOf(CODECS), Later, dynamic;
+    /// Default of the topic key `compression.gzip.level`.
+    "compression.gzip.level": Int = "-1", GzipLevel, Later, dynamic;
+    /// Default of the topic key `compression.lz4.level`.
+    "compression.lz4.level": Int = "9", Between(1, 17), Later, dynamic;
+    /// Default of the topic key `compression.zstd.level`.
+    "compression.zstd.level": Int = "3", Between(-131_072, 22), Later, dynamic;
     /// Default of the topic key `segment.bytes`.
     "log.segment.bytes": Int = "1073741824", AtLeast(1_048_576), Now, dynamic;
     /// Default of the topic key `segment.ms`.
@@ -108,18 +121,6 @@ pub(super) const SERVER_ROWS: &[Row] = rows! {
     "log.cleanup.policy": List = "delete", ListOf(POLICIES), Partly("records need a key where `compact` is set"), dynamic;
     /// Default of the topic key `file.delete.delay.ms`.
     "log.segment.delete.delay.ms": Long = "60000", AtLeast(0), Later, dynamic;
-    /// Default of the topic key `unclean.leader.election.enable`.
-    "unclean.leader.election.enable": Boolean = "false", Any, Later, dynamic;
-    /// Default of the topic key `min.insync.replicas`.
-    "min.insync.replicas": Int = "1", AtLeast(1), Later, dynamic;
-    /// Default of the topic key `compression.type`.
-    "compression.type": String = "producer", OneOf(CODECS), Later, dynamic;
-    /// Default of the topic key `compression.gzip.level`.
-    "compression.gzip.level": Int = "-1", GzipLevel, Later, dynamic;
-    /// Default of the topic key `compression.lz4.level`.
-    "compression.lz4.level": Int = "9", Between(1, 17), Later, dynamic;
-    /// Default of the topic key `compression.zstd.level`.
-    "compression.zstd.level": Int = "3", Between(-131_072, 22), Later, dynamic;
     /// Default of the topic key `preallocate`.
     "log.preallocate": Boolean = "false", Any, Later, dynamic;
     /// Default of the topic key `message.timestamp.type`.

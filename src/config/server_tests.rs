@@ -1,6 +1,6 @@
 use super::*;
 
-fn load(text: &str) -> Result<(ServerConfig, Vec<Notice>), LoadError> {
+fn load(text: &str) -> Result<(ServerConfig, Vec<Notice>), ConfigError> {
     ServerConfig::load(text, [])
 }
 
@@ -13,14 +13,8 @@ fn refusal(text: &str) -> String {
 }
 
 fn addresses(listeners: &[Listener]) -> Vec<String> {
-    let address = |it: &Listener| {
-        format!(
-            "{}://{}:{}",
-            it.name,
-            it.host.as_deref().unwrap_or(""),
-            it.port
-        )
-    };
+    let address =
+        |it: &Listener| format!("{}://{}:{}", it.name, it.host.as_deref().unwrap_or(""), it.port);
     listeners.iter().map(address).collect()
 }
 
@@ -47,21 +41,11 @@ fn a_combined_node_of_kafka() {
          inter.broker.listener.name=BROKER\ncontroller.listener.names=CONTROLLER\n\
          log.dirs=/a, /b\nlog.dir=/c",
     );
-    assert_eq!(
-        addresses(&config.listeners),
-        ["PLAINTEXT://:9092", "BROKER://tc-0:9093"]
-    );
+    assert_eq!(addresses(&config.listeners), ["PLAINTEXT://:9092", "BROKER://tc-0:9093"]);
     let advertised = config.advertised_listeners.unwrap();
-    assert_eq!(
-        addresses(&advertised),
-        ["PLAINTEXT://localhost:19092", "BROKER://localhost:9093"]
-    );
+    assert_eq!(addresses(&advertised), ["PLAINTEXT://localhost:19092", "BROKER://localhost:9093"]);
     assert_eq!(config.controller_listener.unwrap().port, 9094);
-    let voter = Voter {
-        node_id: 7,
-        host: "localhost".into(),
-        port: 9094,
-    };
+    let voter = Voter { node_id: 7, host: "localhost".into(), port: 9094 };
     assert_eq!(config.quorum_voters, [voter]);
     assert_eq!(config.log_dirs, [PathBuf::from("/a"), PathBuf::from("/b")]);
     assert_eq!(config.explicit["broker.id"], "7", "the old name stands in");
@@ -95,107 +79,29 @@ fn keys_without_a_feature_are_named() {
 fn refusals_name_key_value_and_what_is_allowed() {
     for (text, key, value, allowed) in [
         ("num.partitions=0", "num.partitions", "0", "at least 1"),
-        (
-            "num.partitions=x",
-            "num.partitions",
-            "x",
-            "INT, allowed: [1,...]",
-        ),
-        (
-            "auto.create.topics.enable=1",
-            "auto.create.topics.enable",
-            "1",
-            "true or false",
-        ),
-        (
-            "process.roles=controller",
-            "process.roles",
-            "controller",
-            "include broker",
-        ),
-        (
-            "process.roles=broker,zookeeper",
-            "process.roles",
-            "zookeeper",
-            "broker, controller",
-        ),
-        (
-            "node.id=1\nbroker.id=2",
-            "broker.id",
-            "2",
-            "same as node.id",
-        ),
+        ("num.partitions=x", "num.partitions", "x", "INT, allowed: [1,...]"),
+        ("auto.create.topics.enable=1", "auto.create.topics.enable", "1", "true or false"),
+        ("process.roles=controller", "process.roles", "controller", "include broker"),
+        ("process.roles=broker,zookeeper", "process.roles", "zookeeper", "broker, controller"),
+        ("node.id=1\nbroker.id=2", "broker.id", "2", "same as node.id"),
         ("node.id=-1", "node.id", "-1", "at least 0"),
         ("listeners=A://:1", "listeners", "A", "No security protocol"),
-        (
-            "listeners=SSL://:1",
-            "listeners",
-            "SSL",
-            "only PLAINTEXT is",
-        ),
-        (
-            "listener.security.protocol.map=A",
-            "listener.security.protocol.map",
-            "A",
-            "NAME:PROTO",
-        ),
-        (
-            "listener.security.protocol.map=A:TLS",
-            "listener.security.protocol.map",
-            "A:TLS",
-            "SSL",
-        ),
-        (
-            "controller.listener.names=PLAINTEXT",
-            "listeners",
-            "PLAINTEXT://localhost:9092",
-            "not",
-        ),
-        (
-            "advertised.listeners=B://h:1",
-            "advertised.listeners",
-            "B",
-            "PLAINTEXT",
-        ),
-        (
-            "advertised.listeners=PLAINTEXT://0.0.0.0:1",
-            "advertised.listeners",
-            "0.0.0.0",
-            "host",
-        ),
-        (
-            "inter.broker.listener.name=B",
-            "inter.broker.listener.name",
-            "B",
-            "PLAINTEXT",
-        ),
-        (
-            "controller.quorum.voters=1@h",
-            "controller.quorum.voters",
-            "1@h",
-            "id@host:port",
-        ),
-        (
-            "controller.quorum.voters=2@h:1",
-            "controller.quorum.voters",
-            "2@h:1",
-            "node.id 1",
-        ),
-        (
-            "log.retention.hours=0",
-            "log.retention.hours",
-            "0",
-            "at least 1",
-        ),
+        ("listeners=SSL://:1", "listeners", "SSL", "only PLAINTEXT is"),
+        ("listener.security.protocol.map=A", "listener.security.protocol.map", "A", "NAME:PROTO"),
+        ("listener.security.protocol.map=A:TLS", "listener.security.protocol.map", "A:TLS", "SSL"),
+        ("controller.listener.names=PLAINTEXT", "listeners", "PLAINTEXT://localhost:9092", "not"),
+        ("advertised.listeners=B://h:1", "advertised.listeners", "B", "PLAINTEXT"),
+        ("advertised.listeners=PLAINTEXT://0.0.0.0:1", "advertised.listeners", "0.0.0.0", "host"),
+        ("inter.broker.listener.name=B", "inter.broker.listener.name", "B", "PLAINTEXT"),
+        ("controller.quorum.voters=1@h", "controller.quorum.voters", "1@h", "id@host:port"),
+        ("controller.quorum.voters=2@h:1", "controller.quorum.voters", "2@h:1", "node.id 1"),
+        ("log.retention.hours=0", "log.retention.hours", "0", "at least 1"),
         ("log.roll.ms=0", "log.roll.ms", "0", "at least 1"),
     ] {
         let message = refusal(text);
         let start = format!("Invalid value {value} for configuration {key}: ");
         assert!(message.starts_with(&start), "{text}: {message}");
-        assert!(
-            message[start.len()..].contains(allowed),
-            "{text}: {message}"
-        );
+        assert!(message[start.len()..].contains(allowed), "{text}: {message}");
     }
     assert!(
         refusal("log.cleaner.min.compaction.lag.ms=2\nlog.cleaner.max.compaction.lag.ms=1")

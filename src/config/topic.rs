@@ -16,16 +16,13 @@ pub enum TimestampType {
     LogAppendTime,
 }
 
-/// A topic's configuration, read. Sizes are bytes, times milliseconds.
-#[derive(Clone, Debug, PartialEq)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a key of its own")]
+/// The part of a topic's configuration that the broker acts on, read. Sizes are bytes, times milliseconds.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TopicConfig {
     /// `segment.bytes`, or `internal.segment.bytes` where that is set.
     pub segment_bytes: u32,
     /// `segment.ms`; at least 1.
     pub segment_ms: i64,
-    /// `segment.jitter.ms`.
-    pub segment_jitter_ms: i64,
     /// `segment.index.bytes`; at least 4.
     pub segment_index_bytes: u32,
     /// `index.interval.bytes`.
@@ -50,22 +47,12 @@ pub struct TopicConfig {
     pub compact: bool,
     /// `cleanup.policy` has `delete`.
     pub delete: bool,
-    /// `delete.retention.ms`.
-    pub delete_retention_ms: i64,
-    /// `min.compaction.lag.ms`.
-    pub min_compaction_lag_ms: i64,
-    /// `max.compaction.lag.ms`; at least 1.
-    pub max_compaction_lag_ms: i64,
-    /// `min.cleanable.dirty.ratio`, 0 to 1.
-    pub min_cleanable_dirty_ratio: f64,
     /// `file.delete.delay.ms`.
     pub file_delete_delay_ms: i64,
     /// `min.insync.replicas`; at least 1.
     pub min_insync_replicas: u32,
     /// `compression.type`: a codec's name, `uncompressed` or `producer`.
     pub compression_type: String,
-    /// `unclean.leader.election.enable`.
-    pub unclean_leader_election_enable: bool,
     /// `preallocate`.
     pub preallocate: bool,
 }
@@ -92,11 +79,12 @@ impl TopicConfig {
             return Err(ConfigError::UnknownTopicKey(unknown.clone()));
         }
         let values = read(overrides, broker)?;
-        let config = Self::from_values(&values);
-        if config.min_compaction_lag_ms > config.max_compaction_lag_ms {
+        let least = values.integer("min.compaction.lag.ms");
+        let most = values.integer("max.compaction.lag.ms");
+        if least > most {
             return Err(ConfigError::Rule(format!(
-                "conflict topic config setting min.compaction.lag.ms ({}) > max.compaction.lag.ms ({})",
-                config.min_compaction_lag_ms, config.max_compaction_lag_ms
+                "conflict topic config setting min.compaction.lag.ms ({least}) > \
+                 max.compaction.lag.ms ({most})"
             )));
         }
         if values.boolean("remote.storage.enable") {
@@ -106,7 +94,7 @@ impl TopicConfig {
                     .into(),
             ));
         }
-        Ok(config)
+        Ok(Self::from_values(&values))
     }
 
     /// The row of a topic key.
@@ -128,12 +116,9 @@ impl TopicConfig {
         };
         let small_segments = values.optional_integer("internal.segment.bytes");
         Self {
-            segment_bytes: small_segments.map_or_else(
-                || size("segment.bytes"),
-                |bytes| u32::try_from(bytes).unwrap_or(0),
-            ),
+            segment_bytes: small_segments
+                .map_or_else(|| size("segment.bytes"), |bytes| u32::try_from(bytes).unwrap_or(0)),
             segment_ms: int("segment.ms"),
-            segment_jitter_ms: int("segment.jitter.ms"),
             segment_index_bytes: size("segment.index.bytes"),
             index_interval_bytes: size("index.interval.bytes"),
             flush_messages: int("flush.messages"),
@@ -149,17 +134,9 @@ impl TopicConfig {
             message_timestamp_after_max_ms: int("message.timestamp.after.max.ms"),
             compact: policy("compact"),
             delete: policy("delete"),
-            delete_retention_ms: int("delete.retention.ms"),
-            min_compaction_lag_ms: int("min.compaction.lag.ms"),
-            max_compaction_lag_ms: int("max.compaction.lag.ms"),
-            min_cleanable_dirty_ratio: values.double("min.cleanable.dirty.ratio"),
             file_delete_delay_ms: int("file.delete.delay.ms"),
             min_insync_replicas: size("min.insync.replicas"),
-            compression_type: values
-                .text("compression.type")
-                .unwrap_or_default()
-                .to_owned(),
-            unclean_leader_election_enable: values.boolean("unclean.leader.election.enable"),
+            compression_type: values.text("compression.type").unwrap_or_default().to_owned(),
             preallocate: values.boolean("preallocate"),
         }
     }
@@ -176,10 +153,7 @@ pub(super) fn effective(row: &Row, own: &ConfigMap, broker: &BrokerLayers) -> Op
         synonyms.find_map(|synonym| broker.get(synonym.0).map(|raw| convert(raw, *synonym)))
     };
     let default = || row.default.map(str::to_owned);
-    own.get(row.name)
-        .cloned()
-        .or_else(inherited)
-        .or_else(default)
+    own.get(row.name).cloned().or_else(inherited).or_else(default)
 }
 
 /// Turns a broker's hours or minutes into milliseconds; no limit (negative) stays -1.

@@ -5,11 +5,7 @@ fn map(settings: &str) -> ConfigMap {
         let (key, value) = text.split_once('=').unwrap();
         (key.to_owned(), value.to_owned())
     };
-    settings
-        .split(';')
-        .filter(|text| !text.is_empty())
-        .map(pair)
-        .collect()
+    settings.split(';').filter(|text| !text.is_empty()).map(pair).collect()
 }
 
 fn validate(settings: &str) -> Result<TopicConfig, ConfigError> {
@@ -27,105 +23,25 @@ fn refusals_are_worded_as_the_reference_words_them() {
         ("segment.bytes", "abc", "abc", "Not a number of type INT"),
         ("segment.bytes", "", "", "Not a number of type INT"),
         ("segment.bytes", " 1x", " 1x", "Not a number of type INT"),
-        (
-            "segment.bytes",
-            "99999999999",
-            "99999999999",
-            "Not a number of type INT",
-        ),
-        (
-            "segment.bytes",
-            " 100 ",
-            "100",
-            "Value must be at least 1048576",
-        ),
+        ("segment.bytes", "99999999999", "99999999999", "Not a number of type INT"),
+        ("segment.bytes", " 100 ", "100", "Value must be at least 1048576"),
         ("retention.ms", "-2", "-2", "Value must be at least -1"),
         ("retention.ms", "1.5", "1.5", "Not a number of type LONG"),
-        (
-            "preallocate",
-            "yes",
-            "yes",
-            "Expected value to be either true or false",
-        ),
-        (
-            "min.cleanable.dirty.ratio",
-            "2",
-            "2.0",
-            "Value must be no more than 1",
-        ),
-        (
-            "min.cleanable.dirty.ratio",
-            "-0.1",
-            "-0.1",
-            "Value must be at least 0",
-        ),
-        (
-            "min.cleanable.dirty.ratio",
-            "abc",
-            "abc",
-            "Not a number of type DOUBLE",
-        ),
-        (
-            "min.cleanable.dirty.ratio",
-            "inf",
-            "inf",
-            "Not a number of type DOUBLE",
-        ),
-        (
-            "cleanup.policy",
-            "delete,foo",
-            "foo",
-            "String must be one of: compact, delete",
-        ),
-        (
-            "cleanup.policy",
-            "Delete",
-            "Delete",
-            "String must be one of: compact, delete",
-        ),
+        ("preallocate", "yes", "yes", "Expected value to be either true or false"),
+        ("min.cleanable.dirty.ratio", "2", "2.0", "Value must be no more than 1"),
+        ("min.cleanable.dirty.ratio", "-0.1", "-0.1", "Value must be at least 0"),
+        ("min.cleanable.dirty.ratio", "abc", "abc", "Not a number of type DOUBLE"),
+        ("min.cleanable.dirty.ratio", "inf", "inf", "Not a number of type DOUBLE"),
+        ("cleanup.policy", "delete,foo", "foo", "String must be one of: compact, delete"),
+        ("cleanup.policy", "Delete", "Delete", "String must be one of: compact, delete"),
         ("compression.type", "none", "none", codecs),
-        (
-            "compression.gzip.level",
-            "0",
-            "0",
-            "Value must be between 1 and 9 or equal to -1",
-        ),
-        (
-            "compression.gzip.level",
-            "10",
-            "10",
-            "Value must be between 1 and 9 or equal to -1",
-        ),
-        (
-            "compression.lz4.level",
-            "18",
-            "18",
-            "Value must be no more than 17",
-        ),
-        (
-            "compression.zstd.level",
-            "23",
-            "23",
-            "Value must be no more than 22",
-        ),
-        (
-            "leader.replication.throttled.replicas",
-            "x",
-            "[x]",
-            throttled,
-        ),
-        (
-            "leader.replication.throttled.replicas",
-            "*,1:1",
-            "[*, 1:1]",
-            throttled,
-        ),
-        (
-            "internal.segment.bytes",
-            "x",
-            "x",
-            "Not a number of type INT",
-        ),
+        ("compression.gzip.level", "0", "0", "Value must be between 1 and 9 or equal to -1"),
+        ("compression.gzip.level", "10", "10", "Value must be between 1 and 9 or equal to -1"),
+        ("compression.lz4.level", "18", "18", "Value must be no more than 17"),
+        ("compression.zstd.level", "23", "23", "Value must be no more than 22"),
+        ("leader.replication.throttled.replicas", "x", "[x]", throttled),
+        ("leader.replication.throttled.replicas", "*,1:1", "[*, 1:1]", throttled),
+        ("internal.segment.bytes", "x", "x", "Not a number of type INT"),
     ] {
         assert_eq!(
             validate(&format!("{key}={value}")).unwrap_err().to_string(),
@@ -134,14 +50,8 @@ fn refusals_are_worded_as_the_reference_words_them() {
     }
     for (settings, text) in [
         ("foo=1;segment.bytes=abc", "Unknown topic config name: foo"),
-        (
-            "message.format.version=2.0",
-            "Unknown topic config name: message.format.version",
-        ),
-        (
-            "cleanup.policy=delete,",
-            "Configuration 'cleanup.policy' values must not be empty.",
-        ),
+        ("message.format.version=2.0", "Unknown topic config name: message.format.version"),
+        ("cleanup.policy=delete,", "Configuration 'cleanup.policy' values must not be empty."),
         (
             "min.compaction.lag.ms=10;max.compaction.lag.ms=5",
             "conflict topic config setting min.compaction.lag.ms (10) > max.compaction.lag.ms (5)",
@@ -176,11 +86,7 @@ fn values_are_read_and_shown_as_the_reference_does() {
         ("cleanup.policy", "", ""),
         ("cleanup.policy", "delete , compact", "delete,compact"),
         ("cleanup.policy", "delete,delete", "delete"),
-        (
-            "leader.replication.throttled.replicas",
-            "1:1, 2:2",
-            "1:1,2:2",
-        ),
+        ("leader.replication.throttled.replicas", "1:1, 2:2", "1:1,2:2"),
         ("leader.replication.throttled.replicas", "*", "*"),
         ("local.retention.bytes", "-1", "-1"),
         ("retention.bytes", "-100", "-100"),
@@ -194,14 +100,8 @@ fn values_are_read_and_shown_as_the_reference_does() {
 #[test]
 fn typed_values() {
     let config = TopicConfig::default();
-    assert_eq!(
-        (config.segment_bytes, config.segment_ms),
-        (1 << 30, 7 * 24 * HOUR_MS)
-    );
-    assert_eq!(
-        (config.flush_messages, config.retention_bytes),
-        (i64::MAX, -1)
-    );
+    assert_eq!((config.segment_bytes, config.segment_ms), (1 << 30, 7 * 24 * HOUR_MS));
+    assert_eq!((config.flush_messages, config.retention_bytes), (i64::MAX, -1));
     assert_eq!((config.compact, config.delete), (false, true));
     assert_eq!(config.message_timestamp_type, TimestampType::CreateTime);
 
@@ -223,17 +123,11 @@ fn broker_keys_give_defaults_with_their_units() {
     assert_eq!(resolve("log.roll.hours=2", "").segment_ms, 2 * HOUR_MS);
     assert_eq!(resolve("log.roll.hours=2;log.roll.ms=5", "").segment_ms, 5);
     assert_eq!(resolve("log.roll.ms=5", "segment.ms=9").segment_ms, 9);
-    assert_eq!(
-        resolve("log.retention.minutes=3;log.retention.hours=1", "").retention_ms,
-        180_000
-    );
+    assert_eq!(resolve("log.retention.minutes=3;log.retention.hours=1", "").retention_ms, 180_000);
     assert_eq!(resolve("log.retention.hours=-1", "").retention_ms, -1);
     assert_eq!(resolve("log.retention.ms=-5", "").retention_ms, -1);
     assert_eq!(resolve("log.flush.scheduler.interval.ms=8", "").flush_ms, 8);
-    assert_eq!(
-        resolve("message.max.bytes=9", "unknown=kept").max_message_bytes,
-        9
-    );
+    assert_eq!(resolve("message.max.bytes=9", "unknown=kept").max_message_bytes, 9);
 }
 
 #[test]

@@ -83,12 +83,8 @@ impl Disk for OsDisk {
     }
 
     fn lock(&self, path: &Path) -> io::Result<Box<dyn DirLock>> {
-        let file = File::options()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(path)?;
+        let file =
+            File::options().read(true).write(true).create(true).truncate(false).open(path)?;
         lock_whole_file(&file)?;
         Ok(Box::new(OsLock(file)))
     }
@@ -179,10 +175,7 @@ impl DiskFile for OsFile {
 /// grows the one that opens a file waits for tens of milliseconds, so it grows here.
 pub fn raise_open_file_limit() -> u64 {
     let limit = getrlimit(Resource::Nofile);
-    let raised = Rlimit {
-        current: limit.maximum,
-        maximum: limit.maximum,
-    };
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
     let in_force = match setrlimit(Resource::Nofile, raised) {
         Ok(()) => limit.maximum,
         Err(_) => limit.current,
@@ -216,15 +209,9 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join(".lock");
         let foreign = File::create(&path).unwrap();
-        rustix::fs::fcntl_lock(
-            &foreign,
-            rustix::fs::FlockOperation::NonBlockingLockExclusive,
-        )
-        .unwrap();
-        assert_eq!(
-            OsDisk.lock(&path).err().unwrap().kind(),
-            io::ErrorKind::WouldBlock
-        );
+        rustix::fs::fcntl_lock(&foreign, rustix::fs::FlockOperation::NonBlockingLockExclusive)
+            .unwrap();
+        assert_eq!(OsDisk.lock(&path).err().unwrap().kind(), io::ErrorKind::WouldBlock);
     }
 
     #[test]
@@ -248,9 +235,6 @@ mod tests {
     #[test]
     fn the_soft_limit_becomes_the_hard_limit() {
         let raised = raise_open_file_limit();
-        assert_eq!(
-            getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX),
-            raised
-        );
+        assert_eq!(getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX), raised);
     }
 }

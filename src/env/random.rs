@@ -21,10 +21,7 @@ impl Random {
 
     /// A number in `0..bound`; `bound` is at least 1.
     pub fn below(&self, bound: u64) -> u64 {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .u64(0..bound.max(1))
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).u64(0..bound.max(1))
     }
 
     /// A random (version 4) UUID that neither is one of Kafka's two reserved ids nor begins with a
@@ -33,9 +30,7 @@ impl Random {
         let mut rng = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             let bits = rng.u128(..);
-            let id = uuid::Builder::from_u128(bits)
-                .with_version(uuid::Version::Random)
-                .into_uuid();
+            let id = uuid::Builder::from_u128(bits).with_version(uuid::Version::Random).into_uuid();
             // In URL-safe base64 a leading '-' is the six bits 62.
             if id.as_bytes()[0] >> 2 != 62 {
                 return id;

@@ -58,6 +58,7 @@ struct State {
     faults: BTreeMap<u64, Fault>,
     capacity_bytes: Option<u64>,
     failing_syncs: bool,
+    failed_syncs: u64,
     journal: Option<Vec<String>>,
 }
 
@@ -83,12 +84,10 @@ impl SimDisk {
             faults: BTreeMap::new(),
             capacity_bytes: None,
             failing_syncs: false,
+            failed_syncs: 0,
             journal: None,
         };
-        Self {
-            state: Arc::new(Mutex::new(state)),
-            generation: 0,
-        }
+        Self { state: Arc::new(Mutex::new(state)), generation: 0 }
     }
 
     /// Crashes now: every view and file is dead and locks are free. Calls fail until
@@ -102,10 +101,7 @@ impl SimDisk {
     pub fn restart(&self) -> Self {
         let mut state = lock(&self.state);
         state.down = None;
-        Self {
-            state: Arc::clone(&self.state),
-            generation: state.generation,
-        }
+        Self { state: Arc::clone(&self.state), generation: state.generation }
     }
 
     /// Between a crash and the restart: which crash it was.
@@ -147,6 +143,11 @@ impl SimDisk {
         lock(&self.state).failing_syncs = failing;
     }
 
+    /// How many syncs of files have failed.
+    pub fn failed_syncs(&self) -> u64 {
+        lock(&self.state).failed_syncs
+    }
+
     /// Keeps a line for each mutating operation from now on.
     pub fn record(&self) {
         lock(&self.state).journal.get_or_insert_default();
@@ -155,11 +156,7 @@ impl SimDisk {
     /// Takes the lines kept since [`SimDisk::record`] or the last call.
     pub fn journal(&self) -> Vec<String> {
         let mut state = lock(&self.state);
-        state
-            .journal
-            .as_mut()
-            .map(std::mem::take)
-            .unwrap_or_default()
+        state.journal.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     fn live(&self) -> io::Result<MutexGuard<'_, State>> {
@@ -353,9 +350,7 @@ impl Disk for SimDisk {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
         state.operation("rename", to)?;
-        state
-            .names
-            .change(parent, Change::Rename(from_name, to_name));
+        state.names.change(parent, Change::Rename(from_name, to_name));
         Ok(())
     }
 
@@ -383,10 +378,7 @@ impl Disk for SimDisk {
         if !state.locks.insert(path.to_owned()) {
             return Err(io::ErrorKind::WouldBlock.into());
         }
-        Ok(Box::new(SimLock {
-            disk: self.clone(),
-            path: path.to_owned(),
-        }))
+        Ok(Box::new(SimLock { disk: self.clone(), path: path.to_owned() }))
     }
 }
 
@@ -457,6 +449,7 @@ impl DiskFile for SimFile {
         let file_length = lock(&self.file).bytes().len() as u64;
         let room = state.room(file_length, position, length);
         if room == 0 && length > 0 {
+            state.meet(fault)?;
             return Err(os_error(libc::ENOSPC));
         }
         bytes.truncate(room);
@@ -491,7 +484,10 @@ impl DiskFile for SimFile {
             fault = Some(Fault::Io);
         }
         match fault {
-            Some(Fault::Io | Fault::NoSpace) => lock(&self.file).sync_failing(&mut state.random),
+            Some(Fault::Io | Fault::NoSpace) => {
+                state.failed_syncs += 1;
+                lock(&self.file).sync_failing(&mut state.random);
+            }
             Some(Fault::Crash(_)) => {}
             _ => lock(&self.file).sync(),
         }

@@ -62,8 +62,7 @@ impl Replay for Replayed {
     }
 
     fn batch(&mut self, header: &BatchHeader, control: Option<&[u8]>) {
-        self.batches
-            .push((header.base_offset, header.last_offset() + 1));
+        self.batches.push((header.base_offset, header.last_offset() + 1));
         assert_eq!(header.is_control(), control.is_some());
         self.controls.extend(control.map(<[u8]>::to_vec));
     }
@@ -82,16 +81,10 @@ async fn open_with(
     config: LogConfig,
     refuse: usize,
 ) -> (Arc<dyn Log>, Replayed) {
-    let mut replayed = Replayed {
-        refuse,
-        ..Replayed::default()
-    };
+    let mut replayed = Replayed { refuse, ..Replayed::default() };
     let observer = Arc::new(Observer::default());
     let id = id("orders", 3);
-    let log = engine
-        .open(&id, config, observer, &mut replayed)
-        .await
-        .unwrap();
+    let log = engine.open(&id, config, observer, &mut replayed).await.unwrap();
     (log, replayed)
 }
 
@@ -104,10 +97,7 @@ fn append(log: &dyn Log, batch: &TestBatch) {
 }
 
 fn try_append(log: &dyn Log, batch: &TestBatch, snapshot: &[u8]) -> Result<Commit, AppendError> {
-    let bytes = BatchBytes {
-        header: batch.header(),
-        records: &batch.payload,
-    };
+    let bytes = BatchBytes { header: batch.header(), records: &batch.payload };
     log.append(bytes, &mut || snapshot.to_vec())
 }
 
@@ -124,11 +114,7 @@ fn append_pairs(log: &dyn Log, count: usize, payload_bytes: usize) -> Vec<TestBa
 fn chunk_bytes(chunk: &Chunk) -> Vec<u8> {
     match chunk {
         Chunk::Bytes(bytes) => bytes.to_vec(),
-        Chunk::File {
-            file,
-            position,
-            length,
-        } => {
+        Chunk::File { file, position, length } => {
             let mut bytes = vec![0; *length];
             let read = read_all(&**file, &mut bytes, *position).unwrap();
             assert_eq!(read, *length, "a chunk promises only bytes that are there");
@@ -166,10 +152,7 @@ fn bytes_of(batches: &[TestBatch]) -> Vec<u8> {
 pub(crate) async fn append_then_read(storage: &dyn Storage) {
     let engine = storage.start().await;
     let log = open(&engine).await;
-    assert_eq!(
-        (log.start_offset(), log.end_offset(), log.size_bytes()),
-        (0, 0, 0)
-    );
+    assert_eq!((log.start_offset(), log.end_offset(), log.size_bytes()), (0, 0, 0));
     assert_eq!(read(&*log, 0, 0, 1000).await, b"");
     let batches = append_pairs(&*log, 20, 150);
     assert_eq!(log.end_offset(), 40);
@@ -202,10 +185,7 @@ pub(crate) async fn read_stops_below_the_bound(storage: &dyn Storage) {
     for until in (0..=20).step_by(2) {
         for from in 0..until {
             let bytes = read(&*log, from, until, 1 << 20).await;
-            assert_eq!(
-                bytes,
-                whole[from as usize / 2 * 211..until as usize / 2 * 211]
-            );
+            assert_eq!(bytes, whole[from as usize / 2 * 211..until as usize / 2 * 211]);
         }
         for from in until..=20 {
             assert_eq!(read(&*log, from, until, 1 << 20).await, b"");
@@ -220,11 +200,9 @@ pub(crate) async fn read_outside_of_the_log_is_refused(storage: &dyn Storage) {
     log.delete_before(5).unwrap();
     for offset in [-1, 0, 4, 21, i64::MAX] {
         match log.read(offset, 20, 1000).await {
-            Err(ReadError::OutOfRange {
-                offset: asked,
-                start_offset: 5,
-                end_offset: 20,
-            }) => assert_eq!(asked, offset),
+            Err(ReadError::OutOfRange { offset: asked, start_offset: 5, end_offset: 20 }) => {
+                assert_eq!(asked, offset);
+            }
             other => panic!("offset {offset}: {other:?}"),
         }
     }
@@ -233,10 +211,7 @@ pub(crate) async fn read_outside_of_the_log_is_refused(storage: &dyn Storage) {
 
 pub(crate) async fn segments_change_nothing_a_reader_sees(storage: &dyn Storage) {
     let engine = storage.start().await;
-    let config = LogConfig {
-        segment_bytes: 500,
-        ..CONFIG
-    };
+    let config = LogConfig { segment_bytes: 500, ..CONFIG };
     let (log, _) = open_with(&engine, config, 0).await;
     let mut batches = Vec::new();
     for payload_bytes in [0, 10, 439, 300, 100, 439, 1, 1, 1, 200, 0] {
@@ -255,18 +230,12 @@ pub(crate) async fn segments_change_nothing_a_reader_sees(storage: &dyn Storage)
 
 pub(crate) async fn a_batch_larger_than_a_segment_is_refused(storage: &dyn Storage) {
     let engine = storage.start().await;
-    let config = LogConfig {
-        segment_bytes: 200,
-        ..CONFIG
-    };
+    let config = LogConfig { segment_bytes: 200, ..CONFIG };
     let (log, _) = open_with(&engine, config, 0).await;
     let first = append_pairs(&*log, 1, 139);
     let batch = TestBatch::new(2, 1, 140);
     match try_append(&*log, &batch, b"") {
-        Err(AppendError::LargerThanSegment {
-            size_bytes: 201,
-            segment_bytes: 200,
-        }) => {}
+        Err(AppendError::LargerThanSegment { size_bytes: 201, segment_bytes: 200 }) => {}
         other => panic!("{other:?}"),
     }
     assert_eq!(log.end_offset(), 2);
@@ -304,24 +273,13 @@ pub(crate) async fn roll_and_delete_before_free_segments(storage: &dyn Storage) 
 pub(crate) async fn offsets_may_have_gaps(storage: &dyn Storage) {
     let engine = storage.start().await;
     let log = open(&engine).await;
-    let batches = [
-        TestBatch::new(0, 2, 10),
-        TestBatch::new(10, 1, 10),
-        TestBatch::new(100_000, 5, 10),
-    ];
+    let batches =
+        [TestBatch::new(0, 2, 10), TestBatch::new(10, 1, 10), TestBatch::new(100_000, 5, 10)];
     for batch in &batches {
         append(&*log, batch);
     }
     assert_eq!(log.end_offset(), batches[2].end_offset());
-    for (from, index) in [
-        (0, 0),
-        (1, 0),
-        (2, 1),
-        (10, 1),
-        (11, 2),
-        (99_999, 2),
-        (100_004, 2),
-    ] {
+    for (from, index) in [(0, 0), (1, 0), (2, 1), (10, 1), (11, 2), (99_999, 2), (100_004, 2)] {
         assert_eq!(read(&*log, from, 100_005, 1).await, batches[index].bytes());
     }
     assert_eq!(all(&*log).await, bytes_of(&batches));
@@ -335,22 +293,13 @@ pub(crate) async fn offsets_may_have_gaps(storage: &dyn Storage) {
 
 pub(crate) async fn batches_are_found_by_time(storage: &dyn Storage) {
     let engine = storage.start().await;
-    let config = LogConfig {
-        segment_bytes: 500,
-        ..CONFIG
-    };
+    let config = LogConfig { segment_bytes: 500, ..CONFIG };
     let (log, _) = open_with(&engine, config, 0).await;
     assert!(log.batch_of_max_timestamp().await.unwrap().is_none());
     assert!(log.first_batch_at_time(0).await.unwrap().is_none());
     let times = [50, 20, 70, 70, 10, 60, 90, 90, 30, -1];
     for (index, timestamp_ms) in times.into_iter().enumerate() {
-        append(
-            &*log,
-            &TestBatch {
-                timestamp_ms,
-                ..TestBatch::new(index as i64, 1, 100)
-            },
-        );
+        append(&*log, &TestBatch { timestamp_ms, ..TestBatch::new(index as i64, 1, 100) });
     }
     for start in 0..10 {
         log.delete_before(start).unwrap();
@@ -366,10 +315,7 @@ pub(crate) async fn batches_are_found_by_time(storage: &dyn Storage) {
         }
         let found = log.batch_of_max_timestamp().await.unwrap();
         let expected = rest().rev().max_by_key(|(_, timestamp_ms)| *timestamp_ms);
-        assert_eq!(
-            found.map(|header| (header.base_offset, header.max_timestamp)),
-            expected
-        );
+        assert_eq!(found.map(|header| (header.base_offset, header.max_timestamp)), expected);
     }
     log.delete_before(10).unwrap();
     assert!(log.batch_of_max_timestamp().await.unwrap().is_none());
@@ -378,10 +324,7 @@ pub(crate) async fn batches_are_found_by_time(storage: &dyn Storage) {
 pub(crate) async fn epochs_end_where_the_next_begins(storage: &dyn Storage) {
     let engine = storage.start().await;
     let log = open(&engine).await;
-    assert_eq!(
-        (log.latest_epoch(), log.epoch_end_offset(0), log.epoch_of(0)),
-        (None, None, None)
-    );
+    assert_eq!((log.latest_epoch(), log.epoch_end_offset(0), log.epoch_of(0)), (None, None, None));
     let append_in = |epoch: i32| {
         log.begin_epoch(epoch).unwrap();
         let batch = TestBatch::new(log.end_offset(), 10, 10);
@@ -401,15 +344,8 @@ pub(crate) async fn epochs_end_where_the_next_begins(storage: &dyn Storage) {
         let eight = Some((8, 40));
         // Below the first known epoch Kafka answers the epoch asked for and where the first begins.
         let (zero, one) = (Some((0, 0)), Some((1, 0)));
-        assert_eq!(
-            ends,
-            [
-                None, zero, one, two, two, two, five, five, five, eight, None
-            ]
-        );
-        let of: Vec<_> = [0, 19, 20, 29, 30, 39]
-            .map(|offset| log.epoch_of(offset))
-            .into();
+        assert_eq!(ends, [None, zero, one, two, two, two, five, five, five, eight, None]);
+        let of: Vec<_> = [0, 19, 20, 29, 30, 39].map(|offset| log.epoch_of(offset)).into();
         assert_eq!(of, [2, 2, 5, 5, 8, 8].map(Some));
     };
     check(&*log);
@@ -442,10 +378,7 @@ pub(crate) async fn an_unclean_stop_replays_every_batch(storage: &dyn Storage) {
     let (log, replayed) = open_with(&engine, CONFIG, 0).await;
     assert!(replayed.offered.is_empty() && replayed.batches.is_empty());
     let mut batches = append_pairs(&*log, 3, 50);
-    let control = TestBatch {
-        control: true,
-        ..TestBatch::new(6, 1, 20)
-    };
+    let control = TestBatch { control: true, ..TestBatch::new(6, 1, 20) };
     append(&*log, &control);
     batches.push(control.clone());
     drop((log, engine));
@@ -504,10 +437,7 @@ pub(crate) async fn replay_begins_at_the_newest_usable_snapshot(storage: &dyn St
 
     let engine = storage.start().await;
     let (log, replayed) = open_with(&engine, CONFIG, 1).await;
-    assert_eq!(
-        replayed.offered,
-        [(8, b"at 8".to_vec()), (4, b"at 4".to_vec())]
-    );
+    assert_eq!(replayed.offered, [(8, b"at 8".to_vec()), (4, b"at 4".to_vec())]);
     assert_eq!(replayed.batches, [(4, 6), (6, 8), (8, 10)]);
     drop((log, engine));
 
@@ -520,18 +450,12 @@ pub(crate) async fn replay_begins_at_the_newest_usable_snapshot(storage: &dyn St
 
 pub(crate) async fn a_full_segment_asks_for_a_snapshot_before_the_batch(storage: &dyn Storage) {
     let engine = storage.start().await;
-    let config = LogConfig {
-        segment_bytes: 500,
-        ..CONFIG
-    };
+    let config = LogConfig { segment_bytes: 500, ..CONFIG };
     let (log, _) = open_with(&engine, config, 0).await;
     for (offset, rolls) in [(0, false), (1, false), (2, true), (3, false), (4, true)] {
         let mut asked = 0;
         let batch = TestBatch::new(offset, 1, 150);
-        let bytes = BatchBytes {
-            header: batch.header(),
-            records: &batch.payload,
-        };
+        let bytes = BatchBytes { header: batch.header(), records: &batch.payload };
         let mut snapshot = || {
             asked += 1;
             format!("before {offset}").into_bytes()
@@ -549,16 +473,10 @@ pub(crate) async fn a_full_segment_asks_for_a_snapshot_before_the_batch(storage:
 pub(crate) async fn a_flush_commits_what_is_pending(storage: &dyn Storage) {
     let engine = storage.start().await;
     let observer = Arc::new(Observer::default());
-    let config = LogConfig {
-        flush_messages: 1,
-        ..CONFIG
-    };
+    let config = LogConfig { flush_messages: 1, ..CONFIG };
     let commits = Arc::clone(&observer) as Arc<dyn CommitObserver>;
     let id = id("orders", 3);
-    let log = engine
-        .open(&id, config, commits, &mut Replayed::default())
-        .await
-        .unwrap();
+    let log = engine.open(&id, config, commits, &mut Replayed::default()).await.unwrap();
     let mut done = 0;
     for offset in 0..5 {
         let commit = try_append(&*log, &TestBatch::new(offset, 1, 10), b"").unwrap();
@@ -577,20 +495,14 @@ pub(crate) async fn a_deleted_log_is_gone(storage: &dyn Storage) {
     let other = id("orders", 4);
     let observer: Arc<dyn CommitObserver> = Arc::new(Observer::default());
     let mut replay = Replayed::default();
-    engine
-        .open(&other, CONFIG, Arc::clone(&observer), &mut replay)
-        .await
-        .unwrap();
+    engine.open(&other, CONFIG, Arc::clone(&observer), &mut replay).await.unwrap();
     let batches = append_pairs(&*log, 3, 50);
     let chunk = log.read(0, 6, 1000).await.unwrap().chunk;
     let mut existing = engine.existing().unwrap();
     existing.sort();
     assert_eq!(existing, ["orders-3", "orders-4"]);
 
-    let recreated = LogId {
-        topic_id: Uuid::from_u128(77),
-        ..id("orders", 3)
-    };
+    let recreated = LogId { topic_id: Uuid::from_u128(77), ..id("orders", 3) };
     engine.delete(&id("orders", 3)).await.unwrap();
     assert_eq!(chunk_bytes(&chunk), bytes_of(&batches));
     assert_eq!(engine.existing().unwrap(), ["orders-4"]);
@@ -599,19 +511,14 @@ pub(crate) async fn a_deleted_log_is_gone(storage: &dyn Storage) {
 
     let engine = storage.start().await;
     assert_eq!(engine.existing().unwrap(), ["orders-4"]);
-    let log = engine
-        .open(&recreated, CONFIG, Arc::clone(&observer), &mut replay)
-        .await
-        .unwrap();
+    let log = engine.open(&recreated, CONFIG, Arc::clone(&observer), &mut replay).await.unwrap();
     assert_eq!((log.start_offset(), log.end_offset()), (0, 0));
     assert!(replay.batches.is_empty() && replay.offered.is_empty());
     append_pairs(&*log, 1, 10);
     drop((log, engine));
 
     let engine = storage.start().await;
-    let opened = engine
-        .open(&id("orders", 3), CONFIG, observer, &mut replay)
-        .await;
+    let opened = engine.open(&id("orders", 3), CONFIG, observer, &mut replay).await;
     assert!(matches!(opened.err(), Some(OpenError::WrongTopicId { .. })));
 }
 
@@ -620,16 +527,10 @@ pub(crate) async fn a_log_is_recreated_while_the_engine_runs(storage: &dyn Stora
     let log = open(&engine).await;
     append_pairs(&*log, 3, 50);
     engine.delete(&id("orders", 3)).await.unwrap();
-    let recreated = LogId {
-        topic_id: Uuid::from_u128(77),
-        ..id("orders", 3)
-    };
+    let recreated = LogId { topic_id: Uuid::from_u128(77), ..id("orders", 3) };
     let observer: Arc<dyn CommitObserver> = Arc::new(Observer::default());
     let mut replay = Replayed::default();
-    let again = engine
-        .open(&recreated, CONFIG, observer, &mut replay)
-        .await
-        .unwrap();
+    let again = engine.open(&recreated, CONFIG, observer, &mut replay).await.unwrap();
     let batches = append_pairs(&*again, 2, 20);
     assert!(try_append(&*log, &TestBatch::new(6, 1, 10), b"").is_err());
     assert_eq!(all(&*again).await, bytes_of(&batches));
@@ -698,8 +599,6 @@ mod memory {
 
     mod pending {
         use super::*;
-        conformance_suite!(MemoryStorage(Mutex::new(MemoryEngine::new(
-            Commit::Pending
-        ))));
+        conformance_suite!(MemoryStorage(Mutex::new(MemoryEngine::new(Commit::Pending))));
     }
 }

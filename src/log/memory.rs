@@ -75,11 +75,7 @@ impl MemoryEngine {
     /// An engine without logs. With [`Commit::Pending`] a batch commits only with the next
     /// `flush`, as it may in any engine.
     pub fn new(commits: Commit) -> Self {
-        Self {
-            storage: Arc::default(),
-            clean_shutdown_epoch: None,
-            commits,
-        }
+        Self { storage: Arc::default(), clean_shutdown_epoch: None, commits }
     }
 
     /// The engine as the next start of the broker finds it, with the logs of this one. Handles of
@@ -119,11 +115,7 @@ impl MemoryEngine {
         }
         let content = Arc::clone(content);
         let opening = lock(&content).open(config, observer, replay);
-        Ok(MemoryLog {
-            content,
-            opening,
-            commits: self.commits,
-        })
+        Ok(MemoryLog { content, opening, commits: self.commits })
     }
 }
 
@@ -142,10 +134,7 @@ impl Engine for MemoryEngine {
     fn delete<'a>(&'a self, id: &'a LogId) -> BoxFuture<'a, io::Result<()>> {
         let directory = id.directory_name();
         let mut storage = self.storage();
-        if storage
-            .logs
-            .get(&directory)
-            .is_some_and(|(found, _)| found == id)
+        if storage.logs.get(&directory).is_some_and(|(found, _)| found == id)
             && let Some((_, content)) = storage.logs.remove(&directory)
         {
             lock(&content).openings += 1;
@@ -210,8 +199,7 @@ impl Content {
 
     /// Index of the batch that holds `offset`, or of the next one.
     fn index_of(&self, offset: i64) -> usize {
-        self.batches
-            .partition_point(|(header, _)| header.last_offset() < offset)
+        self.batches.partition_point(|(header, _)| header.last_offset() < offset)
     }
 
     fn append(
@@ -222,10 +210,7 @@ impl Content {
         let size_bytes = (batch.header.len() + batch.records.len()) as u64;
         let segment_bytes = self.config.segment_bytes;
         if size_bytes > segment_bytes {
-            return Err(AppendError::LargerThanSegment {
-                size_bytes,
-                segment_bytes,
-            });
+            return Err(AppendError::LargerThanSegment { size_bytes, segment_bytes });
         }
         let header = BatchHeader::parse(&batch.header).map_err(|error| {
             // The partition validated it: never seen, and nothing is stored.
@@ -273,11 +258,7 @@ impl Content {
             fits && header.base_offset < until
         };
         let count = self.batches.range(first..).take_while(fits).count();
-        let batches = || {
-            self.batches
-                .range(first..first + count)
-                .map(|(_, bytes)| bytes)
-        };
+        let batches = || self.batches.range(first..first + count).map(|(_, bytes)| bytes);
         let bytes = match count {
             1 => batches().next().cloned().unwrap_or_default(),
             _ => batches()
@@ -287,9 +268,7 @@ impl Content {
                 })
                 .freeze(),
         };
-        Ok(LogRead {
-            chunk: Chunk::Bytes(bytes),
-        })
+        Ok(LogRead { chunk: Chunk::Bytes(bytes) })
     }
 
     fn delete_before(&mut self, offset: i64) {
@@ -394,10 +373,7 @@ impl Log for MemoryLog {
         timestamp_ms: i64,
     ) -> BoxFuture<'_, Result<Option<BatchHeader>, ReadError>> {
         let content = self.content();
-        let found = content
-            .headers()
-            .find(|header| header.max_timestamp >= timestamp_ms)
-            .copied();
+        let found = content.headers().find(|header| header.max_timestamp >= timestamp_ms).copied();
         Box::pin(async move { Ok(found) })
     }
 
@@ -480,10 +456,7 @@ impl EpochEntries {
 
     fn of(&self, offset: i64) -> Option<i32> {
         let entries = self.0.iter().rev();
-        entries
-            .clone()
-            .find(|(_, start)| **start <= offset)
-            .map(|(epoch, _)| *epoch)
+        entries.clone().find(|(_, start)| **start <= offset).map(|(epoch, _)| *epoch)
     }
 
     fn truncate_from_start(&mut self, offset: i64) {

@@ -78,11 +78,7 @@ pub(crate) fn split_batches(mut bytes: &[u8]) -> Vec<(i64, i64, Vec<u8>)> {
         let base_offset = i64::from_be_bytes(bytes[..8].try_into().unwrap());
         let last_delta = i32::from_be_bytes(bytes[23..27].try_into().unwrap());
         let (batch, rest) = bytes.split_at(length);
-        batches.push((
-            base_offset,
-            base_offset + i64::from(last_delta) + 1,
-            batch.to_vec(),
-        ));
+        batches.push((base_offset, base_offset + i64::from(last_delta) + 1, batch.to_vec()));
         bytes = rest;
     }
     batches

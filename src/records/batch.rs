@@ -98,9 +98,8 @@ impl BatchHeader {
     /// Reads the header at the start of `bytes`; the records need not be there.
     pub fn parse(bytes: &[u8]) -> Result<Self, BatchError> {
         let available = bytes.len();
-        let mut rest = bytes
-            .get(..BATCH_HEADER_BYTES)
-            .ok_or(BatchError::Truncated { available })?;
+        let mut rest =
+            bytes.get(..BATCH_HEADER_BYTES).ok_or(BatchError::Truncated { available })?;
         let header = Self {
             base_offset: rest.get_i64(),
             batch_length: rest.get_i32(),
@@ -119,10 +118,7 @@ impl BatchHeader {
         let minimum = (BATCH_HEADER_BYTES - LOG_OVERHEAD) as i32;
         match header.magic {
             MAGIC if header.batch_length >= minimum => Ok(header),
-            MAGIC => Err(BatchError::TooSmall {
-                length: header.batch_length,
-                minimum,
-            }),
+            MAGIC => Err(BatchError::TooSmall { length: header.batch_length, minimum }),
             0 | 1 => Err(BatchError::UnsupportedMagic(header.magic)),
             other => Err(BatchError::InvalidMagic(other)),
         }
@@ -157,10 +153,7 @@ impl BatchHeader {
 
     /// Offset after the last record, or none when the header's offsets overflow or run backwards.
     pub fn next_offset(&self) -> Option<i64> {
-        let next = self
-            .base_offset
-            .checked_add(self.last_offset_delta.into())?
-            .checked_add(1)?;
+        let next = self.base_offset.checked_add(self.last_offset_delta.into())?.checked_add(1)?;
         (next >= self.base_offset).then_some(next)
     }
 
@@ -217,9 +210,7 @@ impl BatchHeader {
 /// `sequence` plus `increment`, going from `i32::MAX` to 0 (`DefaultRecordBatch.incrementSequence`).
 pub fn increment_sequence(sequence: i32, increment: i32) -> i32 {
     if sequence > i32::MAX.wrapping_sub(increment) {
-        increment
-            .wrapping_sub(i32::MAX.wrapping_sub(sequence))
-            .wrapping_sub(1)
+        increment.wrapping_sub(i32::MAX.wrapping_sub(sequence)).wrapping_sub(1)
     } else {
         sequence.wrapping_add(increment)
     }
@@ -233,10 +224,7 @@ pub(super) fn next_batch(bytes: &[u8]) -> Result<Option<(&[u8], i8)>, BatchError
     }
     let length = (&bytes[LENGTH_AT..]).get_i32();
     if length < LENGTH_MIN {
-        return Err(BatchError::TooSmall {
-            length,
-            minimum: LENGTH_MIN,
-        });
+        return Err(BatchError::TooSmall { length, minimum: LENGTH_MIN });
     }
     let Some(&magic) = bytes.get(MAGIC_AT) else {
         return Ok(None);
@@ -245,9 +233,7 @@ pub(super) fn next_batch(bytes: &[u8]) -> Result<Option<(&[u8], i8)>, BatchError
     if !(0..=MAGIC).contains(&magic) {
         return Err(BatchError::InvalidMagic(magic));
     }
-    Ok(bytes
-        .get(..LOG_OVERHEAD + length as usize)
-        .map(|batch| (batch, magic)))
+    Ok(bytes.get(..LOG_OVERHEAD + length as usize).map(|batch| (batch, magic)))
 }
 
 /// The batches of a contiguous buffer with their headers. Ends before an incomplete last batch and after an error.
@@ -260,10 +246,7 @@ pub struct Batches<'a> {
 impl<'a> Batches<'a> {
     /// Starts at the beginning of `bytes`.
     pub fn new(bytes: &'a [u8]) -> Self {
-        Self {
-            rest: bytes,
-            failed: false,
-        }
+        Self { rest: bytes, failed: false }
     }
 
     /// The bytes not yet returned: at the end empty, an incomplete batch or the bad one.

@@ -30,12 +30,7 @@ impl BatchBuilder {
             base_sequence: -1,
             record_count: 0,
         };
-        Self {
-            header,
-            compression: Compression::None,
-            level: None,
-            payload: Vec::new(),
-        }
+        Self { header, compression: Compression::None, level: None, payload: Vec::new() }
     }
 
     /// Compresses the records, at Kafka's default level without one.
@@ -132,10 +127,7 @@ impl BatchBuilder {
 
     /// The finished batch. It must have a record and at most `i32::MAX` bytes.
     pub fn build(&self) -> Vec<u8> {
-        assert!(
-            self.header.record_count > 0,
-            "an empty batch is never written"
-        );
+        assert!(self.header.record_count > 0, "an empty batch is never written");
         let compressed;
         let payload = match self.compression {
             Compression::None => &self.payload,
@@ -147,11 +139,7 @@ impl BatchBuilder {
         let size_bytes = BATCH_HEADER_BYTES + payload.len();
         let batch_length = i32::try_from(size_bytes - 12).expect("a batch is below 2 GiB");
         let mut batch = Vec::with_capacity(size_bytes);
-        BatchHeader {
-            batch_length,
-            ..self.header
-        }
-        .write(&mut batch);
+        BatchHeader { batch_length, ..self.header }.write(&mut batch);
         batch.extend_from_slice(payload);
         seal(&mut batch);
         batch

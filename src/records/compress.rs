@@ -4,6 +4,7 @@
 //! the reference's: what its consumers could not read must not be accepted by a broker.
 
 use std::io::{self, Read, Write};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use flate2::bufread::GzDecoder;
 use lz4_flex::frame::{BlockMode, BlockSize, FrameDecoder, FrameEncoder, FrameInfo};
@@ -71,7 +72,7 @@ enum Stream<'a> {
     Gzip(Box<GzDecoder<&'a [u8]>>),
     Snappy(Snappy<'a>),
     Lz4(Box<FrameDecoder<Input<'a>>>),
-    Zstd(zstd::Decoder<'static, &'a [u8]>),
+    Zstd(Zstd<'a>),
 }
 
 impl<'a> Inflater<'a> {
@@ -79,16 +80,14 @@ impl<'a> Inflater<'a> {
     pub fn new(codec: Compression, compressed: &'a [u8], limit_bytes: u64) -> io::Result<Self> {
         let stream = match codec {
             Compression::None => Stream::Plain(compressed),
+            // As Java's: an empty zstd stream has no frame to be missing, only records.
+            Compression::Zstd if compressed.is_empty() => Stream::Plain(compressed),
             Compression::Gzip => Stream::Gzip(Box::new(GzDecoder::new(compressed))),
             Compression::Snappy => Stream::Snappy(Snappy::new(compressed)?),
             Compression::Lz4 => Stream::Lz4(Box::new(lz4_decoder(compressed)?)),
-            Compression::Zstd => Stream::Zstd(zstd::Decoder::with_buffer(compressed)?),
+            Compression::Zstd => Stream::Zstd(Zstd::new(compressed)?),
         };
-        Ok(Self {
-            stream,
-            left: limit_bytes,
-            ended: false,
-        })
+        Ok(Self { stream, left: limit_bytes, ended: false })
     }
 }
 
@@ -113,6 +112,47 @@ impl Read for Inflater<'_> {
     }
 }
 
+/// A zstd stream. Its header says how much memory it takes, so a small batch may claim 128 MiB, which
+/// Java's highest level really uses: windows above [`SMALL_WINDOW_LOG`] are inflated one at a time.
+struct Zstd<'a> {
+    compressed: &'a [u8],
+    decoder: zstd::Decoder<'static, &'a [u8]>,
+    read_bytes: u64,
+    turn: Option<MutexGuard<'static, ()>>,
+}
+
+/// 8 MiB: what every level but the highest stays within.
+const SMALL_WINDOW_LOG: u32 = 23;
+/// 128 MiB, the most that decoders take without being told to.
+const LARGE_WINDOW_LOG: u32 = 27;
+static LARGE_WINDOW: Mutex<()> = Mutex::new(());
+
+impl<'a> Zstd<'a> {
+    fn new(compressed: &'a [u8]) -> io::Result<Self> {
+        let mut decoder = zstd::Decoder::with_buffer(compressed)?;
+        decoder.window_log_max(SMALL_WINDOW_LOG)?;
+        Ok(Self { compressed, decoder, read_bytes: 0, turn: None })
+    }
+
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = match self.decoder.read(buffer) {
+            // The library does not tell its errors apart; a damaged stream fails again.
+            Err(_) if self.turn.is_none() => {
+                self.turn = Some(LARGE_WINDOW.lock().unwrap_or_else(PoisonError::into_inner));
+                let mut decoder = zstd::Decoder::with_buffer(self.compressed)?;
+                decoder.window_log_max(LARGE_WINDOW_LOG)?;
+                let mut done = (&mut decoder).take(self.read_bytes);
+                io::copy(&mut done, &mut io::sink())?;
+                self.decoder = decoder;
+                self.decoder.read(buffer)?
+            }
+            read => read?,
+        };
+        self.read_bytes += read as u64;
+        Ok(read)
+    }
+}
+
 /// Goes on with the next member; like Java's `GZIPInputStream`, takes anything else after a member as the end.
 fn read_gzip(decoder: &mut GzDecoder<&[u8]>, buffer: &mut [u8]) -> io::Result<usize> {
     loop {
@@ -127,16 +167,11 @@ fn read_gzip(decoder: &mut GzDecoder<&[u8]>, buffer: &mut [u8]) -> io::Result<us
 
 /// Kafka reads one frame of independent blocks and nothing older; the decoder would take more.
 fn lz4_decoder(compressed: &[u8]) -> io::Result<FrameDecoder<Input<'_>>> {
-    let independent = compressed
-        .get(4)
-        .is_some_and(|flags| flags & LZ4_INDEPENDENT_BLOCKS != 0);
+    let independent = compressed.get(4).is_some_and(|flags| flags & LZ4_INDEPENDENT_BLOCKS != 0);
     if !compressed.starts_with(&LZ4_MAGIC) || !independent {
         return Err(invalid("not an LZ4 frame of independent blocks"));
     }
-    Ok(FrameDecoder::new(Input {
-        rest: compressed,
-        exhausted: false,
-    }))
+    Ok(FrameDecoder::new(Input { rest: compressed, exhausted: false }))
 }
 
 /// The decoder takes a missing end mark as the end; Kafka's consumers do not.
@@ -175,12 +210,7 @@ impl<'a> Snappy<'a> {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         let xerial = compressed.starts_with(&XERIAL_MAGIC);
-        Ok(Self {
-            rest: compressed,
-            xerial,
-            block: Vec::new(),
-            consumed: 0,
-        })
+        Ok(Self { rest: compressed, xerial, block: Vec::new(), consumed: 0 })
     }
 
     /// Takes the next block's bytes off the input; streams may be joined, each with its own header.
@@ -190,22 +220,14 @@ impl<'a> Snappy<'a> {
             return Ok((!block.is_empty()).then_some(block));
         }
         while self.rest.starts_with(&XERIAL_MAGIC) {
-            self.rest = self
-                .rest
-                .get(XERIAL_HEADER_BYTES..)
-                .ok_or(io::ErrorKind::UnexpectedEof)?;
+            self.rest = self.rest.get(XERIAL_HEADER_BYTES..).ok_or(io::ErrorKind::UnexpectedEof)?;
         }
         if self.rest.is_empty() {
             return Ok(None);
         }
-        let (length, rest) = self
-            .rest
-            .split_first_chunk()
-            .ok_or(io::ErrorKind::UnexpectedEof)?;
+        let (length, rest) = self.rest.split_first_chunk().ok_or(io::ErrorKind::UnexpectedEof)?;
         let length = u32::from_be_bytes(*length) as usize;
-        let (block, rest) = rest
-            .split_at_checked(length)
-            .ok_or(io::ErrorKind::UnexpectedEof)?;
+        let (block, rest) = rest.split_at_checked(length).ok_or(io::ErrorKind::UnexpectedEof)?;
         self.rest = rest;
         Ok(Some(block))
     }
@@ -268,9 +290,7 @@ fn compress_snappy(plain: &[u8]) -> io::Result<Vec<u8>> {
 }
 
 fn compress_lz4(plain: &[u8]) -> io::Result<Vec<u8>> {
-    let frame = FrameInfo::new()
-        .block_size(BlockSize::Max64KB)
-        .block_mode(BlockMode::Independent);
+    let frame = FrameInfo::new().block_size(BlockSize::Max64KB).block_mode(BlockMode::Independent);
     let mut encoder = FrameEncoder::with_frame_info(frame, Vec::new());
     encoder.write_all(plain)?;
     Ok(encoder.finish()?)

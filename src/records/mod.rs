@@ -27,3 +27,6 @@ pub use record::{Headers, RECORD_BYTES_MAX, Record, RecordError, RecordFacts, Re
 pub use validate::{
     ProduceError, ProduceRecords, RECORD_REFUSALS_MAX, RecordRefusal, Validated, ValidationConfig,
 };
+
+#[cfg(test)]
+mod golden;

@@ -168,6 +168,14 @@ pub enum ProduceError {
     /// The records cannot be read.
     #[error(transparent)]
     Unparsable(#[from] RecordError),
+    /// A record's offset is not the next one; nothing after it is looked at.
+    #[error("record {index} of the batch has offset delta {offset_delta}")]
+    OffsetDelta {
+        /// Which record, from 0.
+        index: i32,
+        /// Its offset delta, which had to be the same.
+        offset_delta: i32,
+    },
     /// Records break the topic's rules.
     #[error("{total} records are refused")]
     Refused {
@@ -192,12 +200,8 @@ impl ProduceError {
             | Self::Unparsable(RecordError::Decompress(_) | RecordError::UnknownCompression(_)) => {
                 ErrorCode::UnknownServerError
             }
-            Self::Refused {
-                timestamp: true, ..
-            } => ErrorCode::InvalidTimestamp,
-            Self::Refused {
-                timestamp: false, ..
-            }
+            Self::Refused { timestamp: true, .. } => ErrorCode::InvalidTimestamp,
+            Self::Refused { timestamp: false, .. }
             | Self::NoBatch
             | Self::OldMagic(_)
             | Self::MoreThanOneBatch
@@ -205,6 +209,7 @@ impl ProduceError {
             | Self::OffsetRange { .. }
             | Self::ControlBatch
             | Self::InvalidSequence { .. }
+            | Self::OffsetDelta { .. }
             | Self::Unparsable(_) => ErrorCode::InvalidRecord,
         }
     }
@@ -220,16 +225,13 @@ impl ProduceError {
             | Self::CorruptTail(_)
             | Self::TooLarge { .. }
             | Self::Corrupt
-            | Self::UnknownCompression {
-                before_log: true, ..
-            } => false,
-            Self::UnknownCompression {
-                before_log: false, ..
-            }
+            | Self::UnknownCompression { before_log: true, .. } => false,
+            Self::UnknownCompression { before_log: false, .. }
             | Self::BaseOffset(_)
             | Self::OffsetRange { .. }
             | Self::ControlBatch
             | Self::InvalidSequence { .. }
+            | Self::OffsetDelta { .. }
             | Self::Unparsable(_)
             | Self::Refused { .. } => true,
         }
@@ -244,20 +246,15 @@ impl ProduceError {
     pub fn error_message(&self) -> Option<String> {
         match self {
             Self::Unreadable(error) => Some(error.to_string()),
-            Self::Refused {
-                timestamp: true, ..
-            } => Some("One or more records have been rejected due to invalid timestamp".into()),
-            Self::Refused {
-                total, refusals, ..
-            } => {
+            Self::Refused { timestamp: true, .. } => {
+                Some("One or more records have been rejected due to invalid timestamp".into())
+            }
+            Self::Refused { total, refusals, .. } => {
                 let shown: Vec<_> = refusals
                     .iter()
                     .take(3)
                     .map(|refusal| {
-                        let RecordRefusal {
-                            batch_index,
-                            message,
-                        } = refusal;
+                        let RecordRefusal { batch_index, message } = refusal;
                         format!("RecordError(batchIndex={batch_index}, message='{message}')")
                     })
                     .collect();
@@ -286,15 +283,14 @@ impl ProduceRecords<'_> {
     pub fn validate(&self) -> Result<Validated, ProduceError> {
         let batch = self.only_batch()?;
         let header = self.check_header(batch)?;
-        let mut walk = Walk {
-            request: self,
-            header: &header,
-            max_timestamp_ms: -1,
-            refused: None,
-        };
+        let mut walk = Walk { request: self, header: &header, max_timestamp_ms: -1, refused: None };
         let mut records = Records::new(&header, batch)?;
         let mut index = 0;
         while let Some(record) = records.next_facts()? {
+            if record.offset_delta != index {
+                let offset_delta = record.offset_delta;
+                return Err(ProduceError::OffsetDelta { index, offset_delta });
+            }
             walk.record(index, &record);
             index += 1;
         }
@@ -305,11 +301,7 @@ impl ProduceRecords<'_> {
             TimestampType::CreateTime => walk.max_timestamp_ms,
             TimestampType::LogAppendTime => self.now_ms,
         };
-        Ok(Validated {
-            header,
-            timestamp_type: self.config.timestamp_type,
-            max_timestamp_ms,
-        })
+        Ok(Validated { header, timestamp_type: self.config.timestamp_type, max_timestamp_ms })
     }
 
     /// The one batch of the request, framing only (`ProduceRequest.validateRecords`). An incomplete second batch is
@@ -343,10 +335,7 @@ impl ProduceRecords<'_> {
         }
         let max_message_bytes = self.config.max_message_bytes;
         if i64::from(max_message_bytes) < batch.len() as i64 {
-            return Err(ProduceError::TooLarge {
-                size_bytes: batch.len(),
-                max_message_bytes,
-            });
+            return Err(ProduceError::TooLarge { size_bytes: batch.len(), max_message_bytes });
         }
         if !header.verify_crc(batch) {
             return Err(ProduceError::Corrupt);
@@ -354,37 +343,23 @@ impl ProduceRecords<'_> {
         if header.compression().is_none() {
             return Err(unknown_compression(&header, false));
         }
-        let BatchHeader {
-            record_count,
-            last_offset_delta,
-            base_sequence,
-            producer_id,
-            ..
-        } = header;
+        let BatchHeader { record_count, last_offset_delta, base_sequence, producer_id, .. } =
+            header;
         if record_count <= 0 || i64::from(last_offset_delta) + 1 != i64::from(record_count) {
-            return Err(ProduceError::OffsetRange {
-                record_count,
-                last_offset_delta,
-            });
+            return Err(ProduceError::OffsetRange { record_count, last_offset_delta });
         }
         if header.is_control() {
             return Err(ProduceError::ControlBatch);
         }
         if header.has_producer_id() && base_sequence < 0 {
-            return Err(ProduceError::InvalidSequence {
-                producer_id,
-                base_sequence,
-            });
+            return Err(ProduceError::InvalidSequence { producer_id, base_sequence });
         }
         Ok(header)
     }
 }
 
 fn unknown_compression(header: &BatchHeader, before_log: bool) -> ProduceError {
-    ProduceError::UnknownCompression {
-        attributes: header.attributes,
-        before_log,
-    }
+    ProduceError::UnknownCompression { attributes: header.attributes, before_log }
 }
 
 /// The state of the walk over a batch's records.
@@ -398,20 +373,8 @@ struct Walk<'a> {
 impl Walk<'_> {
     fn record(&mut self, index: i32, record: &RecordFacts) {
         self.max_timestamp_ms = self.max_timestamp_ms.max(record.timestamp_ms);
-        let ProduceRecords {
-            topic,
-            partition,
-            config,
-            ..
-        } = *self.request;
-        if record.offset_delta != index {
-            self.refuse(index, false, || {
-                format!(
-                    "Record has offset delta {} instead of {index} in topic partition {topic}-{partition}",
-                    record.offset_delta
-                )
-            });
-        } else if config.compacted && record.key_bytes < 0 {
+        let ProduceRecords { topic, partition, config, .. } = *self.request;
+        if config.compacted && record.key_bytes < 0 {
             self.refuse(index, false, || {
                 format!(
                     "Compacted topic cannot accept message without key in topic partition {topic}-{partition}"
@@ -425,11 +388,7 @@ impl Walk<'_> {
     /// `LogValidator.validateTimestamp`; the differences wrap, as Java's do.
     fn timestamp(&mut self, index: i32, record: &RecordFacts) {
         let ProduceRecords { config, now_ms, .. } = *self.request;
-        let RecordFacts {
-            timestamp_ms,
-            offset_delta,
-            ..
-        } = *record;
+        let RecordFacts { timestamp_ms, offset_delta, .. } = *record;
         if config.timestamp_type == TimestampType::CreateTime && timestamp_ms != -1 {
             let age_ms = now_ms.wrapping_sub(timestamp_ms);
             if age_ms > config.before_max_ms || age_ms.wrapping_neg() > config.after_max_ms {
@@ -463,19 +422,11 @@ impl Walk<'_> {
             timestamp: false,
             refusals: Vec::new(),
         });
-        if let ProduceError::Refused {
-            total,
-            timestamp: any_timestamp,
-            refusals,
-        } = refused
-        {
+        if let ProduceError::Refused { total, timestamp: any_timestamp, refusals } = refused {
             *total += 1;
             *any_timestamp |= timestamp;
             if refusals.len() < RECORD_REFUSALS_MAX {
-                refusals.push(RecordRefusal {
-                    batch_index: index,
-                    message: message(),
-                });
+                refusals.push(RecordRefusal { batch_index: index, message: message() });
             }
         }
     }

@@ -7,9 +7,8 @@ use tracing_subscriber::filter::LevelFilter;
 
 /// Starts logging at level info, or as `RUST_LOG` says. Later calls in one process do nothing.
 pub fn start_logging() {
-    let filter = EnvFilter::builder()
-        .with_default_directive(LevelFilter::INFO.into())
-        .from_env_lossy();
+    let filter =
+        EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).from_env_lossy();
     // An error here means that the program which embeds the broker logs already.
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter)

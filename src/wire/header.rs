@@ -77,10 +77,7 @@ mod tests {
             assert!(read(&whole[..length], true).is_err(), "{length} bytes");
         }
         let header = read(whole, true).unwrap();
-        assert_eq!(
-            (header.api_key, header.api_version, header.correlation_id),
-            (18, 3, 7)
-        );
+        assert_eq!((header.api_key, header.api_version, header.correlation_id), (18, 3, 7));
         assert_eq!(header.client_id.as_deref(), Some("me"));
         let [one, three] = [1, 3].map(|length| Decoder::new(Bytes::from(vec![0; length])));
         assert!(RequestHeader::peek(&one).is_err());
@@ -89,12 +86,7 @@ mod tests {
 
     #[test]
     fn any_negative_client_id_length_is_null() {
-        assert_eq!(
-            read(b"\0\x12\0\0\0\0\0\x07\xff\xfe", false)
-                .unwrap()
-                .client_id,
-            None
-        );
+        assert_eq!(read(b"\0\x12\0\0\0\0\0\x07\xff\xfe", false).unwrap().client_id, None);
     }
 
     #[test]

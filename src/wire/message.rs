@@ -43,11 +43,7 @@ pub trait Message: Structure {
 
     /// The form the message has in `version`.
     fn format(version: i16) -> Format {
-        Format {
-            version,
-            flexible: version >= Self::FLEXIBLE,
-            nullable: false,
-        }
+        Format { version, flexible: version >= Self::FLEXIBLE, nullable: false }
     }
 
     /// Reads the message at `version` where the decoder stands.
@@ -65,10 +61,7 @@ pub trait Message: Structure {
 
     /// Writes the message at `version`, which must be one of [`Message::VERSIONS`].
     fn encode(&self, encoder: &mut Encoder, version: i16) {
-        debug_assert!(
-            Self::VERSIONS.contains(&version),
-            "version {version} cannot be written"
-        );
+        debug_assert!(Self::VERSIONS.contains(&version), "version {version} cannot be written");
         self.write(encoder, Self::format(version));
     }
 
@@ -98,7 +91,7 @@ macro_rules! message {
     };
     ($(
         $(#[$attribute:meta])*
-        pub struct $name:ident $(
+        $visibility:vis struct $name:ident $(
             : $(key $key:literal,)? versions $versions:expr, flexible $flexible:literal
         )? {$(
             $(#[$field_attribute:meta])*
@@ -109,10 +102,10 @@ macro_rules! message {
         $(#[$attribute])*
         #[doc = concat!("\n`", stringify!($name), "` in Kafka's schema.")]
         #[derive(Clone, Debug, PartialEq)]
-        pub struct $name {$(
+        $visibility struct $name {$(
             $(#[$field_attribute])*
             #[doc = concat!("\nVersions: `", $(stringify!($range),)? "`.")]
-            pub $field: $type,
+            $visibility $field: $type,
         )*}
 
         impl Default for $name {

@@ -2,6 +2,8 @@
 
 pub mod codec;
 mod error_code;
+#[cfg(test)]
+mod golden;
 pub mod header;
 pub mod message;
 pub mod messages;

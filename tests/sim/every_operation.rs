@@ -51,14 +51,8 @@ fn script() -> Vec<Op> {
 }
 
 fn configs() -> [LogConfig; 2] {
-    let base = LogConfig {
-        index_interval_bytes: 100,
-        ..config(500)
-    };
-    let synced = LogConfig {
-        flush_messages: 1,
-        ..base
-    };
+    let base = LogConfig { index_interval_bytes: 100, ..config(500) };
+    let synced = LogConfig { flush_messages: 1, ..base };
     [base, synced]
 }
 
@@ -98,12 +92,7 @@ fn at_every_operation(fault: Fault, seeds: u64) {
             }
         }
     }
-    assert!(
-        failures.is_empty(),
-        "{} failures:\n{}",
-        failures.len(),
-        failures.join("\n")
-    );
+    assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
 }
 
 #[test]

@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod every_operation;
+mod found;
 mod model;
 mod property;
 mod seeds;

@@ -35,11 +35,7 @@ fn random_append(random: &mut fastrand::Rng) -> Append {
 }
 
 fn random_crash(random: &mut fastrand::Rng) -> CrashMode {
-    if random.bool() {
-        CrashMode::ProcessKill
-    } else {
-        CrashMode::PowerLoss
-    }
+    if random.bool() { CrashMode::ProcessKill } else { CrashMode::PowerLoss }
 }
 
 fn random_fault(random: &mut fastrand::Rng) -> Op {
@@ -50,19 +46,14 @@ fn random_fault(random: &mut fastrand::Rng) -> Op {
         _ => Fault::Crash(random_crash(random)),
     };
     let operations_max = if random.bool() { 3 } else { 30 };
-    Op::FaultAfter {
-        operations: random.u64(0..operations_max),
-        fault,
-    }
+    Op::FaultAfter { operations: random.u64(0..operations_max), fault }
 }
 
 /// `faults` out of 100 steps are faults.
 fn random_op(random: &mut fastrand::Rng, faults: u8) -> Op {
     if random.u8(0..100) < faults {
         return match random.u8(0..8) {
-            0 => Op::Capacity {
-                spare_bytes: random.u64(0..1_500),
-            },
+            0 => Op::Capacity { spare_bytes: random.u64(0..1_500) },
             1 => Op::FailSyncs,
             2 | 3 => Op::ClearFaults,
             _ => random_fault(random),
@@ -70,28 +61,18 @@ fn random_op(random: &mut fastrand::Rng, faults: u8) -> Op {
     }
     match random.u8(0..100) {
         0..45 => Op::Append(random_append(random)),
-        45..50 => Op::BeginEpoch {
-            by: random.i32(0..3),
-        },
+        45..50 => Op::BeginEpoch { by: random.i32(0..3) },
         50..54 => Op::Roll,
-        54..59 => Op::DeleteBefore {
-            percent: random.i64(0..=100),
-        },
+        54..59 => Op::DeleteBefore { percent: random.i64(0..=100) },
         59..67 => Op::Read {
             from_percent: random.i64(0..=100),
             until_percent: random.i64(0..=100),
             max_bytes: random.usize(0..3_000),
         },
-        67..72 => Op::Times {
-            ahead_ms: random.i64(-1_100..5_100),
-        },
+        67..72 => Op::Times { ahead_ms: random.i64(-1_100..5_100) },
         72..78 => Op::Flush,
-        78..83 => Op::Wait {
-            ms: random.u64(1..300),
-        },
-        83..85 => Op::Configure {
-            segment_bytes: random.u64(200..3_000),
-        },
+        78..83 => Op::Wait { ms: random.u64(1..300) },
+        83..85 => Op::Configure { segment_bytes: random.u64(200..3_000) },
         85..90 => Op::Reopen,
         90..99 => Op::Crash(random_crash(random)),
         _ => Op::Recreate(Some(random_crash(random))),
@@ -122,7 +103,7 @@ fn model() {
 
 #[test]
 fn the_same_seed_gives_the_same_trace() {
-    for seed in 0..5 {
+    for seed in 0..20 {
         let (first, second) = (run(seed), run(seed));
         assert!(first == second, "seed {seed}: {first}\n---\n{second}");
     }

@@ -23,20 +23,9 @@ fn fault() -> impl Strategy<Value = Fault> {
 }
 
 fn append() -> impl Strategy<Value = Op> {
-    let parts = (
-        1..10,
-        0usize..400,
-        -100i64..1_000,
-        prop_oneof![9 => Just(0), 1 => 1i64..50],
-    );
+    let parts = (1..10, 0usize..400, -100i64..1_000, prop_oneof![9 => Just(0), 1 => 1i64..50]);
     (parts, any::<bool>()).prop_map(|((count, payload_bytes, ahead_ms, gap), control)| {
-        Op::Append(Append {
-            count,
-            payload_bytes,
-            ahead_ms,
-            gap,
-            control,
-        })
+        Op::Append(Append { count, payload_bytes, ahead_ms, gap, control })
     })
 }
 
@@ -69,11 +58,7 @@ fn property() {
     let seed = from_env("OTTLA_SEED", 0);
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&seed.to_le_bytes());
-    let config_of_runs = Config {
-        cases: 64,
-        failure_persistence: None,
-        ..Config::default()
-    };
+    let config_of_runs = Config { cases: 64, failure_persistence: None, ..Config::default() };
     let random = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
     let mut runner = TestRunner::new_with_rng(config_of_runs, random);
     let ops = proptest::collection::vec(op(), 1..40);

@@ -180,10 +180,7 @@ impl Names {
     pub(super) fn list(&self, directory: u64) -> Vec<String> {
         let links = self.volatile.range((directory, String::new())..);
         let names = links.map(|((holder, name), _)| (*holder, name.clone()));
-        names
-            .take_while(|(holder, _)| *holder == directory)
-            .map(|(_, name)| name)
-            .collect()
+        names.take_while(|(holder, _)| *holder == directory).map(|(_, name)| name).collect()
     }
 
     pub(super) fn change(&mut self, directory: u64, change: Change) {
@@ -192,10 +189,7 @@ impl Names {
     }
 
     pub(super) fn sync(&mut self, directory: u64) {
-        for (_, change) in self
-            .pending
-            .extract_if(.., |(changed, _)| *changed == directory)
-        {
+        for (_, change) in self.pending.extract_if(.., |(changed, _)| *changed == directory) {
             change.apply(directory, &mut self.durable);
         }
     }
@@ -223,9 +217,7 @@ impl Names {
     }
 
     pub(super) fn used_bytes(&self) -> u64 {
-        self.files()
-            .map(|file| lock(file).bytes().len() as u64)
-            .sum()
+        self.files().map(|file| lock(file).bytes().len() as u64).sum()
     }
 
     fn files(&self) -> impl Iterator<Item = &Mutex<File>> {

@@ -154,13 +154,7 @@ mod tests {
     #[test]
     fn damage_is_noticed() {
         let directory = tempfile::tempdir().unwrap();
-        for text in [
-            "0\n2\na 0 1\n",
-            "1\n0\n",
-            "0\n1\na 0\n",
-            "0\n1\na x 1\n",
-            "\0\0",
-        ] {
+        for text in ["0\n2\na 0 1\n", "1\n0\n", "0\n1\na 0\n", "0\n1\na x 1\n", "\0\0"] {
             replace(&OsDisk, directory.path(), LOG_START, text.as_bytes()).unwrap();
             let read = read_offsets(&OsDisk, &directory.path().join(LOG_START)).unwrap();
             assert_eq!(read, None, "{text:?}");

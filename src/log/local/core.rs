@@ -99,11 +99,7 @@ impl Core {
         let is_dirty = loaded.is_dirty;
         let is_unsynced = is_dirty && active.tail().size_bytes > 0;
         let unsynced = is_unsynced.then(|| active.file()).transpose()?;
-        let synced_end = if is_dirty {
-            loaded.start_offset
-        } else {
-            loaded.end_offset
-        };
+        let synced_end = if is_dirty { loaded.start_offset } else { loaded.end_offset };
         Ok(Self {
             name: id.directory_name(),
             topic_id: id.topic_id,
@@ -237,12 +233,7 @@ impl Core {
         }
         let waited_ms = match writer.first_timestamp_ms {
             Some(first) if first >= 0 => header.max_timestamp.saturating_sub(first),
-            _ => self
-                .shared
-                .env
-                .clock
-                .now_ms()
-                .saturating_sub(writer.created_ms),
+            _ => self.shared.env.clock.now_ms().saturating_sub(writer.created_ms),
         };
         Ok(waited_ms > config.segment_ms)
     }
@@ -295,17 +286,9 @@ impl Core {
         }
         let is_due = end_offset.saturating_sub(writer.synced_end) >= config.flush_messages;
         let is_urgent = awaits_sync || is_due;
-        let urgency = if is_urgent {
-            Urgency::Now
-        } else {
-            Urgency::Later
-        };
+        let urgency = if is_urgent { Urgency::Now } else { Urgency::Later };
         self.queue_flush(writer, config, urgency);
-        if awaits_sync {
-            Commit::Pending
-        } else {
-            Commit::Done
-        }
+        if awaits_sync { Commit::Pending } else { Commit::Done }
     }
 
     pub(super) fn queue_flush(
@@ -343,11 +326,7 @@ impl Core {
     ) -> Result<(), AppendError> {
         let end_offset = self.end_offset();
         let is_near = i32::try_from(header.last_offset() - end_offset).is_ok();
-        let base_offset = if is_near {
-            end_offset
-        } else {
-            header.base_offset
-        };
+        let base_offset = if is_near { end_offset } else { header.base_offset };
         self.roll_at(writer, base_offset, snapshot)
     }
 
@@ -369,11 +348,7 @@ impl Core {
             .and_then(|()| sealed.sync())
             .map_err(|error| self.failure(error))?;
         let shared = &self.shared;
-        if writer
-            .snapshots
-            .newest()
-            .is_none_or(|newest| newest < base_offset)
-        {
+        if writer.snapshots.newest().is_none_or(|newest| newest < base_offset) {
             writer
                 .snapshots
                 .write(shared.disk(), &self.directory, base_offset, &snapshot())
@@ -413,7 +388,8 @@ impl Core {
         self.sync_names(writer)
     }
 
-    /// Makes the names of files survive a crash; after a failure nobody knows what does.
+    /// Makes the names of files survive a crash; after a failure nobody knows what does, so that
+    /// none reads as a want of room.
     pub(super) fn sync_names(&self, writer: &mut Writer) -> io::Result<()> {
         let disk = self.shared.disk();
         if std::mem::take(&mut writer.has_new_names) {
@@ -421,10 +397,10 @@ impl Core {
                 sync_file(disk, &self.directory.join(PARTITION_METADATA))?;
                 sync_file(disk, &self.directory.join(epochs::FILE_NAME))?;
             }
-            disk.sync_dir(&self.directory)?;
+            disk.sync_dir(&self.directory).map_err(io::Error::other)?;
         }
         if std::mem::take(&mut writer.has_new_identity) {
-            disk.sync_dir(&self.shared.root)?;
+            disk.sync_dir(&self.shared.root).map_err(io::Error::other)?;
             writer.is_new = false;
         }
         Ok(())
@@ -434,19 +410,18 @@ impl Core {
     pub(super) fn begin_epoch(self: &Arc<Self>, epoch: i32) -> Result<(), AppendError> {
         let mut writer = lock(&self.writer);
         self.check_open(&writer)?;
-        let mut next = lock(&self.epochs).clone();
+        // Held while the file is written: a flush may write it, too.
+        let mut epochs = lock(&self.epochs);
+        let mut next = epochs.clone();
         if !next.assign(epoch, self.end_offset()) {
             return Ok(());
         }
         let (disk, text) = (self.shared.disk(), next.format());
-        let write = if writer.is_new {
-            replace_unsynced
-        } else {
-            replace
-        };
+        let write = if writer.is_new { replace_unsynced } else { replace };
         write(disk, &self.directory, epochs::FILE_NAME, text.as_bytes())
             .map_err(|error| self.failure(error))?;
-        *lock(&self.epochs) = next;
+        *epochs = next;
+        drop(epochs);
         writer.has_new_epochs = false;
         if writer.is_new {
             writer.has_new_names = true;
@@ -457,8 +432,8 @@ impl Core {
 
     /// Writes the epochs that came with batches.
     pub(super) fn write_epochs(&self) -> io::Result<()> {
-        let text = lock(&self.epochs).format();
-        let disk = self.shared.disk();
+        let epochs = lock(&self.epochs);
+        let (disk, text) = (self.shared.disk(), epochs.format());
         replace(disk, &self.directory, epochs::FILE_NAME, text.as_bytes())
     }
 
@@ -514,8 +489,5 @@ impl Core {
 
 /// Whether an error says that the device, or a quota on it, is full.
 pub(super) fn is_full(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
-    )
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }

@@ -44,11 +44,7 @@ pub struct EngineSettings {
 
 impl Default for EngineSettings {
     fn default() -> Self {
-        Self {
-            flush_delay_ms: 100,
-            checkpoint_interval_ms: 60_000,
-            open_files_max: 1_000,
-        }
+        Self { flush_delay_ms: 100, checkpoint_interval_ms: 60_000, open_files_max: 1_000 }
     }
 }
 
@@ -117,9 +113,7 @@ impl Shared {
                 "log directory failed and is offline until the broker is restarted"
             );
             // For as long as it matters: with the power the cache goes, too.
-            let failed = self
-                .disk()
-                .open(&self.root.join(FAILED_FILE), OpenMode::Create);
+            let failed = self.disk().open(&self.root.join(FAILED_FILE), OpenMode::Create);
             if let Err(error) = failed {
                 tracing::warn!(%error, "the failure is not noted in the directory");
             }
@@ -139,10 +133,7 @@ impl Shared {
     }
 
     fn open_logs(&self) -> Vec<Arc<Core>> {
-        lock(&self.logs)
-            .values()
-            .filter_map(Weak::upgrade)
-            .collect()
+        lock(&self.logs).values().filter_map(Weak::upgrade).collect()
     }
 
     /// Tells every open log's observer that the directory is offline.
@@ -205,10 +196,7 @@ impl LocalEngine {
         }
         let shared = Arc::new(Shared {
             positions: Positions::load(disk, root, &existing, text.is_some())?,
-            cache: Arc::new(FileCache::new(
-                Arc::clone(&env.disk),
-                settings.open_files_max,
-            )),
+            cache: Arc::new(FileCache::new(Arc::clone(&env.disk), settings.open_files_max)),
             flusher: Flusher::new(settings.flush_delay_ms),
             distrusts_cache: disk.kind(&root.join(FAILED_FILE))?.is_some(),
             env: env.clone(),
@@ -242,10 +230,8 @@ impl LocalEngine {
             write_topic_id(disk, directory, id.topic_id)?;
             Ok((!exists, id.topic_id))
         };
-        let (is_new, found) = prepare().map_err(|source| OpenError::Io {
-            directory: id.directory_name(),
-            source,
-        })?;
+        let (is_new, found) =
+            prepare().map_err(|source| OpenError::Io { directory: id.directory_name(), source })?;
         if found == id.topic_id {
             return Ok(is_new);
         }
@@ -264,13 +250,8 @@ impl LocalEngine {
         replay: &mut dyn Replay,
     ) -> Result<Arc<dyn Log>, OpenError> {
         let name = id.directory_name();
-        let io_error = |source| OpenError::Io {
-            directory: id.directory_name(),
-            source,
-        };
-        self.shared
-            .check_online()
-            .map_err(|error| io_error(io::Error::other(error)))?;
+        let io_error = |source| OpenError::Io { directory: id.directory_name(), source };
+        self.shared.check_online().map_err(|error| io_error(io::Error::other(error)))?;
         let open = lock(&self.shared.logs).get(&name).and_then(Weak::upgrade);
         if let Some(open) = open {
             open.retire("was opened again").await;
@@ -329,11 +310,7 @@ impl LocalEngine {
             // Even if it is gone: an earlier try may have failed right here.
             disk.sync_dir(root)?;
             shared.positions.remove(disk, root, &name)?;
-            if exists {
-                disk.remove_dir_all(&aside)
-            } else {
-                Ok(())
-            }
+            if exists { disk.remove_dir_all(&aside) } else { Ok(()) }
         };
         self.shared.env.offload.run(delete).await
     }
@@ -407,11 +384,7 @@ impl Engine for LocalEngine {
 fn sync_names_up_to(disk: &dyn Disk, directory: &Path) -> io::Result<()> {
     for parent in directory.ancestors() {
         let is_relative_root = parent.as_os_str().is_empty();
-        match disk.sync_dir(if is_relative_root {
-            Path::new(".")
-        } else {
-            parent
-        }) {
+        match disk.sync_dir(if is_relative_root { Path::new(".") } else { parent }) {
             // Who may not list it did not make an entry of it.
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Ok(()),
             result => result?,

@@ -22,10 +22,7 @@ impl Epochs {
 
     /// The file's text.
     pub(super) fn format(&self) -> String {
-        let lines = self
-            .0
-            .iter()
-            .map(|(epoch, start)| format!("{epoch} {start}"));
+        let lines = self.0.iter().map(|(epoch, start)| format!("{epoch} {start}"));
         checkpoint::format(lines)
     }
 
@@ -130,20 +127,8 @@ mod tests {
     #[test]
     fn ends_are_those_of_kafka() {
         let known = epochs(&[(2, 5), (5, 20)]);
-        let ends: Vec<_> = [-1, 0, 2, 3, 5, 6]
-            .map(|epoch| known.end_offset(epoch, 40))
-            .into();
-        assert_eq!(
-            ends,
-            [
-                None,
-                Some((0, 5)),
-                Some((2, 20)),
-                Some((2, 20)),
-                Some((5, 40)),
-                None
-            ]
-        );
+        let ends: Vec<_> = [-1, 0, 2, 3, 5, 6].map(|epoch| known.end_offset(epoch, 40)).into();
+        assert_eq!(ends, [None, Some((0, 5)), Some((2, 20)), Some((2, 20)), Some((5, 40)), None]);
         let of: Vec<_> = [4, 5, 19, 20].map(|offset| known.of(offset)).into();
         assert_eq!(of, [None, Some(2), Some(2), Some(5)]);
     }

@@ -47,11 +47,7 @@ impl Slot {
 
 impl FileCache {
     pub(super) fn new(disk: Arc<dyn Disk>, capacity: usize) -> Self {
-        Self {
-            disk,
-            capacity,
-            open: Mutex::default(),
-        }
+        Self { disk, capacity, open: Mutex::default() }
     }
 
     fn register(&self, slot: &Arc<Slot>) {
@@ -93,16 +89,12 @@ impl CachedFile {
             directory: Arc::clone(directory),
             base_offset,
             suffix,
-            slot: Arc::new(Slot {
-                state: Mutex::new(State::Closed),
-                used: AtomicBool::new(false),
-            }),
+            slot: Arc::new(Slot { state: Mutex::new(State::Closed), used: AtomicBool::new(false) }),
         }
     }
 
     pub(super) fn path(&self) -> PathBuf {
-        self.directory
-            .join(format!("{:020}{}", self.base_offset, self.suffix))
+        self.directory.join(format!("{:020}{}", self.base_offset, self.suffix))
     }
 
     /// The open file.
@@ -190,9 +182,7 @@ mod tests {
     fn files(count: i64, capacity: usize, directory: &Path) -> Vec<CachedFile> {
         let cache = Arc::new(FileCache::new(Arc::new(OsDisk), capacity));
         let directory: Arc<Path> = Arc::from(directory);
-        (0..count)
-            .map(|base| CachedFile::new(&cache, &directory, base, ".log"))
-            .collect()
+        (0..count).map(|base| CachedFile::new(&cache, &directory, base, ".log")).collect()
     }
 
     fn is_open(file: &CachedFile) -> bool {

@@ -54,11 +54,7 @@ struct Queued {
 
 impl Flusher {
     pub(super) fn new(delay_ms: u64) -> Self {
-        Self {
-            delay_ms,
-            queue: Mutex::default(),
-            wake: Notify::new(),
-        }
+        Self { delay_ms, queue: Mutex::default(), wake: Notify::new() }
     }
 
     pub(super) fn queue(&self, core: &Arc<Core>, config: &LogConfig, urgency: Urgency) {
@@ -96,9 +92,8 @@ impl Flusher {
     fn take_due(&self) -> Vec<Arc<Core>> {
         let now = Instant::now();
         let mut queue = lock(&self.queue);
-        let all = queue
-            .iter()
-            .any(|queued| queued.urgency == Urgency::Later && queued.deadline <= now);
+        let all =
+            queue.iter().any(|queued| queued.urgency == Urgency::Later && queued.deadline <= now);
         let due = queue.extract_if(.., |queued| all || queued.deadline <= now);
         due.map(|queued| queued.core).collect()
     }
@@ -112,12 +107,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
         if shared.check_online().is_err() {
             return shared.tell_failure().await;
         }
-        let due = shared
-            .flusher
-            .next_deadline()
-            .into_iter()
-            .chain(checkpoint_at)
-            .min();
+        let due = shared.flusher.next_deadline().into_iter().chain(checkpoint_at).min();
         let due = async {
             match due {
                 Some(due) => tokio::time::sleep_until(due).await,
@@ -197,9 +187,7 @@ impl Core {
         match self.sync_sidecars(&work) {
             Ok(()) => {
                 lock(&self.writer).synced_end = end_offset;
-                self.shared
-                    .positions
-                    .raise_recovery_point(&self.name, end_offset);
+                self.shared.positions.raise_recovery_point(&self.name, end_offset);
             }
             Err(error) if is_full(&error) => self.put_back(work),
             Err(error) => return Err(fatal(error)),
@@ -213,11 +201,7 @@ impl Core {
         for offset in &work.snapshots {
             Snapshots::sync(self.shared.disk(), &self.directory, *offset)?;
         }
-        if work.has_new_epochs {
-            self.write_epochs()
-        } else {
-            Ok(())
-        }
+        if work.has_new_epochs { self.write_epochs() } else { Ok(()) }
     }
 
     /// Leaves what a full device did not take for a later pass. The batches are safe.
@@ -233,11 +217,7 @@ impl Core {
         let _gate = self.gate.lock().await;
         self.flush_gated().await?;
         let core = Arc::clone(self);
-        self.shared
-            .env
-            .offload
-            .run(move || core.close_now(&snapshot))
-            .await
+        self.shared.env.offload.run(move || core.close_now(&snapshot)).await
     }
 
     fn close_now(self: &Arc<Self>, snapshot: &[u8]) -> Result<(), AppendError> {
@@ -258,9 +238,7 @@ impl Core {
                 active.sync()?;
             }
             if newest < end_offset {
-                writer
-                    .snapshots
-                    .write(disk, directory, end_offset, snapshot)?;
+                writer.snapshots.write(disk, directory, end_offset, snapshot)?;
                 Snapshots::sync(disk, directory, end_offset)?;
                 let is_base = |offset| segments.iter().any(|segment| segment.base_offset == offset);
                 writer.snapshots.retain_useful(disk, directory, is_base)?;

@@ -87,13 +87,7 @@ impl<E: Entry> Index<E> {
     }
 
     fn empty(file: CachedFile) -> Self {
-        Self {
-            file,
-            written: 0,
-            older: 0,
-            recent: Vec::new(),
-            discarded: false,
-        }
+        Self { file, written: 0, older: 0, recent: Vec::new(), discarded: false }
     }
 
     /// The index in an existing file; a cut entry at its end is ignored. A missing file is an

@@ -50,10 +50,7 @@ impl Log for LocalLog {
 
     fn size_bytes(&self) -> u64 {
         let segments = self.0.segments.load();
-        segments
-            .iter()
-            .map(|segment| segment.tail().size_bytes)
-            .sum()
+        segments.iter().map(|segment| segment.tail().size_bytes).sum()
     }
 
     fn configure(&self, config: LogConfig) {

@@ -42,10 +42,7 @@ impl Positions {
         let read = |name| {
             let offsets = checkpoint::read_offsets(disk, &root.join(name))?;
             if offsets.is_none() {
-                tracing::warn!(
-                    file = name,
-                    "checkpoint is damaged; every log is checked in full"
-                );
+                tracing::warn!(file = name, "checkpoint is damaged; every log is checked in full");
             }
             Ok::<_, io::Error>(offsets.unwrap_or_default())
         };
@@ -61,10 +58,7 @@ impl Positions {
         let found = logs.len();
         logs.retain(|name, _| existing.contains(name));
         let has_stale = logs.len() < found;
-        let positions = Self {
-            logs: Mutex::new(logs),
-            files: Mutex::default(),
-        };
+        let positions = Self { logs: Mutex::new(logs), files: Mutex::default() };
         if has_stale {
             positions.write(disk, root)?;
         }
@@ -131,9 +125,7 @@ impl Positions {
     fn offsets(&self, of: impl Fn(&Position) -> Option<i64>) -> Offsets {
         let logs = lock(&self.logs);
         let listed = logs.iter();
-        listed
-            .filter_map(|(name, position)| Some((name.clone(), of(position)?)))
-            .collect()
+        listed.filter_map(|(name, position)| Some((name.clone(), of(position)?))).collect()
     }
 
     fn write_starts(&self, disk: &dyn Disk, root: &Path) -> io::Result<()> {

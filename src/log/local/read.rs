@@ -36,9 +36,7 @@ impl Core {
     ) -> Result<LogRead, ReadError> {
         self.check_range(from)?;
         let until = until.min(self.end_offset());
-        let empty = LogRead {
-            chunk: Chunk::Bytes(Bytes::new()),
-        };
+        let empty = LogRead { chunk: Chunk::Bytes(Bytes::new()) };
         if from >= until {
             return Ok(empty);
         }
@@ -58,11 +56,7 @@ impl Core {
             self.shared.env.offload.run(warm).await?;
         }
         Ok(LogRead {
-            chunk: Chunk::File {
-                file: range.file,
-                position: range.position,
-                length: range.length,
-            },
+            chunk: Chunk::File { file: range.file, position: range.position, length: range.length },
         })
     }
 
@@ -71,11 +65,7 @@ impl Core {
         if (start_offset..=end_offset).contains(&offset) {
             return Ok(());
         }
-        Err(ReadError::OutOfRange {
-            offset,
-            start_offset,
-            end_offset,
-        })
+        Err(ReadError::OutOfRange { offset, start_offset, end_offset })
     }
 
     /// A segment may be deleted under a reader; then the offset it looked for is out of range.
@@ -87,9 +77,7 @@ impl Core {
         let segments = self.segments.load();
         let active = &segments[segments.len() - 1];
         active.recent_position(from).is_some_and(|position| {
-            active
-                .file()
-                .is_ok_and(|file| file.is_cached(position, LOOKUP_BUFFER_BYTES))
+            active.file().is_ok_and(|file| file.is_cached(position, LOOKUP_BUFFER_BYTES))
         })
     }
 
@@ -138,12 +126,7 @@ impl Core {
             }
             Ok(None)
         };
-        self.shared
-            .env
-            .offload
-            .run(find)
-            .await
-            .map_err(ReadError::Io)
+        self.shared.env.offload.run(find).await.map_err(ReadError::Io)
     }
 
     pub(super) async fn batch_of_max_timestamp(
@@ -162,12 +145,7 @@ impl Core {
             }
             Ok(best.map(|batch| batch.header))
         };
-        self.shared
-            .env
-            .offload
-            .run(find)
-            .await
-            .map_err(ReadError::Io)
+        self.shared.env.offload.run(find).await.map_err(ReadError::Io)
     }
 }
 

@@ -56,12 +56,7 @@ pub(super) struct Loaded {
 }
 
 /// Ends the names of files that a finished cleaning left to be put in place.
-const SWAP_SUFFIXES: [&str; 4] = [
-    ".log.swap",
-    ".index.swap",
-    ".timeindex.swap",
-    ".txnindex.swap",
-];
+const SWAP_SUFFIXES: [&str; 4] = [".log.swap", ".index.swap", ".timeindex.swap", ".txnindex.swap"];
 
 /// Splits `00000000000000000042.log` into 42 and `.log`.
 fn split_name(name: &str) -> Option<(i64, &str)> {
@@ -100,25 +95,17 @@ impl Opening<'_> {
         if epochs != before {
             // Now: a later append could make an epoch fit again that was truncated.
             let text = epochs.format();
-            replace(
-                self.disk(),
-                &self.directory,
-                epochs::FILE_NAME,
-                text.as_bytes(),
-            )?;
+            replace(self.disk(), &self.directory, epochs::FILE_NAME, text.as_bytes())?;
         }
 
         let found = names.iter().filter_map(|name| split_name(name));
         let found = found.filter(|(_, suffix)| *suffix == SNAPSHOT_SUFFIX);
         let mut snapshots = Snapshots::new(found.map(|(offset, _)| offset));
         let bases: HashSet<_> = segments.iter().map(|segment| segment.base_offset).collect();
-        removed |= snapshots.retain(self.disk(), &self.directory, |offset| {
-            offset <= last.end_offset
-        })?;
+        removed |=
+            snapshots.retain(self.disk(), &self.directory, |offset| offset <= last.end_offset)?;
         // Superseded ones may come back: they are right for their offsets.
-        snapshots.retain_useful(self.disk(), &self.directory, |offset| {
-            bases.contains(&offset)
-        })?;
+        snapshots.retain_useful(self.disk(), &self.directory, |offset| bases.contains(&offset))?;
         removed |= self.replay(&segments, &mut snapshots, start_offset, replay)?;
         if removed {
             self.disk().sync_dir(&self.directory)?;
@@ -177,9 +164,7 @@ impl Opening<'_> {
                 continue;
             };
             if suffix == ".log.swap" {
-                let file = self
-                    .disk()
-                    .open(&self.directory.join(name), OpenMode::Read)?;
+                let file = self.disk().open(&self.directory.join(name), OpenMode::Read)?;
                 let length = file.len()?;
                 let mut scanner = Scanner::new(file, 0, length, WALK_BUFFER_BYTES);
                 first = first.min(base);
@@ -226,10 +211,7 @@ impl Opening<'_> {
             let later = &bases[index + 1..];
             let has_indexes = present.contains(&(*base, INDEX_SUFFIX))
                 && present.contains(&(*base, TIME_INDEX_SUFFIX));
-            let tail = Tail {
-                end_offset: later.first().copied().unwrap_or(*base),
-                size_bytes: 0,
-            };
+            let tail = Tail { end_offset: later.first().copied().unwrap_or(*base), size_bytes: 0 };
             let segment = Segment::existing(self.cache, &self.directory, *base, tail);
             let is_last = self.load_segment(&segment, later, has_indexes, epochs)?;
             segments.push(Arc::new(segment));
@@ -248,17 +230,12 @@ impl Opening<'_> {
         has_indexes: bool,
         epochs: &mut Epochs,
     ) -> io::Result<bool> {
-        let is_trusted = self.is_clean
-            || later
-                .first()
-                .is_some_and(|next| *next <= self.recovery_point);
+        let is_trusted =
+            self.is_clean || later.first().is_some_and(|next| *next <= self.recovery_point);
         if is_trusted && has_indexes {
             let length = segment.length_on_disk()?.unwrap_or(0);
             if !later.is_empty() {
-                segment.set_tail(Tail {
-                    size_bytes: length,
-                    ..segment.tail()
-                });
+                segment.set_tail(Tail { size_bytes: length, ..segment.tail() });
                 return Ok(false);
             }
             match segment.find_end(length) {
@@ -293,20 +270,14 @@ impl Opening<'_> {
         // and is on the disk before anything is added to a later one.
         segment.sync()?;
         segment.release();
-        segment.set_tail(Tail {
-            end_offset: next,
-            ..segment.tail()
-        });
+        segment.set_tail(Tail { end_offset: next, ..segment.tail() });
         Ok(false)
     }
 
     /// Removes segments, the last one first, durably: a gap must never show.
     fn remove_segments(&self, bases: &[i64]) -> io::Result<()> {
         for base in bases.iter().rev() {
-            let tail = Tail {
-                end_offset: *base,
-                size_bytes: 0,
-            };
+            let tail = Tail { end_offset: *base, size_bytes: 0 };
             Segment::existing(self.cache, &self.directory, *base, tail).remove()?;
         }
         if bases.is_empty() {

@@ -54,10 +54,7 @@ struct Indexes {
 
 impl Indexes {
     fn new(offsets: Index<OffsetEntry>, times: Index<TimeEntry>) -> Self {
-        let none = TimeEntry {
-            timestamp_ms: -1,
-            relative_offset: 0,
-        };
+        let none = TimeEntry { timestamp_ms: -1, relative_offset: 0 };
         Self {
             largest: times.last().unwrap_or(none),
             offsets,
@@ -70,16 +67,10 @@ impl Indexes {
 
     fn note(&mut self, relative_offset: u32, batch: Located, interval_bytes: u64) {
         if batch.header.max_timestamp > self.largest.timestamp_ms {
-            self.largest = TimeEntry {
-                timestamp_ms: batch.header.max_timestamp,
-                relative_offset,
-            };
+            self.largest = TimeEntry { timestamp_ms: batch.header.max_timestamp, relative_offset };
         }
         if self.bytes_since_entry > interval_bytes {
-            self.offsets.push(OffsetEntry {
-                relative_offset,
-                position: batch.position as u32,
-            });
+            self.offsets.push(OffsetEntry { relative_offset, position: batch.position as u32 });
             maybe_append(&mut self.times, self.largest);
             self.bytes_since_entry = 0;
         }
@@ -117,10 +108,7 @@ impl Segment {
         directory: &Arc<Path>,
         base_offset: i64,
     ) -> io::Result<Self> {
-        let tail = Tail {
-            end_offset: base_offset,
-            size_bytes: 0,
-        };
+        let tail = Tail { end_offset: base_offset, size_bytes: 0 };
         let segment = Self::existing(cache, directory, base_offset, tail);
         segment.log.create()?;
         segment.create_indexes()?;
@@ -207,10 +195,7 @@ impl Segment {
     pub(super) fn publish(&self, batch: Located, interval_bytes: u64) -> io::Result<()> {
         let last_offset = batch.header.last_offset();
         // The tail first: what an index points to is there.
-        self.set_tail(Tail {
-            end_offset: last_offset + 1,
-            size_bytes: batch.end(),
-        });
+        self.set_tail(Tail { end_offset: last_offset + 1, size_bytes: batch.end() });
         let Some(relative_offset) = self.relative(last_offset) else {
             return Ok(());
         };
@@ -278,12 +263,7 @@ impl Segment {
     /// Removes the files; the log file goes first, since an index without one is swept at start.
     pub(super) fn remove(&self) -> io::Result<()> {
         self.retire();
-        for suffix in [
-            LOG_SUFFIX,
-            INDEX_SUFFIX,
-            TIME_INDEX_SUFFIX,
-            TXN_INDEX_SUFFIX,
-        ] {
+        for suffix in [LOG_SUFFIX, INDEX_SUFFIX, TIME_INDEX_SUFFIX, TXN_INDEX_SUFFIX] {
             self.index_file(suffix).remove()?;
         }
         Ok(())
@@ -395,9 +375,7 @@ impl Segment {
         let mut position = 0;
         let mut buffer = vec![0; WALK_BUFFER_BYTES];
         while position < end {
-            let wanted = buffer
-                .len()
-                .min(usize::try_from(end - position).unwrap_or(usize::MAX));
+            let wanted = buffer.len().min(usize::try_from(end - position).unwrap_or(usize::MAX));
             let read = read_all(file.as_ref(), &mut buffer[..wanted], position)?;
             write_all_at(file.as_ref(), &buffer[..read], position)?;
             position += wanted as u64;
@@ -418,10 +396,7 @@ impl Segment {
     /// Finds the end of a segment that was closed cleanly: from the last index entry a few headers
     /// on, as Kafka. An error of kind `InvalidData` means that it was not.
     pub(super) fn find_end(&self, length: u64) -> io::Result<Tail> {
-        let mut end = Tail {
-            end_offset: self.base_offset,
-            size_bytes: 0,
-        };
+        let mut end = Tail { end_offset: self.base_offset, size_bytes: 0 };
         if length == 0 {
             return Ok(end);
         }
@@ -441,10 +416,7 @@ impl Segment {
             {
                 return Err(damage("index is not this log's"));
             }
-            end = Tail {
-                end_offset: last_offset + 1,
-                size_bytes: batch.end(),
-            };
+            end = Tail { end_offset: last_offset + 1, size_bytes: batch.end() };
         }
         self.set_tail(end);
         Ok(end)
@@ -465,17 +437,12 @@ impl Segment {
         let file = self.file()?;
         let length = file.len()?;
         self.create_indexes()?;
-        self.set_tail(Tail {
-            end_offset: self.base_offset,
-            size_bytes: 0,
-        });
+        self.set_tail(Tail { end_offset: self.base_offset, size_bytes: 0 });
         let mut scanner = Scanner::new(Arc::clone(&file), 0, length, WALK_BUFFER_BYTES)
             .expect_from(self.base_offset);
         loop {
             let verified = scanner.next().and_then(|batch| {
-                batch
-                    .map(|batch| scanner.verify(batch).map(|()| batch))
-                    .transpose()
+                batch.map(|batch| scanner.verify(batch).map(|()| batch)).transpose()
             });
             match verified {
                 Ok(Some(batch)) if self.relative(batch.header.last_offset()).is_some() => {
@@ -504,8 +471,5 @@ fn damage(what: &str) -> io::Error {
 
 /// Whether an error tells of bad bytes rather than of a bad device.
 pub(super) fn is_damage(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof
-    )
+    matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof)
 }

@@ -59,10 +59,7 @@ pub(super) struct Snapshots {
 
 impl Snapshots {
     pub(super) fn new(offsets: impl IntoIterator<Item = i64>) -> Self {
-        Self {
-            offsets: offsets.into_iter().collect(),
-            unsynced: Vec::new(),
-        }
+        Self { offsets: offsets.into_iter().collect(), unsynced: Vec::new() }
     }
 
     /// The newest snapshot's offset.
@@ -100,12 +97,7 @@ impl Snapshots {
         directory: &Path,
         keep: impl Fn(i64) -> bool,
     ) -> io::Result<bool> {
-        let gone: Vec<_> = self
-            .offsets
-            .iter()
-            .filter(|at| !keep(**at))
-            .copied()
-            .collect();
+        let gone: Vec<_> = self.offsets.iter().filter(|at| !keep(**at)).copied().collect();
         for offset in &gone {
             remove_if_exists(disk, &directory.join(name(*offset)))?;
             self.offsets.remove(offset);
@@ -122,9 +114,7 @@ impl Snapshots {
         is_base: impl Fn(i64) -> bool,
     ) -> io::Result<bool> {
         let newest = self.newest();
-        self.retain(disk, directory, |offset| {
-            Some(offset) == newest || is_base(offset)
-        })
+        self.retain(disk, directory, |offset| Some(offset) == newest || is_base(offset))
     }
 
     /// Whether [`Snapshots::take_unsynced`] has something to give.

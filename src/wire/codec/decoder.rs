@@ -2,6 +2,9 @@
 
 use bytes::Bytes;
 
+/// Most elements in all arrays of one message: an element in memory may be many times its bytes on
+/// the wire, so without a bound a frame of 100 MiB of them would need gigabytes.
+const ELEMENTS_MAX: u32 = 1_000_000;
 /// Most elements room is made for before they have been read.
 const ELEMENTS_RESERVED_MAX: usize = 1024;
 
@@ -46,6 +49,9 @@ pub enum DecodeErrorKind {
         /// Bytes that were left.
         remaining: usize,
     },
+    /// All arrays of the message together hold too much.
+    #[error("the arrays hold more than {ELEMENTS_MAX} elements")]
+    TooManyElements,
     /// A tagged field that the version does not have.
     #[error("tag {tag} is not valid in version {version}")]
     TagNotValid {
@@ -80,12 +86,13 @@ impl From<DecodeErrorKind> for DecodeError {
 #[derive(Clone, Debug)]
 pub struct Decoder {
     rest: Bytes,
+    elements_left: u32,
 }
 
 impl Decoder {
     /// Starts at the first of `bytes`. Byte fields read from it share its memory.
     pub fn new(bytes: Bytes) -> Self {
-        Self { rest: bytes }
+        Self { rest: bytes, elements_left: ELEMENTS_MAX }
     }
 
     /// Bytes not read yet.
@@ -102,11 +109,7 @@ impl Decoder {
     pub fn bytes(&mut self, length: usize) -> Result<Bytes, DecodeError> {
         if length > self.rest.len() {
             let remaining = self.rest.len();
-            return Err(DecodeErrorKind::Truncated {
-                needed: length,
-                remaining,
-            }
-            .into());
+            return Err(DecodeErrorKind::Truncated { needed: length, remaining }.into());
         }
         Ok(self.rest.split_to(length))
     }
@@ -115,11 +118,7 @@ impl Decoder {
     pub fn array<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
         let Some(array) = self.rest.first_chunk::<N>().copied() else {
             let remaining = self.rest.len();
-            return Err(DecodeErrorKind::Truncated {
-                needed: N,
-                remaining,
-            }
-            .into());
+            return Err(DecodeErrorKind::Truncated { needed: N, remaining }.into());
         };
         bytes::Buf::advance(&mut self.rest, N);
         Ok(array)
@@ -197,14 +196,14 @@ impl Decoder {
     }
 
     /// An empty list for the `size` elements an array announces, with bounded room made.
-    pub(super) fn list<T>(&self, size: i32) -> Result<Vec<T>, DecodeError> {
+    pub(super) fn list<T>(&mut self, size: i32) -> Result<Vec<T>, DecodeError> {
         let remaining = self.rest.len();
         if size as usize > remaining {
             return Err(DecodeErrorKind::ArrayTooLong { size, remaining }.into());
         }
-        Ok(Vec::with_capacity(
-            (size as usize).min(ELEMENTS_RESERVED_MAX),
-        ))
+        let left = self.elements_left.checked_sub(size as u32);
+        self.elements_left = left.ok_or(DecodeErrorKind::TooManyElements)?;
+        Ok(Vec::with_capacity((size as usize).min(ELEMENTS_RESERVED_MAX)))
     }
 
     /// Reads a section of tagged fields: `known` gets the number of each field, reads it and says

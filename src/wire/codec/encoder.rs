@@ -45,11 +45,7 @@ impl Chunk {
     pub fn into_bytes(self) -> io::Result<Bytes> {
         match self {
             Self::Bytes(bytes) => Ok(bytes),
-            Self::File {
-                file,
-                position,
-                length,
-            } => {
+            Self::File { file, position, length } => {
                 let mut buffer = vec![0; length];
                 if read_all(&*file, &mut buffer, position)? < length {
                     return Err(io::ErrorKind::UnexpectedEof.into());
@@ -72,16 +68,8 @@ impl PartialEq for Chunk {
         match (self, other) {
             (Self::Bytes(one), Self::Bytes(two)) => one == two,
             (
-                Self::File {
-                    file,
-                    position,
-                    length,
-                },
-                Self::File {
-                    file: file2,
-                    position: position2,
-                    length: length2,
-                },
+                Self::File { file, position, length },
+                Self::File { file: file2, position: position2, length: length2 },
             ) => Arc::ptr_eq(file, file2) && position == position2 && length == length2,
             _ => false,
         }
@@ -92,9 +80,7 @@ impl fmt::Debug for Chunk {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Bytes(bytes) => write!(f, "Bytes({} bytes)", bytes.len()),
-            Self::File {
-                position, length, ..
-            } => write!(f, "File({length} bytes at {position})"),
+            Self::File { position, length, .. } => write!(f, "File({length} bytes at {position})"),
         }
     }
 }
@@ -154,10 +140,7 @@ impl Encoder {
 
     /// An encoder of a frame: [`Encoder::finish`] puts the 32-bit length of all that follows first.
     pub fn frame() -> Self {
-        let mut encoder = Self {
-            framed: true,
-            ..Self::default()
-        };
+        let mut encoder = Self { framed: true, ..Self::default() };
         encoder.raw(&[0; 4]);
         encoder
     }
@@ -227,11 +210,7 @@ impl Encoder {
         if compact {
             self.length(string.map(str::len), true);
         } else {
-            self.raw(
-                &string
-                    .map_or(-1, |string| string.len() as i16)
-                    .to_be_bytes(),
-            );
+            self.raw(&string.map_or(-1, |string| string.len() as i16).to_be_bytes());
         }
         self.raw(string.unwrap_or_default().as_bytes());
     }

@@ -131,9 +131,7 @@ impl Nullable for String {
 impl Nullable for Bytes {
     fn read_nullable(decoder: &mut Decoder, format: Format) -> Result<Option<Self>, DecodeError> {
         let length = decoder.length(format.flexible)?;
-        length
-            .map(|length| decoder.bytes(length as usize))
-            .transpose()
+        length.map(|length| decoder.bytes(length as usize)).transpose()
     }
 
     fn write_nullable(value: Option<&Self>, encoder: &mut Encoder, format: Format) {
@@ -257,11 +255,7 @@ impl<T: Structure> Field for T {
 impl<T: Structure> Nullable for T {
     fn read_nullable(decoder: &mut Decoder, format: Format) -> Result<Option<Self>, DecodeError> {
         let [mark] = decoder.array()?;
-        if (mark as i8) < 0 {
-            Ok(None)
-        } else {
-            T::read(decoder, format).map(Some)
-        }
+        if (mark as i8) < 0 { Ok(None) } else { T::read(decoder, format).map(Some) }
     }
 
     fn write_nullable(value: Option<&Self>, encoder: &mut Encoder, format: Format) {

@@ -14,7 +14,9 @@ message! {
 
     pub struct CreatableTopic {
         name: String,
+        /// -1 for the default or with `assignments`.
         num_partitions: i32,
+        /// -1 for the default or with `assignments`.
         replication_factor: i16,
         assignments: Vec<CreatableReplicaAssignment>,
         configs: Vec<CreatableTopicConfig>,
@@ -44,6 +46,7 @@ message! {
         num_partitions: i32 [5..] = -1,
         replication_factor: i16 [5..] = -1,
         configs: Option<Vec<CreatableTopicConfigs>> [5..] = Some(Vec::new()),
+        /// Why `configs` is null.
         topic_config_error_code: i16 [5.., tag 0],
     }
 

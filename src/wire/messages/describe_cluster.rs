@@ -6,6 +6,7 @@ message! {
     /// Asks for the brokers.
     pub struct DescribeClusterRequest: key 60, versions 0..=2, flexible 0 {
         include_cluster_authorized_operations: bool,
+        /// 1 for brokers, 2 for controllers.
         endpoint_type: i8 [1..] = 1,
         include_fenced_brokers: bool [2..],
     }

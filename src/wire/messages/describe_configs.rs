@@ -13,6 +13,7 @@ message! {
     pub struct DescribeConfigsResource {
         resource_type: i8,
         resource_name: String,
+        /// All keys with null or an empty list.
         configuration_keys: Option<Vec<String>> = Some(Vec::new()),
     }
 

@@ -8,14 +8,18 @@ use crate::wire::message;
 message! {
     /// Reads record batches.
     pub struct FetchRequest: key 1, versions 4..=18, flexible 12 {
+        /// -1 for a consumer; in `replica_state` from version 15 on.
         replica_id: i32 [..=14] = -1,
         max_wait_ms: i32,
         min_bytes: i32,
         max_bytes: i32 = i32::MAX,
+        /// 1 is read committed.
         isolation_level: i8,
         session_id: i32 [7..],
+        /// -1 without a session, 0 to begin one.
         session_epoch: i32 [7..] = -1,
         topics: Vec<FetchTopic>,
+        /// Partitions that leave the session.
         forgotten_topics_data: Vec<ForgottenTopic> [7..],
         rack_id: String [11..],
         cluster_id: Option<String> [12.., tag 0],
@@ -47,6 +51,7 @@ message! {
         log_start_offset: i64 [5..] = -1,
         partition_max_bytes: i32,
         replica_directory_id: Uuid [17.., tag 0],
+        /// What a follower knows, or `i64::MAX` if it does not say.
         high_watermark: i64 [18.., tag 1] = i64::MAX,
     }
 
@@ -78,11 +83,14 @@ message! {
         high_watermark: i64,
         last_stable_offset: i64 = -1,
         log_start_offset: i64 [5..] = -1,
+        /// Null unless read committed.
         aborted_transactions: Option<Vec<AbortedTransaction>> = Some(Vec::new()),
         preferred_read_replica: i32 [11..] = -1,
         records: Option<Chunk>,
+        /// Where the log of the client diverges from that of the leader.
         diverging_epoch: EpochEndOffset [12.., tag 0],
         current_leader: LeaderIdAndEpoch [12.., tag 1],
+        /// A snapshot to fetch instead (metadata log only).
         snapshot_id: SnapshotId [12.., tag 2],
     }
 

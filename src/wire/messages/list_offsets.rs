@@ -6,6 +6,7 @@ message! {
     /// Looks up offsets by timestamp.
     pub struct ListOffsetsRequest: key 2, versions 1..=11, flexible 6 {
         replica_id: i32,
+        /// 1 is read committed.
         isolation_level: i8 [2..],
         topics: Vec<ListOffsetsTopic>,
         timeout_ms: i32 [10..],
@@ -19,6 +20,7 @@ message! {
     pub struct ListOffsetsPartition {
         partition_index: i32,
         current_leader_epoch: i32 [4..] = -1,
+        /// Milliseconds, or negative for special offsets: -1 the end, -2 the start, and others.
         timestamp: i64,
     }
 

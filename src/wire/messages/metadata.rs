@@ -42,12 +42,14 @@ message! {
         topic_id: Uuid [10..],
         is_internal: bool [1..],
         partitions: Vec<MetadataResponsePartition>,
+        /// Bits of the operations allowed, or `i32::MIN` if not asked for.
         topic_authorized_operations: i32 [8..] = i32::MIN,
     }
 
     pub struct MetadataResponsePartition {
         error_code: i16,
         partition_index: i32,
+        /// -1 without a leader.
         leader_id: i32,
         leader_epoch: i32 [7..] = -1,
         replica_nodes: Vec<i32>,

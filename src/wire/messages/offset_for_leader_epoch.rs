@@ -16,6 +16,7 @@ message! {
 
     pub struct OffsetForLeaderPartition {
         partition: i32,
+        /// By which a client with old metadata is fenced; -1 if it knows none.
         current_leader_epoch: i32 = -1,
         leader_epoch: i32,
     }

@@ -9,6 +9,7 @@ message! {
     /// Appends record batches.
     pub struct ProduceRequest: key 0, versions 3..=13, flexible 9 {
         transactional_id: Option<String>,
+        /// 0, 1, or -1 for all in-sync replicas; with 0 there is no answer.
         acks: i16,
         timeout_ms: i32,
         topic_data: Vec<TopicProduceData>,
@@ -49,10 +50,13 @@ message! {
         index: i32,
         error_code: i16,
         base_offset: i64,
+        /// -1 where the topic keeps the time of the producer.
         log_append_time_ms: i64 = -1,
         log_start_offset: i64 [5..] = -1,
+        /// The records for which a batch was refused.
         record_errors: Vec<BatchIndexAndErrorMessage> [8..],
         error_message: Option<String> [8..],
+        /// Set with `NOT_LEADER_OR_FOLLOWER`, its endpoint in `node_endpoints` (KIP-951).
         current_leader: LeaderIdAndEpoch [10.., tag 0],
     }
 

@@ -65,8 +65,11 @@ message! {
     pub struct BrokerRegistrationChangeRecord: key 17, versions 0..=3, flexible 0 {
         broker_id: i32,
         broker_epoch: i64,
+        /// -1 if now unfenced, 1 if now fenced.
         fenced: i8 [.., tag 0],
+        /// 1 if now in controlled shutdown.
         in_controlled_shutdown: i8 [1.., tag 1],
+        /// Empty for no change.
         log_dirs: Vec<Uuid> [2.., tag 2],
         cordoned_log_dirs: Option<Vec<Uuid>> [3.., tag 3],
     }

@@ -47,10 +47,7 @@ pub enum RecordError {
 
 /// The bytes of an encoder that was given no file range.
 fn in_memory(encoder: Encoder) -> Bytes {
-    encoder
-        .finish()
-        .into_bytes()
-        .expect("only file ranges can fail, and there are none")
+    encoder.finish().into_bytes().expect("only file ranges can fail, and there are none")
 }
 
 macro_rules! metadata_records {
@@ -144,10 +141,7 @@ impl VersionedRecord {
         let version = i16::try_from(number()?).unwrap_or(i16::MAX);
         let record = MetadataRecord::read(kind, version, &mut decoder)?;
         if decoder.remaining() > 0 {
-            return Err(RecordError::TrailingBytes(
-                record.name(),
-                decoder.remaining(),
-            ));
+            return Err(RecordError::TrailingBytes(record.name(), decoder.remaining()));
         }
         Ok(Self { record, version })
     }
@@ -167,9 +161,72 @@ impl VersionedRecord {
 impl<T: Into<MetadataRecord>> From<T> for VersionedRecord {
     fn from(record: T) -> Self {
         let record = record.into();
-        Self {
-            version: record.current_version(),
-            record,
-        }
+        Self { version: record.current_version(), record }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn decode(value: &'static [u8]) -> Result<VersionedRecord, RecordError> {
+        VersionedRecord::decode(Bytes::from_static(value))
+    }
+
+    #[test]
+    fn what_is_not_of_this_kafka_is_refused_by_name() {
+        assert_eq!(decode(b"\0\x14\0\0"), Err(RecordError::FrameVersion(0)));
+        assert_eq!(decode(b"\x02\x14\0\0"), Err(RecordError::FrameVersion(2)));
+        assert_eq!(decode(b"\x01\x06\0\0"), Err(RecordError::UnknownKind(6)));
+        assert_eq!(decode(b"\x01\x63\0\0"), Err(RecordError::UnknownKind(99)));
+        assert_eq!(decode(b"\x01\x94\x80\x04\0\0"), Err(RecordError::UnknownKind(65556)));
+        let error = decode(b"\x01\x14\x01\0").unwrap_err();
+        assert_eq!(error.to_string(), "NoOpRecord cannot be read");
+        assert!(decode(b"\x01\x14\x80\x80\x04\0").is_err(), "version 65536 is not version 0");
+    }
+
+    #[test]
+    fn records_are_written_in_the_versions_of_the_reference() {
+        let version = |record: MetadataRecord| VersionedRecord::from(record).version;
+        assert_eq!(version(RegisterBrokerRecord::default().into()), 4);
+        assert_eq!(version(PartitionRecord::default().into()), 2);
+        assert_eq!(version(PartitionChangeRecord::default().into()), 2);
+        assert_eq!(version(TopicRecord::default().into()), 0);
+        let change = BrokerRegistrationChangeRecord { fenced: -1, ..Default::default() };
+        assert_eq!(change.version(), 0);
+        let change = BrokerRegistrationChangeRecord { in_controlled_shutdown: 1, ..change };
+        assert_eq!(change.version(), 1);
+        let change = BrokerRegistrationChangeRecord { log_dirs: vec![Uuid::nil()], ..change };
+        assert_eq!(change.version(), 2);
+        let change = BrokerRegistrationChangeRecord { cordoned_log_dirs: Some(vec![]), ..change };
+        assert_eq!(change.version(), 3);
+    }
+
+    #[test]
+    fn a_record_keeps_the_version_it_was_read_with() {
+        let record = MetadataRecord::from(PartitionRecord::default());
+        let old = VersionedRecord { record, version: 1 };
+        assert_eq!(VersionedRecord::decode(old.encode()), Ok(old));
+    }
+
+    #[test]
+    fn control_records_name_their_kind_in_the_key() {
+        let record = ControlRecord::SnapshotHeader(SnapshotHeaderRecord {
+            last_contained_log_timestamp: 5,
+            ..Default::default()
+        });
+        let (key, value) = record.encode();
+        assert_eq!(key, &b"\0\0\0\x03"[..]);
+        assert_eq!(value, &b"\0\0\0\0\0\0\0\0\0\x05\0"[..]);
+        assert_eq!(ControlRecord::decode(key, value.clone()), Ok(record));
+        let decode = |key: &'static [u8]| {
+            ControlRecord::decode(Bytes::from_static(key), value.clone()).unwrap_err()
+        };
+        assert_eq!(decode(b"\0\0\0\x01"), RecordError::UnknownControlRecord(1));
+        assert_eq!(decode(b"\xff\xff\0\x03"), RecordError::ControlKeyVersion(-1));
+        assert!(matches!(decode(b"\0\0\0"), RecordError::Malformed(..)));
+        assert!(matches!(decode(b"\0\0\0\x06"), RecordError::Malformed("VotersRecord", _)));
     }
 }

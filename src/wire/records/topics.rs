@@ -20,9 +20,11 @@ message! {
         removing_replicas: Vec<i32>,
         adding_replicas: Vec<i32>,
         leader: i32 = -1,
+        /// Raised by one with every change record whose `leader` is set, be it the same.
         leader_epoch: i32 = -1,
         partition_epoch: i32 = -1,
         directories: Vec<Uuid> [1..],
+        /// 1 while recovering from an unclean election.
         leader_recovery_state: i8 [.., tag 0],
         eligible_leader_replicas: Option<Vec<i32>> [2.., tag 1],
         last_known_elr: Option<Vec<i32>> [2.., tag 2],
@@ -33,6 +35,7 @@ message! {
         partition_id: i32 = -1,
         topic_id: Uuid,
         isr: Option<Vec<i32>> [.., tag 0],
+        /// -1 if there is now no leader.
         leader: i32 [.., tag 1] = -2,
         replicas: Option<Vec<i32>> [.., tag 2],
         removing_replicas: Option<Vec<i32>> [.., tag 3],

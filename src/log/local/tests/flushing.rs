@@ -5,10 +5,7 @@ use std::time::Duration;
 use super::*;
 use crate::env::CrashMode;
 
-const SYNCED: LogConfig = LogConfig {
-    flush_messages: 1,
-    ..CONFIG
-};
+const SYNCED: LogConfig = LogConfig { flush_messages: 1, ..CONFIG };
 
 async fn open_observed(
     engine: &LocalEngine,
@@ -18,17 +15,12 @@ async fn open_observed(
     let observer = Arc::new(Observer::default());
     let commits = Arc::clone(&observer);
     let id = LogId { partition, ..id() };
-    let log = engine
-        .open(&id, config, commits, &mut Replayed::default())
-        .await;
+    let log = engine.open(&id, config, commits, &mut Replayed::default()).await;
     (log.unwrap(), observer)
 }
 
 fn inline_engine(disk: &SimDisk, settings: EngineSettings) -> Arc<LocalEngine> {
-    let env = Env {
-        offload: Offload::inline(),
-        ..env(Arc::new(disk.clone()))
-    };
+    let env = Env { offload: Offload::inline(), ..env(Arc::new(disk.clone())) };
     LocalEngine::open(&env, ROOT.as_ref(), settings).unwrap()
 }
 
@@ -68,16 +60,10 @@ async fn a_flush_comes_after_the_delay_and_an_idle_engine_does_nothing() {
 #[tokio::test(start_paused = true)]
 async fn flush_ms_and_flush_messages_bring_the_flush_forward_or_put_it_off() {
     let ms = |flush_ms| LogConfig { flush_ms, ..CONFIG };
-    let count = LogConfig {
-        flush_messages: 3,
-        ..ms(1_000)
-    };
-    for (partition, config, records, waits) in [
-        (0, ms(10), 1, 10),
-        (1, ms(5_000), 1, 5_000),
-        (2, count, 3, 0),
-        (3, count, 2, 1_000),
-    ] {
+    let count = LogConfig { flush_messages: 3, ..ms(1_000) };
+    for (partition, config, records, waits) in
+        [(0, ms(10), 1, 10), (1, ms(5_000), 1, 5_000), (2, count, 3, 0), (3, count, 2, 1_000)]
+    {
         let disk = SimDisk::new(1);
         let engine = inline_engine(&disk, EngineSettings::default());
         let (log, _) = open_observed(&engine, partition, config).await;
@@ -132,10 +118,7 @@ async fn a_failed_sync_takes_every_log_of_the_directory_offline() {
     assert!(other_observer.failed.load(Ordering::SeqCst));
     for log in [&log, &other] {
         let refused = append(&**log, &TestBatch::new(log.end_offset(), 1, 10));
-        assert!(
-            matches!(refused, Err(AppendError::Offline(_))),
-            "{refused:?}"
-        );
+        assert!(matches!(refused, Err(AppendError::Offline(_))), "{refused:?}");
         assert!(matches!(log.flush().await, Err(AppendError::Offline(_))));
     }
     assert_eq!(offsets(&*log).await, [0], "what is there can still be read");
@@ -144,13 +127,7 @@ async fn a_failed_sync_takes_every_log_of_the_directory_offline() {
 
 #[tokio::test]
 async fn a_full_device_refuses_and_takes_the_next_batch_when_there_is_room() {
-    for config in [
-        CONFIG,
-        LogConfig {
-            segment_bytes: 200,
-            ..CONFIG
-        },
-    ] {
+    for config in [CONFIG, LogConfig { segment_bytes: 200, ..CONFIG }] {
         let bench = Bench::new(config);
         let ((), _) = bench
             .restart(async |log| {
@@ -159,33 +136,21 @@ async fn a_full_device_refuses_and_takes_the_next_batch_when_there_is_room() {
                     let capacity = bench.disk.used_bytes() + spare;
                     bench.disk.set_capacity_bytes(Some(capacity));
                     let refused = append(&*log, &TestBatch::new(2, 1, 100));
-                    assert!(
-                        matches!(refused, Err(AppendError::NoSpace(_))),
-                        "{refused:?}"
-                    );
+                    assert!(matches!(refused, Err(AppendError::NoSpace(_))), "{refused:?}");
                     assert_eq!(offsets(&*log).await, [0, 1]);
                 }
                 bench.disk.set_capacity_bytes(None);
                 append_some(&*log, 1);
             })
             .await;
-        bench
-            .restart(async |log| assert_eq!(offsets(&*log).await, [0, 1, 2]))
-            .await;
+        bench.restart(async |log| assert_eq!(offsets(&*log).await, [0, 1, 2])).await;
     }
 }
 
 #[tokio::test]
 async fn segments_roll_by_time_and_by_full_indexes() {
-    let by_time = LogConfig {
-        segment_ms: 1_000,
-        ..CONFIG
-    };
-    let by_index = LogConfig {
-        index_interval_bytes: 1,
-        segment_index_bytes: 36,
-        ..CONFIG
-    };
+    let by_time = LogConfig { segment_ms: 1_000, ..CONFIG };
+    let by_index = LogConfig { index_interval_bytes: 1, segment_index_bytes: 36, ..CONFIG };
     // Five batches 600 ms apart: the time since the first of a segment counts, as in Kafka. An
     // index of 36 bytes has room for four entries, a time index for two.
     for (config, bases) in [(by_time, vec![0, 2, 4]), (by_index, vec![0, 3])] {
@@ -195,21 +160,11 @@ async fn segments_roll_by_time_and_by_full_indexes() {
                 for offset in 0..5 {
                     let timestamp_ms = 600 * offset;
                     let batch = TestBatch::new(offset, 1, 100);
-                    append(
-                        &*log,
-                        &TestBatch {
-                            timestamp_ms,
-                            ..batch
-                        },
-                    )
-                    .unwrap();
+                    append(&*log, &TestBatch { timestamp_ms, ..batch }).unwrap();
                 }
             })
             .await;
-        let logs = bench
-            .names()
-            .into_iter()
-            .filter(|name| name.ends_with(segment::LOG_SUFFIX));
+        let logs = bench.names().into_iter().filter(|name| name.ends_with(segment::LOG_SUFFIX));
         let found: Vec<i64> = logs.map(|name| name[..20].parse().unwrap()).collect();
         assert_eq!(found, bases);
     }
@@ -218,10 +173,7 @@ async fn segments_roll_by_time_and_by_full_indexes() {
 #[tokio::test]
 async fn readers_outlive_the_cache_of_open_files() {
     let directory = tempfile::tempdir().unwrap();
-    let settings = EngineSettings {
-        open_files_max: 2,
-        ..EngineSettings::default()
-    };
+    let settings = EngineSettings { open_files_max: 2, ..EngineSettings::default() };
     let engine = LocalEngine::open(&env(Arc::new(OsDisk)), directory.path(), settings).unwrap();
     let mut chunks = Vec::new();
     for partition in 0..10 {
@@ -232,9 +184,6 @@ async fn readers_outlive_the_cache_of_open_files() {
     }
     for chunk in chunks {
         assert!(matches!(chunk, Chunk::File { .. }));
-        assert_eq!(
-            chunk.into_bytes().unwrap(),
-            TestBatch::new(0, 1, 100).bytes()
-        );
+        assert_eq!(chunk.into_bytes().unwrap(), TestBatch::new(0, 1, 100).bytes());
     }
 }

@@ -4,10 +4,7 @@
 
 use super::*;
 
-const CHECKPOINTS: [&str; 2] = [
-    "recovery-point-offset-checkpoint",
-    "log-start-offset-checkpoint",
-];
+const CHECKPOINTS: [&str; 2] = ["recovery-point-offset-checkpoint", "log-start-offset-checkpoint"];
 
 fn golden() -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/local")
@@ -15,19 +12,11 @@ fn golden() -> std::path::PathBuf {
 
 fn golden_id() -> LogId {
     let topic_id = sidecars::read_topic_id(&OsDisk, &golden().join("golden-0")).unwrap();
-    LogId {
-        topic: "golden".into(),
-        topic_id: topic_id.unwrap(),
-        partition: 0,
-    }
+    LogId { topic: "golden".into(), topic_id: topic_id.unwrap(), partition: 0 }
 }
 
-const GOLDEN_CONFIG: LogConfig = LogConfig {
-    index_interval_bytes: 300,
-    segment_ms: 100_000,
-    segment_bytes: 1 << 30,
-    ..CONFIG
-};
+const GOLDEN_CONFIG: LogConfig =
+    LogConfig { index_interval_bytes: 300, segment_ms: 100_000, segment_bytes: 1 << 30, ..CONFIG };
 
 /// Files of Kafka's log by name.
 fn files(root: &Path) -> Vec<(String, Vec<u8>)> {
@@ -61,9 +50,7 @@ fn copy(to: &Path) {
 async fn open(engine: &LocalEngine) -> (Arc<dyn Log>, Replayed) {
     let mut replayed = Replayed::default();
     let observer = Arc::new(Observer::default());
-    let log = engine
-        .open(&golden_id(), GOLDEN_CONFIG, observer, &mut replayed)
-        .await;
+    let log = engine.open(&golden_id(), GOLDEN_CONFIG, observer, &mut replayed).await;
     (log.unwrap(), replayed)
 }
 
@@ -72,9 +59,7 @@ fn batches() -> Vec<Vec<u8>> {
     let logs = files(&golden()).into_iter();
     let logs = logs.filter(|(name, _)| name.ends_with(segment::LOG_SUFFIX));
     let bytes: Vec<u8> = logs.flat_map(|(_, bytes)| bytes).collect();
-    crate::records::Batches::new(&bytes)
-        .map(|batch| batch.unwrap().1.to_vec())
-        .collect()
+    crate::records::Batches::new(&bytes).map(|batch| batch.unwrap().1.to_vec()).collect()
 }
 
 #[tokio::test]
@@ -123,10 +108,7 @@ async fn the_same_appends_make_the_same_files() {
     };
     for batch in batches() {
         let (header, records) = batch.split_first_chunk().unwrap();
-        let batch = BatchBytes {
-            header: *header,
-            records,
-        };
+        let batch = BatchBytes { header: *header, records };
         log.append(batch, &mut || snapshot(13)).unwrap();
     }
     log.close(snapshot(20)).await.unwrap();

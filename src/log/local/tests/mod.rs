@@ -75,11 +75,7 @@ const ROOT: &str = "/data";
 const LOG: &str = "/data/orders-0";
 
 fn id() -> LogId {
-    LogId {
-        topic: "orders".into(),
-        topic_id: Uuid::from_u128(7),
-        partition: 0,
-    }
+    LogId { topic: "orders".into(), topic_id: Uuid::from_u128(7), partition: 0 }
 }
 
 impl Bench {
@@ -95,9 +91,7 @@ impl Bench {
     async fn open(&self, engine: &LocalEngine) -> (Arc<dyn Log>, Replayed) {
         let mut replayed = Replayed::default();
         let observer = Arc::new(Observer::default());
-        let log = engine
-            .open(&id(), self.config, observer, &mut replayed)
-            .await;
+        let log = engine.open(&id(), self.config, observer, &mut replayed).await;
         (log.unwrap(), replayed)
     }
 
@@ -126,10 +120,7 @@ impl Bench {
     }
 
     fn write(&self, name: &str, bytes: &[u8]) {
-        let file = self
-            .disk
-            .open(&Self::path(name), OpenMode::Truncate)
-            .unwrap();
+        let file = self.disk.open(&Self::path(name), OpenMode::Truncate).unwrap();
         write_all_at(file.as_ref(), bytes, 0).unwrap();
     }
 
@@ -159,13 +150,8 @@ fn read_file(disk: &dyn Disk, path: &Path) -> Vec<u8> {
 }
 
 fn append(log: &dyn Log, batch: &TestBatch) -> Result<Commit, AppendError> {
-    let bytes = BatchBytes {
-        header: batch.header(),
-        records: &batch.payload,
-    };
-    log.append(bytes, &mut || {
-        format!("at {}", batch.base_offset).into_bytes()
-    })
+    let bytes = BatchBytes { header: batch.header(), records: &batch.payload };
+    log.append(bytes, &mut || format!("at {}", batch.base_offset).into_bytes())
 }
 
 /// Appends `count` batches of one record in 161 bytes.

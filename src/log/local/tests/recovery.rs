@@ -3,10 +3,7 @@
 use super::*;
 
 /// Segments of three batches at offsets 0, 3, 6.
-const SMALL: LogConfig = LogConfig {
-    segment_bytes: 500,
-    ..CONFIG
-};
+const SMALL: LogConfig = LogConfig { segment_bytes: 500, ..CONFIG };
 
 fn file(base: i64, suffix: &str) -> String {
     format!("{base:020}{suffix}")
@@ -47,14 +44,8 @@ async fn the_log_ends_at_its_first_bad_byte_and_later_segments_go() {
         bench.edit(&file(segment, ".log"), |bytes| bytes[byte] ^= 1);
         assert_recovers(&bench, 0..end, &format!("byte {byte} of {segment}")).await;
         let kept = |base: &i64| bench.names().contains(&file(*base, ".log"));
-        let expected: Vec<_> = [0, 3, 6]
-            .into_iter()
-            .filter(|base| *base <= segment)
-            .collect();
-        assert_eq!(
-            [0, 3, 6].into_iter().filter(kept).collect::<Vec<_>>(),
-            expected
-        );
+        let expected: Vec<_> = [0, 3, 6].into_iter().filter(|base| *base <= segment).collect();
+        assert_eq!([0, 3, 6].into_iter().filter(kept).collect::<Vec<_>>(), expected);
     }
 }
 
@@ -112,11 +103,7 @@ async fn indexes_that_are_missing_behind_ahead_or_wrong_are_rebuilt() {
     let bench = Bench::new(SMALL);
     bench.clean_run(async |log| append_some(&**log, 8)).await;
     let names = [3, 6].map(|base| [".index", ".timeindex"].map(|suffix| file(base, suffix)));
-    let good = |bench: &Bench| {
-        names
-            .clone()
-            .map(|names| names.map(|name| bench.bytes(&name)))
-    };
+    let good = |bench: &Bench| names.clone().map(|names| names.map(|name| bench.bytes(&name)));
     let expected = good(&bench);
     assert!(expected.iter().flatten().all(|bytes| !bytes.is_empty()));
     let check = async |what: &str| {
@@ -152,31 +139,22 @@ async fn a_clean_log_with_an_index_newer_than_it_is_checked() {
     bench.edit(&file(6, ".index"), |bytes| {
         bytes.extend([0, 0, 0, 9, 0, 0, 9, 0]);
     });
-    bench
-        .restart(async |log| assert_eq!(log.end_offset(), 8))
-        .await;
+    bench.restart(async |log| assert_eq!(log.end_offset(), 8)).await;
     assert_eq!(bench.bytes(&file(6, ".index")), index);
 }
 
 #[tokio::test]
 async fn half_done_cleanings_go_and_finished_ones_are_put_in_place() {
     let bench = killed().await;
-    let merged: Vec<u8> = [0, 2, 4]
-        .map(|at| TestBatch::new(at, 1, 50).bytes())
-        .concat();
+    let merged: Vec<u8> = [0, 2, 4].map(|at| TestBatch::new(at, 1, 50).bytes()).concat();
     bench.write(&file(0, ".log.swap"), &merged);
     bench.write(&file(0, ".index.swap"), b"");
     bench.write(&file(6, ".log.swap"), b"made before the cleaned one");
     bench.write(&file(6, ".log.cleaned"), b"half");
     bench.write(&file(0, ".log.deleted"), b"old");
-    bench.write(
-        "00000000000000000009-0000000001.checkpoint.deleted",
-        b"not ours",
-    );
+    bench.write("00000000000000000009-0000000001.checkpoint.deleted", b"not ours");
     bench.write("leader-epoch-checkpoint.tmp", b"half");
-    bench
-        .restart(async |log| assert_eq!(offsets(&*log).await, [0, 2, 4, 6, 7]))
-        .await;
+    bench.restart(async |log| assert_eq!(offsets(&*log).await, [0, 2, 4, 6, 7])).await;
     let left = |suffix: &str| bench.names().iter().any(|name| name.ends_with(suffix));
     assert!(!left(".swap") && !left(".cleaned") && !left(".log.deleted") && !left(".tmp"));
     assert!(left(".checkpoint.deleted"));
@@ -190,12 +168,7 @@ async fn orphans_of_a_log_file_go() {
         bench.write(&file(77, suffix), b"");
     }
     assert_recovers(&bench, 0..8, "orphans").await;
-    assert!(
-        !bench
-            .names()
-            .iter()
-            .any(|name| name.starts_with(&format!("{:020}", 77)))
-    );
+    assert!(!bench.names().iter().any(|name| name.starts_with(&format!("{:020}", 77))));
 }
 
 #[tokio::test]
@@ -209,11 +182,8 @@ async fn snapshots_above_the_end_go_and_unusable_ones_are_passed_over() {
     let (bad, good) = ((6, b"bad".to_vec()), (3, b"at 3".to_vec()));
     assert_eq!(replayed.snapshots, [bad, good]);
     assert_eq!(replayed.offsets, [3, 4, 5]);
-    let left: Vec<_> = bench
-        .names()
-        .into_iter()
-        .filter(|name| name.ends_with("snapshot"))
-        .collect();
+    let left: Vec<_> =
+        bench.names().into_iter().filter(|name| name.ends_with("snapshot")).collect();
     assert_eq!(left, [file(3, ".snapshot")]);
 }
 
@@ -225,26 +195,15 @@ async fn epochs_end_with_the_log_and_are_learned_from_batches() {
             for epoch in [1, 4] {
                 log.begin_epoch(epoch).unwrap();
                 let at = log.end_offset();
-                append(
-                    &*log,
-                    &TestBatch {
-                        epoch,
-                        ..TestBatch::new(at, 1, 100)
-                    },
-                )
-                .unwrap();
+                append(&*log, &TestBatch { epoch, ..TestBatch::new(at, 1, 100) }).unwrap();
             }
         })
         .await;
     bench.write("leader-epoch-checkpoint", b"0\n3\n1 0\n4 1\n6 9\n");
-    bench
-        .restart(async |log| assert_eq!(log.latest_epoch(), Some(4)))
-        .await;
+    bench.restart(async |log| assert_eq!(log.latest_epoch(), Some(4))).await;
     bench.write("leader-epoch-checkpoint", b"\0\0\0");
     let ends = |log: &dyn Log| [1, 4].map(|epoch| log.epoch_end_offset(epoch));
-    bench
-        .restart(async |log| assert_eq!(ends(&*log), [Some((1, 1)), Some((4, 2))]))
-        .await;
+    bench.restart(async |log| assert_eq!(ends(&*log), [Some((1, 1)), Some((4, 2))])).await;
     assert_eq!(bench.bytes("leader-epoch-checkpoint"), b"0\n2\n1 0\n4 1\n");
 }
 
@@ -262,9 +221,7 @@ async fn a_log_that_ends_below_its_start_begins_anew_there() {
 async fn segments_below_the_start_go() {
     let bench = killed().await;
     bench.write("/data/log-start-offset-checkpoint", b"0\n1\norders 0 4\n");
-    bench
-        .restart(async |log| assert_eq!(offsets(&*log).await, [4, 5, 6, 7]))
-        .await;
+    bench.restart(async |log| assert_eq!(offsets(&*log).await, [4, 5, 6, 7])).await;
     assert!(!bench.names().contains(&file(0, ".log")));
 }
 
@@ -286,9 +243,7 @@ async fn a_message_format_of_the_past_is_refused_and_kept() {
     bench.write(&file(0, ".log"), &bytes);
     let engine = bench.start();
     let observer = Arc::new(Observer::default());
-    let opened = engine
-        .open(&id(), SMALL, observer, &mut Replayed::default())
-        .await;
+    let opened = engine.open(&id(), SMALL, observer, &mut Replayed::default()).await;
     let error = opened.err().unwrap().to_string();
     assert!(error.contains("message format 1"), "{error}");
     assert_eq!(bench.bytes(&file(0, ".log")), bytes);
@@ -297,28 +252,16 @@ async fn a_message_format_of_the_past_is_refused_and_kept() {
 #[tokio::test]
 async fn a_directory_has_one_owner_and_sweeps_what_was_deleted() {
     let bench = killed().await;
-    bench
-        .disk
-        .create_dir_all("/data/gone-0.0123-delete".as_ref())
-        .unwrap();
-    bench
-        .disk
-        .create_dir_all("/data/no-partition".as_ref())
-        .unwrap();
+    bench.disk.create_dir_all("/data/gone-0.0123-delete".as_ref()).unwrap();
+    bench.disk.create_dir_all("/data/no-partition".as_ref()).unwrap();
     let engine = bench.start();
     assert_eq!(engine.existing().unwrap(), ["orders-0"]);
-    let gone = bench
-        .disk
-        .kind("/data/gone-0.0123-delete".as_ref())
-        .unwrap();
+    let gone = bench.disk.kind("/data/gone-0.0123-delete".as_ref()).unwrap();
     assert_eq!(gone, None);
     let env = env(Arc::new(bench.disk.clone()));
     let refused = LocalEngine::open(&env, ROOT.as_ref(), EngineSettings::default());
     let message = refused.err().unwrap().to_string();
-    assert!(
-        message.contains("/data") && message.contains("log.dirs"),
-        "{message}"
-    );
+    assert!(message.contains("/data") && message.contains("log.dirs"), "{message}");
 }
 
 #[tokio::test]

@@ -1,0 +1,115 @@
+//! What a handler sees: the broker's parts and the connection it serves.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::sync::{Semaphore, watch};
+
+use super::FetchSessions;
+use crate::config::{self, BrokerLayers, ConfigMap, Described, ServerConfig};
+use crate::env::Env;
+use crate::metadata::Metadata;
+use crate::partition::Registry;
+
+/// The parts of a running broker that serve requests.
+pub(crate) struct Shared {
+    /// Time, chance, files.
+    pub env: Env,
+    /// Settings.
+    pub config: Arc<ServerConfig>,
+    /// Topics, configurations, producer ids.
+    pub metadata: Metadata,
+    /// Open partitions.
+    pub registry: Arc<Registry>,
+    /// Incremental fetch sessions (KIP-227).
+    pub fetch_sessions: FetchSessions,
+    /// Memory for large requests, in units of a kibibyte.
+    pub request_memory: Arc<Semaphore>,
+}
+
+/// One connection, as far as requests care.
+#[derive(Debug)]
+pub(crate) struct Session {
+    listener: Arc<str>,
+    local: SocketAddr,
+    peer: SocketAddr,
+    closed: watch::Sender<bool>,
+}
+
+impl Session {
+    /// A connection accepted on `listener`.
+    pub(crate) fn new(listener: Arc<str>, local: SocketAddr, peer: SocketAddr) -> Self {
+        Self { listener, local, peer, closed: watch::Sender::new(false) }
+    }
+
+    /// The peer's address.
+    pub(crate) fn peer(&self) -> SocketAddr {
+        self.peer
+    }
+
+    /// Turns true when the peer has closed: a parked fetch or join need not wait any more.
+    pub(crate) fn peer_closed(&self) -> watch::Sender<bool> {
+        self.closed.clone()
+    }
+}
+
+/// Where clients of a listener are told to connect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Advertised {
+    /// Host name or address.
+    pub host: String,
+    /// Port.
+    pub port: i32,
+}
+
+/// What a handler is given beside its request.
+#[derive(Clone, Copy)]
+pub(crate) struct Context<'a> {
+    /// The broker.
+    pub(crate) shared: &'a Arc<Shared>,
+    /// The connection.
+    pub(crate) session: &'a Session,
+    /// The client id of the request's header.
+    pub(crate) client_id: Option<&'a str>,
+}
+
+impl Context<'_> {
+    /// The address this client is told: the configured one of its listener, or else one that
+    /// reaches the socket it has reached.
+    pub(crate) fn advertised(&self) -> Advertised {
+        let listeners = self.shared.config.advertised_listeners.iter().flatten();
+        let mut configured = listeners.filter(|one| one.name == *self.session.listener);
+        let Session { local, peer, .. } = self.session;
+        let (host, port) = configured.next().map_or((None, 0), |one| (one.host.clone(), one.port));
+        let reached = || match peer.ip().to_canonical().is_loopback() {
+            true => "localhost".to_owned(),
+            false => local.ip().to_canonical().to_string(),
+        };
+        let port = if port == 0 { local.port() } else { port };
+        Advertised { host: host.unwrap_or_else(reached), port: i32::from(port) }
+    }
+
+    /// A topic's configuration as clients see it.
+    pub(crate) fn describe_topic(&self, overrides: &ConfigMap) -> Vec<Described> {
+        self.with_layers(|layers| config::describe_topic(overrides, layers))
+    }
+
+    /// Hands over the layers that this broker's values come from.
+    pub(crate) fn with_layers<T>(&self, describe: impl FnOnce(&BrokerLayers<'_>) -> T) -> T {
+        let image = self.shared.metadata.image();
+        let none = ConfigMap::new();
+        let node_id = image.node_id.to_string();
+        describe(&BrokerLayers {
+            dynamic: image.broker_config(&node_id).unwrap_or(&none),
+            dynamic_default: image.broker_config("").unwrap_or(&none),
+            fixed: &self.shared.config.explicit,
+        })
+    }
+
+    /// Waits until the peer closes its connection.
+    pub(crate) async fn peer_closed(&self) {
+        let mut closed = self.session.closed.subscribe();
+        // The sender lives in the session, so this ends only when the peer closes.
+        let _ = closed.wait_for(|&closed| closed).await;
+    }
+}

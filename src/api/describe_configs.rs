@@ -1,0 +1,107 @@
+//! DescribeConfigs (key 32): configuration of topics and of this broker.
+//!
+//! Behavior:
+//! - An empty list of keys asks for all of them, as null does.
+//! - Success carries an empty message for topics the reference finds, an error its text.
+//! - Every topic configuration of the reference is described; of the broker's keys those that are
+//!   served.
+//! - Groups and client metrics have no configuration of their own yet; loggers are not served.
+//!
+//! Version notes: types and documentation from version 3 (KIP-569).
+
+use super::{Api, Context, Reply};
+use crate::config::{Described, describe_broker, describe_broker_defaults};
+use crate::metadata::validate_topic_name;
+use crate::wire::ErrorCode;
+use crate::wire::messages::describe_configs::{
+    DescribeConfigsRequest, DescribeConfigsResource, DescribeConfigsResourceResult,
+    DescribeConfigsResponse, DescribeConfigsResult, DescribeConfigsSynonym,
+};
+
+/// `ConfigResource.Type` on the wire.
+mod resource {
+    pub(super) const TOPIC: i8 = 2;
+    pub(super) const BROKER: i8 = 4;
+}
+
+pub(super) struct DescribeConfigs;
+
+impl Api for DescribeConfigs {
+    type Request = DescribeConfigsRequest;
+    type Response = DescribeConfigsResponse;
+
+    async fn handle(
+        context: Context<'_>,
+        request: DescribeConfigsRequest,
+        _version: i16,
+    ) -> Reply<DescribeConfigsResponse> {
+        let results = request.resources.iter().map(|resource| {
+            let (error, message, configs) = match describe(context, resource) {
+                Ok(described) => (ErrorCode::None, String::new(), described),
+                Err((error, message)) => (error, message, Vec::new()),
+            };
+            let keys = resource.configuration_keys.as_deref().unwrap_or_default();
+            let wanted = |described: &Described| keys.is_empty() || keys.contains(&described.name);
+            let configs = configs.into_iter().filter(wanted);
+            DescribeConfigsResult {
+                error_code: error.code(),
+                error_message: Some(message),
+                resource_type: resource.resource_type,
+                resource_name: resource.resource_name.clone(),
+                configs: configs.map(|described| entry(described, &request)).collect(),
+            }
+        });
+        let results = results.collect();
+        Reply::Ready(DescribeConfigsResponse { results, ..Default::default() })
+    }
+}
+
+fn describe(
+    context: Context<'_>,
+    asked: &DescribeConfigsResource,
+) -> Result<Vec<Described>, (ErrorCode, String)> {
+    let invalid = |message: String| (ErrorCode::InvalidRequest, message);
+    let name = asked.resource_name.as_str();
+    let node_id = context.shared.config.node_id;
+    match asked.resource_type {
+        resource::TOPIC => {
+            validate_topic_name(name).map_err(|text| (ErrorCode::InvalidTopicException, text))?;
+            let image = context.shared.metadata.image();
+            let unknown = (ErrorCode::UnknownTopicOrPartition, String::new());
+            let topic = image.topic(name).ok_or(unknown)?;
+            Ok(context.describe_topic(&topic.overrides))
+        }
+        resource::BROKER if name.is_empty() => Ok(context.with_layers(describe_broker_defaults)),
+        resource::BROKER => match name.parse::<i32>() {
+            Err(_) => Err(invalid(format!("Broker id must be an integer, but it is: {name}"))),
+            Ok(id) if id == node_id => Ok(context.with_layers(describe_broker)),
+            Ok(id) => Err(invalid(format!(
+                "Unexpected broker id, expected {node_id} or empty string, but received {id}"
+            ))),
+        },
+        other => Err(invalid(format!("Unexpected resource type {other} for resource {name}"))),
+    }
+}
+
+fn entry(described: Described, request: &DescribeConfigsRequest) -> DescribeConfigsResourceResult {
+    let synonyms = described.synonyms.into_iter().filter(|_| request.include_synonyms);
+    DescribeConfigsResourceResult {
+        name: described.name,
+        value: described.value,
+        read_only: described.read_only,
+        config_source: described.source as i8,
+        is_sensitive: described.sensitive,
+        synonyms: synonyms
+            .map(|synonym| DescribeConfigsSynonym {
+                name: synonym.name,
+                value: synonym.value,
+                source: synonym.source as i8,
+            })
+            .collect(),
+        config_type: described.config_type.map_or(0, |config_type| config_type as i8),
+        documentation: described
+            .documentation
+            .filter(|_| request.include_documentation)
+            .map(str::to_owned),
+    }
+}

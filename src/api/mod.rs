@@ -1,0 +1,68 @@
+//! The APIs: a type each, one list, one dispatch.
+//!
+//! An API is a request type, a response type, a version range and a function; the files beside
+//! this one hold one each. [`ROWS`] is built from the list below, and both the dispatch and the
+//! answer of ApiVersions come from it, so an API cannot be advertised and not served.
+//!
+//! Errors are data of a response. Only what [`DispatchError`] names closes the connection.
+
+mod context;
+mod dispatch;
+mod fetch_session;
+
+mod api_versions;
+mod create_topics;
+mod delete_topics;
+mod describe_cluster;
+mod describe_configs;
+mod fetch;
+mod init_producer_id;
+mod list_offsets;
+mod metadata;
+mod offset_for_leader_epoch;
+mod produce;
+
+use std::ops::RangeInclusive;
+
+pub(crate) use context::Context;
+pub(crate) use context::{Session, Shared};
+pub(crate) use dispatch::Reply;
+pub(crate) use dispatch::{DispatchError, EncodedReply, dispatch};
+pub(crate) use fetch_session::FetchSessions;
+
+use crate::wire::{Keyed, Message};
+use dispatch::{Row, row};
+
+/// One API of the protocol.
+pub(crate) trait Api: 'static {
+    /// What the client sends.
+    type Request: Message + Keyed + Send;
+    /// What it gets back.
+    type Response: Message + Send + 'static;
+    /// The versions that ApiVersions names. A version that is named but that the request cannot be
+    /// read in closes the connection (Produce 0 to 2).
+    const ADVERTISED: RangeInclusive<i16> = Self::Request::VERSIONS;
+
+    /// Serves one request. The connection's next request waits for this future, not for a
+    /// [`Reply::Pending`].
+    fn handle(
+        context: Context<'_>,
+        request: Self::Request,
+        version: i16,
+    ) -> impl Future<Output = Reply<Self::Response>> + Send;
+}
+
+/// Every API, in the order of the keys.
+pub(crate) static ROWS: &[Row] = &[
+    row::<produce::Produce>(),
+    row::<fetch::Fetch>(),
+    row::<list_offsets::ListOffsets>(),
+    row::<metadata::Metadata>(),
+    row::<api_versions::ApiVersions>(),
+    row::<create_topics::CreateTopics>(),
+    row::<delete_topics::DeleteTopics>(),
+    row::<init_producer_id::InitProducerId>(),
+    row::<offset_for_leader_epoch::OffsetForLeaderEpoch>(),
+    row::<describe_configs::DescribeConfigs>(),
+    row::<describe_cluster::DescribeCluster>(),
+];

@@ -1,0 +1,229 @@
+//! Produce (key 0): appends record batches.
+//!
+//! Behavior:
+//! - A batch is checked, given its offset and written before the connection's next request is
+//!   read; the answer leaves once the batch is committed, so pipelined requests append in order
+//!   without waiting for each other.
+//! - acks=0 is not answered; with an error it closes the connection.
+//! - Null records, which Apache Kafka never answers, are answered with INVALID_RECORD.
+//! - A transactional batch without a transactional id fails the whole request.
+//!
+//! Version notes: versions 0 to 2 are advertised and close the connection (KIP-896; librdkafka
+//! looks for 0); topic ids from version 13 (KIP-516).
+
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+
+use super::{Api, Context, Reply};
+use crate::metadata::is_internal_topic;
+use crate::partition::{Appended, Partition, Refusal};
+use crate::records::{BatchHeader, Compression};
+use crate::wire::ErrorCode;
+use crate::wire::messages::produce::{
+    BatchIndexAndErrorMessage, PartitionProduceData, PartitionProduceResponse, ProduceRequest,
+    ProduceResponse, TopicProduceData, TopicProduceResponse,
+};
+
+/// `AdminUtils.ADMIN_CLIENT_ID`: may write to internal topics.
+const ADMIN_CLIENT_ID: &str = "__admin_client";
+
+/// Compressed batches from this size on are validated away from the network threads.
+const OFFLOADED_BYTES_MIN: usize = 16 * 1024;
+
+pub(super) struct Produce;
+
+impl Api for Produce {
+    type Request = ProduceRequest;
+    type Response = ProduceResponse;
+    const ADVERTISED: RangeInclusive<i16> = 0..=13;
+
+    async fn handle(
+        context: Context<'_>,
+        request: ProduceRequest,
+        version: i16,
+    ) -> Reply<ProduceResponse> {
+        let acks = request.acks;
+        if request.transactional_id.is_none() && has_transactional(&request) {
+            return failed(request);
+        }
+        let append = Append::new(context, &request, version);
+        let mut uncommitted = Vec::new();
+        let mut responses: Vec<TopicProduceResponse> = Vec::with_capacity(request.topic_data.len());
+        for topic in &request.topic_data {
+            let mut partition_responses: Vec<PartitionProduceResponse> = Vec::new();
+            for data in &topic.partition_data {
+                // A partition named twice has one answer, the later one.
+                partition_responses.retain(|response| response.index != data.index);
+                let (response, appended) = append.partition(topic, data).await;
+                if let Some((partition, end_offset)) = appended {
+                    uncommitted.push((responses.len(), partition, end_offset));
+                }
+                partition_responses.push(response);
+            }
+            responses.push(TopicProduceResponse {
+                name: topic.name.clone(),
+                topic_id: topic.topic_id,
+                partition_responses,
+            });
+        }
+        let mut response = ProduceResponse { responses, ..Default::default() };
+        if acks == 0 {
+            let mut all = response.responses.iter().flat_map(|topic| &topic.partition_responses);
+            return if all.any(|partition| partition.error_code != 0) {
+                Reply::Close
+            } else {
+                Reply::Silent
+            };
+        }
+        if uncommitted.is_empty() {
+            return Reply::Ready(response);
+        }
+        Reply::Pending(Box::pin(async move {
+            for (topic, partition, end_offset) in uncommitted {
+                let Err(error) = partition.committed(end_offset).await else {
+                    continue;
+                };
+                let index = partition.id().partition;
+                for answer in &mut response.responses[topic].partition_responses {
+                    if answer.index == index {
+                        *answer = refusal(index, error.error_code());
+                    }
+                }
+            }
+            response
+        }))
+    }
+}
+
+/// An accepted batch that is not yet committed: its partition and the end to wait for.
+type Uncommitted = Option<(Arc<Partition>, i64)>;
+
+struct Append<'a> {
+    context: Context<'a>,
+    version: i16,
+    /// Fails every partition alike.
+    refused: Option<ErrorCode>,
+    internal_allowed: bool,
+}
+
+impl<'a> Append<'a> {
+    fn new(context: Context<'a>, request: &ProduceRequest, version: i16) -> Self {
+        let refused = (!(-1..=1).contains(&request.acks)).then_some(ErrorCode::InvalidRequiredAcks);
+        let internal_allowed = context.client_id == Some(ADMIN_CLIENT_ID);
+        Self { context, version, refused, internal_allowed }
+    }
+
+    async fn partition(
+        &self,
+        topic: &TopicProduceData,
+        data: &PartitionProduceData,
+    ) -> (PartitionProduceResponse, Uncommitted) {
+        let registry = &self.context.shared.registry;
+        let partition = if self.version >= 13 {
+            match registry.topic_name(topic.topic_id) {
+                None => return (refusal(data.index, ErrorCode::UnknownTopicId), None),
+                Some(_) => registry.get_by_id(topic.topic_id, data.index),
+            }
+        } else {
+            registry.get(&topic.name, data.index)
+        };
+        let Some(partition) = partition else {
+            return (refusal(data.index, ErrorCode::UnknownTopicOrPartition), None);
+        };
+        if let Some(error) = self.refused {
+            return (refusal(data.index, error), None);
+        }
+        let Some(records) = &data.records else {
+            return (refusal(data.index, ErrorCode::InvalidRecord), None);
+        };
+        let name = &partition.id().topic;
+        if is_internal_topic(name) && !self.internal_allowed {
+            let message = format!("Cannot append to internal topic {name}");
+            let refused = refusal(data.index, ErrorCode::InvalidTopicException);
+            return (PartitionProduceResponse { error_message: Some(message), ..refused }, None);
+        }
+        let version = self.version;
+        let appended = if takes_long(records) {
+            let (partition, records) = (partition.clone(), records.clone());
+            let append = move || partition.append(&records, version);
+            self.context.shared.env.offload.run(append).await
+        } else {
+            partition.append(records, version)
+        };
+        match appended {
+            Ok(appended) => {
+                let waits = !partition.is_committed(appended.end_offset);
+                let uncommitted = waits.then_some((partition, appended.end_offset));
+                (accepted(data.index, &appended), uncommitted)
+            }
+            Err(error) => (refused(data.index, error.refusal()), None),
+        }
+    }
+}
+
+/// Inflating much data would hold up the other connections of this thread.
+fn takes_long(records: &[u8]) -> bool {
+    let compressed = |header: BatchHeader| header.compression() != Some(Compression::None);
+    records.len() >= OFFLOADED_BYTES_MIN && BatchHeader::parse(records).is_ok_and(compressed)
+}
+
+/// A batch of a transaction without a transactional id fails the whole request.
+fn has_transactional(request: &ProduceRequest) -> bool {
+    let data = request.topic_data.iter().flat_map(|topic| &topic.partition_data);
+    data.filter_map(|data| BatchHeader::parse(data.records.as_deref()?).ok())
+        .any(|header| header.is_transactional())
+}
+
+/// What `ProduceRequest.getErrorResponse` gives.
+fn failed(request: ProduceRequest) -> Reply<ProduceResponse> {
+    if request.acks == 0 {
+        return Reply::Close;
+    }
+    let message = "Transactional Id authorization failed.";
+    let answer = |data: &PartitionProduceData| PartitionProduceResponse {
+        error_message: Some(message.to_owned()),
+        ..refusal(data.index, ErrorCode::TransactionalIdAuthorizationFailed)
+    };
+    let responses = request.topic_data.into_iter().map(|topic| TopicProduceResponse {
+        partition_responses: topic.partition_data.iter().map(answer).collect(),
+        name: topic.name,
+        topic_id: topic.topic_id,
+    });
+    Reply::Ready(ProduceResponse { responses: responses.collect(), ..Default::default() })
+}
+
+/// What a partition has refused.
+fn refused(index: i32, refused: Refusal) -> PartitionProduceResponse {
+    let record_errors = refused.record_errors.into_iter();
+    PartitionProduceResponse {
+        log_start_offset: refused.log_start_offset,
+        record_errors: record_errors
+            .map(|record| BatchIndexAndErrorMessage {
+                batch_index: record.batch_index,
+                batch_index_error_message: Some(record.message),
+            })
+            .collect(),
+        error_message: refused.message,
+        ..refusal(index, refused.error)
+    }
+}
+
+fn accepted(index: i32, appended: &Appended) -> PartitionProduceResponse {
+    PartitionProduceResponse {
+        index,
+        error_code: ErrorCode::None.code(),
+        base_offset: appended.base_offset,
+        log_append_time_ms: appended.log_append_time_ms,
+        log_start_offset: appended.log_start_offset,
+        ..Default::default()
+    }
+}
+
+fn refusal(index: i32, error: ErrorCode) -> PartitionProduceResponse {
+    PartitionProduceResponse {
+        index,
+        error_code: error.code(),
+        base_offset: -1,
+        ..Default::default()
+    }
+}

@@ -1,0 +1,286 @@
+//! A broker: builds the parts from settings and owns the order of start and stop.
+//!
+//! Start: lock the directory, bind the sockets (so that every port is known), load the metadata and
+//! open every topic, then accept. Stop: refuse new connections, let answers leave, close every log,
+//! write the clean-shutdown marker, let the lock go.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde_json::json;
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinHandle;
+
+use crate::api::{FetchSessions, Shared};
+use crate::config::{ConfigError, ServerConfig};
+use crate::env::{Disk, Env, Offload, OpenMode, OsClock, OsDisk, Random, write_all_at};
+use crate::log::local::{EngineError, EngineSettings, LocalEngine};
+use crate::log::{AppendError, Engine, MemoryEngine};
+use crate::metadata::{self, Directory, DirectoryError, Endpoint, Metadata};
+use crate::net::{self, BindError, Listener, SocketOptions};
+use crate::partition::{PartitionSettings, Registry};
+
+/// Memory for large requests where `queued.max.request.bytes` leaves it to the broker.
+const REQUEST_MEMORY_BYTES: usize = 128 * 1024 * 1024;
+/// The unit of the request-memory semaphore.
+const REQUEST_MEMORY_UNIT_BYTES: usize = 1024;
+
+/// Why a broker did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A setting is refused.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// More than one directory.
+    #[error("log.dirs names {0} directories; only one is supported yet")]
+    SeveralLogDirs(usize),
+    /// A socket could not be opened.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// The data directory cannot be used.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The metadata or a topic could not be loaded.
+    #[error(transparent)]
+    Metadata(#[from] metadata::StartError),
+    /// The data directory belongs to somebody else or is damaged.
+    #[error(transparent)]
+    Directory(#[from] DirectoryError),
+}
+
+/// Why a broker did not stop cleanly; the next start recovers.
+#[derive(Debug, thiserror::Error)]
+pub enum StopError {
+    /// A log could not be closed.
+    #[error("closing a log: {0}")]
+    Log(#[from] AppendError),
+    /// The checkpoints or the marker could not be written.
+    #[error("writing the clean-shutdown marker: {0}")]
+    Marker(#[from] io::Error),
+}
+
+/// Where a broker keeps its logs.
+enum Storage {
+    /// Files, in `log.dirs`.
+    Local,
+    /// Memory; gone with the engine.
+    Memory(Arc<MemoryEngine>),
+}
+
+/// Settings of a broker to be started.
+pub struct Builder {
+    config: ServerConfig,
+    storage: Storage,
+    env: Env,
+}
+
+/// A running broker. Dropping it without [`Broker::shutdown`] is like a crash of its process.
+pub struct Broker {
+    config: Arc<ServerConfig>,
+    bound: Vec<Bound>,
+    stop: watch::Sender<bool>,
+    servers: Vec<JoinHandle<()>>,
+    metadata: Metadata,
+    registry: Arc<Registry>,
+    engine: Arc<dyn Engine>,
+}
+
+/// A listener that accepts.
+#[derive(Clone, Debug)]
+struct Bound {
+    name: Arc<str>,
+    host: String,
+    port: u16,
+    addresses: Vec<SocketAddr>,
+}
+
+impl Broker {
+    /// A broker with Kafka's defaults on `localhost:9092` and `./ottla-data`.
+    pub fn builder() -> Builder {
+        let env = Env {
+            clock: Arc::new(OsClock),
+            random: Arc::new(Random::from_os()),
+            disk: Arc::new(OsDisk),
+            offload: Offload::pool(),
+        };
+        Builder { config: ServerConfig::default(), storage: Storage::Local, env }
+    }
+
+    /// `host:port` pairs for a client's `bootstrap.servers`.
+    pub fn bootstrap_servers(&self) -> String {
+        let address = |bound: &Bound| match bound.host.as_str() {
+            "" => format!("localhost:{}", bound.port),
+            host if host.contains(':') => format!("[{host}]:{}", bound.port),
+            host => format!("{host}:{}", bound.port),
+        };
+        self.bound.iter().map(address).collect::<Vec<_>>().join(",")
+    }
+
+    /// The cluster's id.
+    pub fn cluster_id(&self) -> String {
+        self.metadata.image().cluster_id.to_string()
+    }
+
+    /// One line of JSON with what is bound, as the ready file has it.
+    pub fn ready_line(&self) -> String {
+        let listeners: Vec<_> = self
+            .bound
+            .iter()
+            .map(|Bound { name, host, port, addresses }| {
+                let addresses: Vec<_> = addresses.iter().map(ToString::to_string).collect();
+                json!({ "name": **name, "host": host, "port": port, "addresses": addresses })
+            })
+            .collect();
+        format!("{}\n", json!({ "listeners": listeners }))
+    }
+
+    /// Resolves when the data directory has failed (an I/O error, a failed sync): nothing more is
+    /// acknowledged, and the process should end.
+    pub async fn offline(&self) {
+        self.metadata.offline().await;
+    }
+
+    /// Stops: what was acknowledged is kept, idle clients are cut off, the next start replays
+    /// nothing.
+    pub async fn shutdown(self) -> Result<(), StopError> {
+        tracing::info!("[KafkaRaftServer nodeId={}] shutting down", self.config.node_id);
+        self.stop.send_replace(true);
+        for server in self.servers {
+            let _ = server.await;
+        }
+        let broker_epoch = self.metadata.broker_epoch();
+        let closed = self.registry.close_all().await;
+        self.metadata.close().await;
+        closed?;
+        self.engine.close(broker_epoch).await?;
+        tracing::info!("[KafkaRaftServer nodeId={}] shut down completed", self.config.node_id);
+        Ok(())
+    }
+}
+
+impl Builder {
+    /// Settings read elsewhere; those made before are lost.
+    #[must_use]
+    pub fn config(mut self, config: ServerConfig) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Sets one of Kafka's keys.
+    pub fn set(mut self, key: &str, value: &str) -> Result<Self, ConfigError> {
+        let mut explicit = self.config.explicit.clone();
+        explicit.insert(key.to_owned(), value.to_owned());
+        self.config = ServerConfig::from_map(explicit)?;
+        Ok(self)
+    }
+
+    /// Keeps the data in `directory`, as `log.dirs`.
+    #[must_use]
+    pub fn data_dir(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.config.log_dirs = vec![directory.into()];
+        self
+    }
+
+    /// Keeps everything in memory, in `engine`: a broker started on it again finds what was there.
+    #[must_use]
+    pub fn in_memory(mut self, engine: Arc<MemoryEngine>) -> Self {
+        self.storage = Storage::Memory(engine);
+        self
+    }
+
+    /// Another world: time, randomness, files.
+    #[must_use]
+    pub fn env(mut self, env: Env) -> Self {
+        self.env = env;
+        self
+    }
+
+    /// Starts the broker; it serves when this returns.
+    pub async fn start(self) -> Result<Broker, StartError> {
+        let Self { config, storage, env } = self;
+        let config = Arc::new(config);
+        let (engine, directory): (Arc<dyn Engine>, _) = match storage {
+            Storage::Local => {
+                let [directory] = config.log_dirs.as_slice() else {
+                    return Err(StartError::SeveralLogDirs(config.log_dirs.len()));
+                };
+                let settings = EngineSettings::default();
+                (LocalEngine::open(&env, directory, settings)?, Some(directory.clone()))
+            }
+            Storage::Memory(engine) => (engine, None),
+        };
+        let options = SocketOptions {
+            backlog: config.socket_listen_backlog_size,
+            send_buffer_bytes: config.socket_send_buffer_bytes,
+            receive_buffer_bytes: config.socket_receive_buffer_bytes,
+        };
+        let listeners = config.listeners.iter().map(|listener| {
+            let host = listener.host.as_deref().unwrap_or_default();
+            Listener::bind(&listener.name, host, listener.port, options)
+        });
+        let listeners = listeners.collect::<Result<Vec<_>, _>>()?;
+        let bound: Vec<Bound> = listeners.iter().map(Bound::of).collect();
+        let settings =
+            PartitionSettings { producer_id_expiration_ms: config.producer_id_expiration_ms };
+        let registry = Arc::new(Registry::new(env.clone(), engine.clone(), settings));
+        let settings = metadata::Settings::new(&config, endpoints(&config, &bound));
+        let directory = directory.map(|root| Directory::open(&env, &root, &settings));
+        let directory = directory.transpose()?;
+        let parts = metadata::Parts { env: env.clone(), registry: registry.clone(), directory };
+        let metadata = metadata::start(parts, settings).await?;
+        let request_memory = config.queued_max_request_bytes.unwrap_or(REQUEST_MEMORY_BYTES);
+        // The largest request must fit, with the unit it is rounded up to.
+        let largest = config.socket_request_max_bytes + REQUEST_MEMORY_UNIT_BYTES;
+        let request_memory = request_memory.max(largest);
+        let shared = Arc::new(Shared {
+            fetch_sessions: FetchSessions::new(config.fetch_session_cache_slots),
+            request_memory: Arc::new(Semaphore::new(request_memory / REQUEST_MEMORY_UNIT_BYTES)),
+            config: config.clone(),
+            metadata: metadata.clone(),
+            registry: registry.clone(),
+            env,
+        });
+        let (stop, stopped) = watch::channel(false);
+        let serve = |listener| tokio::spawn(net::serve(listener, shared.clone(), stopped.clone()));
+        let servers = listeners.into_iter().map(serve).collect();
+        Ok(Broker { config, bound, stop, servers, metadata, registry, engine })
+    }
+}
+
+impl Bound {
+    fn of(listener: &Listener) -> Self {
+        Self {
+            name: listener.name().clone(),
+            host: listener.host().to_owned(),
+            port: listener.port(),
+            addresses: listener.addresses(),
+        }
+    }
+}
+
+/// What the broker's registration names: where clients are told to connect, as far as that is one
+/// address for all of them.
+fn endpoints(config: &ServerConfig, bound: &[Bound]) -> Vec<Endpoint> {
+    let advertised = |bound: &Bound| {
+        let mut configured = config.advertised_listeners.iter().flatten();
+        let told = configured.find(|listener| listener.name == *bound.name);
+        let host = told.and_then(|listener| listener.host.as_deref()).unwrap_or(&bound.host);
+        let port = told.map_or(0, |listener| listener.port);
+        Endpoint {
+            name: bound.name.to_string(),
+            host: if host.is_empty() { "localhost" } else { host }.to_owned(),
+            port: if port == 0 { bound.port } else { port },
+        }
+    };
+    bound.iter().map(advertised).collect()
+}
+
+/// Writes the ready file so that a reader sees all of it or nothing.
+pub fn write_ready_file(disk: &dyn Disk, path: &Path, line: &str) -> io::Result<()> {
+    let temporary = path.with_extension("tmp");
+    let file = disk.open(&temporary, OpenMode::Truncate)?;
+    write_all_at(&*file, line.as_bytes(), 0)?;
+    disk.rename(&temporary, path)
+}

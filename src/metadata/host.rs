@@ -1,0 +1,140 @@
+//! Where metadata machines come from and what their effects do.
+
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::ArcSwap;
+
+use crate::env::Env;
+use crate::log::{BoxFuture, LogId, OpenError};
+use crate::partition::{Partition, Registry, TopicToOpen};
+use crate::shard::{Host, LoadError, Loaded};
+
+use super::directory::Directory;
+use super::image::{MetadataImage, TopicImage};
+use super::machine::{Effect, MetadataMachine, Process};
+use super::registration;
+use super::state::{ReplayError, State};
+
+/// The broker's parts that metadata acts on.
+pub(super) struct MetadataHost {
+    pub(super) env: Env,
+    pub(super) process: Process,
+    pub(super) cluster_id: Arc<str>,
+    /// None for a broker in memory.
+    pub(super) directory: Option<Arc<Directory>>,
+    pub(super) registry: Arc<Registry>,
+    pub(super) partition: Arc<Partition>,
+    pub(super) image: Arc<ArcSwap<MetadataImage>>,
+    /// Why a topic is not served; taken by the start, which fails then.
+    pub(super) unopened: Mutex<Option<OpenError>>,
+}
+
+impl Host<MetadataMachine> for MetadataHost {
+    fn load(&self) -> BoxFuture<'_, Loaded<MetadataMachine>> {
+        Box::pin(async move {
+            let (state, from) = self.load_state().await.map_err(LoadError::Host)?;
+            Ok((MetadataMachine::new(self.process.clone(), state), from))
+        })
+    }
+
+    fn run(&self, effect: Effect) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            match effect {
+                Effect::Open(topics) => self.open(&topics).await,
+                Effect::Publish(image) => self.image.store(image),
+                Effect::Delete(topics) => self.delete(&topics).await,
+                Effect::Snapshot(state) => self.snapshot(*state).await,
+            }
+        })
+    }
+}
+
+impl MetadataHost {
+    async fn load_state(&self) -> Result<(State, i64), ReplayError> {
+        let state = State::new(self.cluster_id.clone(), self.process.settings.node_id);
+        let Some(directory) = self.directory.clone() else {
+            let mut state = state;
+            let voters =
+                registration::single_voter(&self.process.settings, self.process.directory_id);
+            state.voters = Some(voters);
+            return Ok((state, 0));
+        };
+        let newest = self.env.offload.run(move || directory.newest_snapshot()).await;
+        let newest = newest.map_err(|error| ReplayError::Inconsistent(error.to_string()))?;
+        let bounds = self.partition.bounds();
+        let (start, end) = (bounds.log_start_offset, bounds.end_offset);
+        let (state, from) = match newest {
+            None => (state, 0),
+            Some((id, snapshot)) => (state.restore(&snapshot, id)?, id.offset),
+        };
+        if !(start..=end).contains(&from) {
+            return Err(ReplayError::Inconsistent(format!(
+                "the log has the offsets {start} to {end}, its newest snapshot ends at {from}; \
+                 restore the files of __cluster_metadata-0 from a backup"
+            )));
+        }
+        Ok((state, from))
+    }
+
+    async fn open(&self, topics: &[Arc<TopicImage>]) {
+        let topic_to_open = |topic: &Arc<TopicImage>| TopicToOpen {
+            name: topic.name.clone(),
+            topic_id: topic.id,
+            partitions: (0..)
+                .zip(&topic.partitions)
+                .map(|(number, partition)| (number, partition.leader_epoch))
+                .collect(),
+            config: topic.config.clone(),
+        };
+        let topics = topics.iter().map(topic_to_open).collect();
+        if let Err(error) = self.registry.open_topics(topics).await {
+            tracing::error!(%error, "a topic cannot be served");
+            *self.unopened.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+        }
+    }
+
+    /// Deletes topics' logs, also those that a crash has left behind.
+    async fn delete(&self, topics: &[Arc<TopicImage>]) {
+        let existing = self.registry.engine().existing().unwrap_or_default();
+        for topic in topics {
+            let mut outcome = self.registry.delete_topic(topic.id).await;
+            // A directory of this name may belong to a topic created since.
+            let recreated = self.image.load().topic(&topic.name).is_some();
+            for partition in (0..).take(if recreated { 0 } else { topic.partitions.len() }) {
+                let id = LogId { topic: topic.name.clone(), topic_id: topic.id, partition };
+                if existing.contains(&id.directory_name()) {
+                    outcome = outcome.and(self.delete_log(&id).await);
+                }
+            }
+            if let Err(error) = outcome {
+                tracing::error!(topic = %topic.name, %error, "files of a deleted topic remain");
+            }
+        }
+    }
+
+    async fn delete_log(&self, id: &LogId) -> io::Result<()> {
+        self.registry.engine().delete(id).await
+    }
+
+    async fn snapshot(&self, state: State) {
+        if let Some(directory) = self.directory.clone()
+            && let Err(error) = self.write_snapshot(directory, state).await
+        {
+            tracing::error!(%error, "the metadata log could not be pruned by a snapshot");
+        }
+    }
+
+    async fn write_snapshot(&self, directory: Arc<Directory>, state: State) -> Result<(), String> {
+        // A crash must not leave a snapshot of more than the log has.
+        self.partition.flush().await.map_err(|error| error.to_string())?;
+        let (id, snapshot) = state.snapshot(self.process.directory_id);
+        let write = move || {
+            directory.write_snapshot(id, &snapshot)?;
+            directory.remove_snapshots_before(id)
+        };
+        self.env.offload.run(write).await.map_err(|error| error.to_string())?;
+        let pruned = self.partition.roll().and_then(|()| self.partition.delete_before(id.offset));
+        pruned.map_err(|error| error.to_string())
+    }
+}

@@ -1,0 +1,145 @@
+//! What everyone reads: the cluster's metadata as of one committed position of the metadata log.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use crate::config::{ConfigMap, TopicConfig};
+
+/// Topics that belong to the broker itself (Kafka: `Topic.isInternal`).
+const INTERNAL_TOPICS: [&str; 3] =
+    ["__consumer_offsets", "__transaction_state", "__share_group_state"];
+/// Name of the metadata log's topic; it is in no image.
+pub const CLUSTER_METADATA_TOPIC: &str = "__cluster_metadata";
+/// Topic id of the metadata log (Kafka: `Uuid.CLUSTER_METADATA_TOPIC_ID`).
+pub const CLUSTER_METADATA_TOPIC_ID: Uuid = Uuid::from_u128(1);
+
+/// True for a topic that belongs to the broker itself.
+pub fn is_internal_topic(name: &str) -> bool {
+    INTERNAL_TOPICS.contains(&name)
+}
+
+/// A resource that has a configuration: the type's number (`ConfigResource.Type`: 2 topic,
+/// 4 broker, 16 client metrics, 32 group) and its name, empty for the default of all.
+pub type ConfigResource = (i8, String);
+
+/// The number of `ConfigResource.Type.TOPIC`.
+pub(super) const TOPIC_RESOURCE: i8 = 2;
+/// The number of `ConfigResource.Type.BROKER`.
+pub(super) const BROKER_RESOURCE: i8 = 4;
+
+/// One state of the cluster.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MetadataImage {
+    /// Identifies the cluster, 22 characters of base64.
+    pub cluster_id: Arc<str>,
+    /// The only broker and controller.
+    pub node_id: i32,
+    /// Leader epoch of the metadata log, one higher with every start.
+    pub controller_epoch: i32,
+    /// Epoch of our broker's registration; -1 before it.
+    pub broker_epoch: i64,
+    /// Finalized features and their levels; `kraft.version` only with voters in the log.
+    pub finalized_features: BTreeMap<String, i16>,
+    /// Offset of the last record in this image, as the reference has it.
+    pub finalized_features_epoch: i64,
+    /// Configurations of everything but topics.
+    pub configs: BTreeMap<ConfigResource, ConfigMap>,
+    topics: BTreeMap<Arc<str>, Arc<TopicImage>>,
+    topics_by_id: BTreeMap<Uuid, Arc<TopicImage>>,
+}
+
+/// A topic.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TopicImage {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its id; a topic created again has another one.
+    pub id: Uuid,
+    /// Its partitions, by number.
+    pub partitions: Vec<PartitionImage>,
+    /// What was set for it.
+    pub overrides: ConfigMap,
+    /// What that means, with the broker's values and the defaults.
+    pub config: Arc<TopicConfig>,
+    /// It belongs to the broker.
+    pub internal: bool,
+}
+
+/// A partition. Its only replica, and leader once the broker serves, is this node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PartitionImage {
+    /// The leader's node id, -1 for none.
+    pub leader: i32,
+    /// Raised with every election.
+    pub leader_epoch: i32,
+    /// Raised with every change.
+    pub partition_epoch: i32,
+}
+
+impl PartitionImage {
+    /// Stands where the log has named a higher partition number but not yet this one.
+    pub(super) const MISSING: Self = Self { leader: -1, leader_epoch: -1, partition_epoch: -1 };
+}
+
+impl MetadataImage {
+    /// The state before any record.
+    pub fn empty(cluster_id: Arc<str>, node_id: i32) -> Self {
+        Self {
+            cluster_id,
+            node_id,
+            controller_epoch: 0,
+            broker_epoch: -1,
+            finalized_features: BTreeMap::new(),
+            finalized_features_epoch: -1,
+            configs: BTreeMap::new(),
+            topics: BTreeMap::new(),
+            topics_by_id: BTreeMap::new(),
+        }
+    }
+
+    /// The topic of this name.
+    pub fn topic(&self, name: &str) -> Option<&Arc<TopicImage>> {
+        self.topics.get(name)
+    }
+
+    /// The topic with this id.
+    pub fn topic_by_id(&self, id: Uuid) -> Option<&Arc<TopicImage>> {
+        self.topics_by_id.get(&id)
+    }
+
+    /// All topics, sorted by name.
+    pub fn topics(&self) -> impl ExactSizeIterator<Item = &Arc<TopicImage>> {
+        self.topics.values()
+    }
+
+    /// The dynamic configuration of one broker, or with an empty name of all brokers.
+    pub fn broker_config(&self, name: &str) -> Option<&ConfigMap> {
+        self.configs.get(&(BROKER_RESOURCE, name.to_owned()))
+    }
+
+    pub(super) fn put(&mut self, topic: TopicImage) {
+        let topic = Arc::new(topic);
+        self.topics_by_id.insert(topic.id, topic.clone());
+        self.topics.insert(topic.name.clone(), topic);
+    }
+
+    pub(super) fn remove(&mut self, id: Uuid) -> Option<Arc<TopicImage>> {
+        let topic = self.topics_by_id.remove(&id)?;
+        self.topics.remove(&topic.name);
+        Some(topic)
+    }
+
+    /// Changes a topic in place. False if there is none with this id.
+    pub(super) fn change(&mut self, id: Uuid, change: impl FnOnce(&mut TopicImage)) -> bool {
+        let Some(mut topic) = self.topics_by_id.remove(&id) else {
+            return false;
+        };
+        self.topics.remove(&topic.name);
+        change(Arc::make_mut(&mut topic));
+        self.topics_by_id.insert(topic.id, topic.clone());
+        self.topics.insert(topic.name.clone(), topic);
+        true
+    }
+}

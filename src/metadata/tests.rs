@@ -1,0 +1,186 @@
+//! Starting and stopping over an engine in memory, with the directory's files on a simulated disk.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use super::*;
+use crate::env::{Env, Offload, Random, SimClock, SimDisk};
+use crate::log::{Engine, LogId, MemoryEngine};
+use crate::partition::{PartitionSettings, Registry};
+
+fn env() -> Env {
+    Env {
+        clock: Arc::new(SimClock::new(1_000)),
+        random: Arc::new(Random::seeded(3)),
+        disk: Arc::new(SimDisk::new(3)),
+        offload: Offload::inline(),
+    }
+}
+
+fn settings() -> Settings {
+    let listener = Endpoint { name: "PLAINTEXT".into(), host: "localhost".into(), port: 9_092 };
+    Settings::new(&ServerConfig::default(), vec![listener])
+}
+
+struct Run {
+    metadata: Metadata,
+    registry: Arc<Registry>,
+}
+
+/// A start; without directory in memory only.
+async fn run(env: &Env, engine: &MemoryEngine, on_disk: bool, settings: Settings) -> Run {
+    let engine: Arc<dyn Engine> = Arc::new(engine.clone());
+    let registry = Arc::new(Registry::new(env.clone(), engine, PartitionSettings::default()));
+    let directory = on_disk.then(|| Directory::open(env, Path::new("/data"), &settings).unwrap());
+    let parts = Parts { env: env.clone(), registry: registry.clone(), directory };
+    Run { metadata: start(parts, settings).await.unwrap(), registry }
+}
+
+impl Run {
+    async fn create(&self, name: &str) -> Uuid {
+        let created = self.metadata.create_topics(vec![NewTopic::with_defaults(name)], false).await;
+        created[0].as_ref().unwrap().topic_id
+    }
+
+    async fn stop(self, engine: &MemoryEngine) -> MemoryEngine {
+        self.registry.close_all().await.unwrap();
+        let epoch = self.metadata.broker_epoch();
+        self.metadata.close().await;
+        engine.close(epoch).await.unwrap();
+        engine.restart()
+    }
+
+    fn leader_epoch(&self, name: &str) -> i32 {
+        self.metadata.image().topic(name).unwrap().partitions[0].leader_epoch
+    }
+}
+
+#[tokio::test]
+async fn a_topic_serves_when_its_creation_is_answered() {
+    let engine = MemoryEngine::default();
+    let run = run(&env(), &engine, false, settings()).await;
+    let id = run.create("t").await;
+    assert!(run.registry.get("t", 0).is_some());
+    assert_eq!(run.metadata.image().topic("t").unwrap().id, id);
+    assert_eq!(run.metadata.delete_topics(vec![id]).await, [Ok(())]);
+    assert!(run.registry.get("t", 0).is_none());
+    assert!(run.metadata.image().topic("t").is_none());
+    assert!(!engine.existing().unwrap().contains(&"t-0".to_owned()));
+}
+
+#[tokio::test]
+async fn topics_ids_and_cluster_survive_restarts_and_epochs_tell_how_it_stopped() {
+    let (env, engine) = (env(), MemoryEngine::default());
+    let first = run(&env, &engine, true, settings()).await;
+    let id = first.create("t").await;
+    let cluster_id = first.metadata.image().cluster_id.clone();
+    assert_eq!(first.metadata.next_producer_id().await, Ok(0));
+    assert_eq!(first.metadata.next_producer_id().await, Ok(1));
+    assert_eq!(first.metadata.image().controller_epoch, 1);
+    let engine = first.stop(&engine).await;
+
+    let second = run(&env, &engine, true, settings()).await;
+    let image = second.metadata.image();
+    assert_eq!((image.topic("t").unwrap().id, &image.cluster_id), (id, &cluster_id));
+    assert_eq!((image.controller_epoch, second.leader_epoch("t")), (2, 0));
+    assert!(second.registry.get("t", 0).is_some(), "every topic serves");
+    assert_eq!(second.metadata.next_producer_id().await, Ok(1_000));
+
+    // No clean stop.
+    let third = run(&env, &engine.restart(), true, settings()).await;
+    assert_eq!((third.metadata.image().controller_epoch, third.leader_epoch("t")), (3, 1));
+    assert_eq!(third.registry.get("t", 0).unwrap().leader_epoch(), 1);
+}
+
+#[tokio::test]
+async fn a_snapshot_prunes_the_log_and_the_next_start_uses_it() {
+    let (env, engine) = (env(), MemoryEngine::default());
+    let small = Settings { snapshot_bytes: 2_000, ..settings() };
+    let first = run(&env, &engine, true, small.clone()).await;
+    for number in 0..40 {
+        first.create(&format!("t{number}")).await;
+    }
+    let files = env.disk.list(Path::new("/data/__cluster_metadata-0")).unwrap();
+    let snapshots: Vec<_> = files.iter().filter(|name| name.ends_with(".checkpoint")).collect();
+    assert_eq!(snapshots.len(), 1, "{files:?}");
+    let snapshot = snapshot::SnapshotId::parse(snapshots[0]).unwrap();
+    assert_eq!(first.metadata.log_start_offset(), snapshot.offset);
+    let engine = first.stop(&engine).await;
+    let second = run(&env, &engine, true, small).await;
+    assert_eq!(second.metadata.image().topics().len(), 40);
+    assert_eq!(second.leader_epoch("t39"), 0);
+    let features = &second.metadata.image().finalized_features;
+    assert_eq!(features.get("kraft.version"), Some(&1));
+
+    // Without the snapshot the log says nothing of the beginning.
+    env.disk.remove_file(&Path::new("/data/__cluster_metadata-0").join(snapshots[0])).unwrap();
+    let engine = second.stop(&engine).await;
+    let registry =
+        Arc::new(Registry::new(env.clone(), Arc::new(engine), PartitionSettings::default()));
+    let directory = Some(Directory::open(&env, Path::new("/data"), &settings()).unwrap());
+    let parts = Parts { env: env.clone(), registry, directory };
+    let error = start(parts, settings()).await.err().unwrap().to_string();
+    assert!(error.contains("restore the files of __cluster_metadata-0"), "{error}");
+}
+
+#[tokio::test]
+async fn logs_of_a_deletion_that_did_not_finish_are_deleted() {
+    let (env, engine) = (env(), MemoryEngine::default());
+    let first = run(&env, &engine, true, settings()).await;
+    let topic_id = first.create("t").await;
+    first.metadata.delete_topics(vec![topic_id]).await;
+    let engine = engine.restart();
+    // As if the process had died between the record and the files.
+    let id = LogId { topic: "t".into(), topic_id, partition: 0 };
+    let leftover =
+        Registry::new(env.clone(), Arc::new(engine.clone()), PartitionSettings::default());
+    let topic = crate::partition::TopicToOpen {
+        name: id.topic.clone(),
+        topic_id,
+        partitions: vec![(0, 0)],
+        config: Arc::default(),
+    };
+    leftover.open_topic(&topic).await.unwrap();
+    assert!(engine.existing().unwrap().contains(&"t-0".to_owned()));
+    run(&env, &engine, true, settings()).await;
+    assert!(!engine.existing().unwrap().contains(&"t-0".to_owned()));
+}
+
+#[tokio::test]
+async fn many_topics_open_at_once() {
+    let (env, engine) = (env(), MemoryEngine::default());
+    let first = run(&env, &engine, true, settings()).await;
+    let names: Vec<String> = (0..500).map(|number| format!("t{number}")).collect();
+    let topics = names.iter().map(|name| NewTopic::with_defaults(name)).collect();
+    let created = first.metadata.create_topics(topics, false).await;
+    assert!(created.iter().all(Result::is_ok));
+    let second = run(&env, &first.stop(&engine).await, true, settings()).await;
+    assert!(names.iter().all(|name| second.registry.get(name, 0).is_some()));
+}
+
+#[tokio::test]
+async fn a_topic_that_cannot_be_opened_fails_the_start() {
+    let (env, engine) = (env(), MemoryEngine::default());
+    let first = run(&env, &engine, true, settings()).await;
+    let topic_id = first.create("t").await;
+    let engine = first.stop(&engine).await;
+    // Its directory is taken by a topic that the metadata does not know.
+    let id = LogId { topic: "t".into(), topic_id, partition: 0 };
+    engine.delete(&id).await.unwrap();
+    let registry =
+        Registry::new(env.clone(), Arc::new(engine.clone()), PartitionSettings::default());
+    let other = crate::partition::TopicToOpen {
+        name: id.topic.clone(),
+        topic_id: Uuid::from_u128(8),
+        partitions: vec![(0, 0)],
+        config: Arc::default(),
+    };
+    registry.open_topic(&other).await.unwrap();
+    let engine: Arc<dyn Engine> = Arc::new(engine.restart());
+    let registry = Arc::new(Registry::new(env.clone(), engine, PartitionSettings::default()));
+    let directory = Some(Directory::open(&env, Path::new("/data"), &settings()).unwrap());
+    let error = start(Parts { env, registry, directory }, settings()).await.err().unwrap();
+    assert!(error.to_string().contains("t-0 holds topic id"), "{error}");
+}

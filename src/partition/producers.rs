@@ -1,0 +1,302 @@
+//! What a partition remembers of its producers: idempotence and open transactions.
+//!
+//! The rules are those of Kafka's `ProducerStateManager`, `ProducerAppendInfo` and
+//! `ProducerStateEntry`. [`Producers::check`] decides about a batch and changes nothing;
+//! [`Producers::apply`] notes a batch that is in the log. A start replays the log through `apply`
+//! (its [`Replay`] implementation), so replayed state equals live state, but for one thing: a
+//! snapshot, being Kafka's file, keeps only the newest batch of each producer.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use bytes::Buf;
+
+use crate::log::Replay;
+use crate::records::{BatchHeader, Records};
+
+use super::snapshot;
+
+/// Batches of each producer that are known again when they are sent again.
+const BATCHES_RETAINED: usize = 5;
+/// Time between two searches for expired producers (Kafka's default of
+/// `producer.id.expiration.check.interval.ms`).
+const EXPIRY_INTERVAL_MS: i64 = 600_000;
+const NO_EPOCH: i16 = -1;
+const NO_SEQUENCE: i32 = -1;
+
+/// A batch that a producer wrote.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct WrittenBatch {
+    pub(super) last_sequence: i32,
+    pub(super) last_offset: i64,
+    /// Last offset minus first offset, which is last sequence minus first sequence.
+    pub(super) offset_delta: i32,
+    pub(super) max_timestamp_ms: i64,
+}
+
+impl WrittenBatch {
+    pub(super) fn first_offset(&self) -> i64 {
+        self.last_offset.saturating_sub(i64::from(self.offset_delta))
+    }
+
+    /// Kafka's `DefaultRecordBatch.decrementSequence`.
+    fn first_sequence(&self) -> i32 {
+        if self.last_sequence < self.offset_delta {
+            // 2^31 sequences; the subtraction cannot overflow in 64 bits.
+            return (i64::from(self.last_sequence) - i64::from(self.offset_delta) + (1 << 31))
+                as i32;
+        }
+        self.last_sequence - self.offset_delta
+    }
+}
+
+/// One producer's state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Producer {
+    pub(super) epoch: i16,
+    pub(super) coordinator_epoch: i32,
+    pub(super) last_timestamp_ms: i64,
+    pub(super) transaction_first_offset: Option<i64>,
+    /// Oldest first, all of `epoch`.
+    pub(super) batches: VecDeque<WrittenBatch>,
+}
+
+impl Default for Producer {
+    fn default() -> Self {
+        Self {
+            epoch: NO_EPOCH,
+            coordinator_epoch: -1,
+            last_timestamp_ms: -1,
+            transaction_first_offset: None,
+            batches: VecDeque::new(),
+        }
+    }
+}
+
+impl Producer {
+    fn set_epoch(&mut self, epoch: i16) {
+        if self.epoch != epoch {
+            self.batches.clear();
+            self.epoch = epoch;
+        }
+    }
+
+    fn duplicate(&self, header: &BatchHeader) -> Option<WrittenBatch> {
+        let last = header.last_sequence();
+        let same = |batch: &&WrittenBatch| {
+            batch.first_sequence() == header.base_sequence && batch.last_sequence == last
+        };
+        if header.producer_epoch != self.epoch {
+            return None;
+        }
+        self.batches.iter().find(same).copied()
+    }
+
+    fn is_expired(&self, now_ms: i64, expiration_ms: i64) -> bool {
+        self.transaction_first_offset.is_none()
+            && now_ms.saturating_sub(self.last_timestamp_ms) >= expiration_ms
+    }
+}
+
+/// What to do with a client's batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// Write it.
+    Append,
+    /// It stands in the log already.
+    Duplicate(WrittenBatch),
+}
+
+/// Why a client's batch is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ProducerError {
+    /// The first sequence does not follow the producer's last one.
+    #[error("the batch's sequence does not follow the producer's last one")]
+    OutOfOrderSequence,
+    /// A newer incarnation of the producer has written.
+    #[error("the producer's epoch is older than the newest in the log")]
+    InvalidEpoch,
+    /// A transactional batch while the producer has no transaction open here.
+    #[error("the producer has no transaction open in this partition")]
+    OutsideTransaction,
+    /// A plain batch while the producer has a transaction open here.
+    #[error("the producer has a transaction open; its batches must be transactional")]
+    InsideTransaction,
+}
+
+/// All producers of one partition.
+#[derive(Debug)]
+pub(super) struct Producers {
+    by_id: BTreeMap<i64, Producer>,
+    /// First offset of each open transaction, and its producer.
+    open_transactions: BTreeMap<i64, i64>,
+    expiration_ms: i64,
+    next_expiry_ms: i64,
+    /// When the log was opened: what had expired by then is not taken from a snapshot.
+    opened_ms: i64,
+}
+
+impl Producers {
+    pub(super) fn new(now_ms: i64, expiration_ms: i64) -> Self {
+        Self {
+            by_id: BTreeMap::new(),
+            open_transactions: BTreeMap::new(),
+            expiration_ms,
+            next_expiry_ms: now_ms.saturating_add(EXPIRY_INTERVAL_MS),
+            opened_ms: now_ms,
+        }
+    }
+
+    /// Decides about a client's batch. A transactional one is accepted only inside a transaction
+    /// that is open in this partition: nobody can vouch for the first one yet.
+    pub(super) fn check(&self, header: &BatchHeader) -> Result<Verdict, ProducerError> {
+        if !header.has_producer_id() {
+            return Ok(Verdict::Append);
+        }
+        let known = self.by_id.get(&header.producer_id);
+        if let Some(batch) = known.and_then(|producer| producer.duplicate(header)) {
+            return Ok(Verdict::Duplicate(batch));
+        }
+        let epoch = known.map_or(NO_EPOCH, |producer| producer.epoch);
+        if header.producer_epoch < epoch {
+            return Err(ProducerError::InvalidEpoch);
+        }
+        let open = known.is_some_and(|producer| producer.transaction_first_offset.is_some());
+        if header.is_transactional() && !(open && epoch == header.producer_epoch) {
+            return Err(ProducerError::OutsideTransaction);
+        }
+        if !in_sequence(known, header) {
+            return Err(ProducerError::OutOfOrderSequence);
+        }
+        if open && !header.is_transactional() {
+            return Err(ProducerError::InsideTransaction);
+        }
+        Ok(Verdict::Append)
+    }
+
+    /// Notes a batch of the log, with what [`marker`] says of it.
+    pub(super) fn apply(&mut self, header: &BatchHeader, marker: Option<Marker>) {
+        if let Some(marker) = marker {
+            return self.end_transaction(header, marker);
+        }
+        if !header.has_producer_id() || header.is_control() {
+            return;
+        }
+        let producer = self.by_id.entry(header.producer_id).or_default();
+        producer.set_epoch(header.producer_epoch);
+        if producer.batches.len() == BATCHES_RETAINED {
+            producer.batches.pop_front();
+        }
+        producer.batches.push_back(WrittenBatch {
+            last_sequence: header.last_sequence(),
+            last_offset: header.last_offset(),
+            offset_delta: header.last_offset_delta,
+            max_timestamp_ms: header.max_timestamp,
+        });
+        producer.last_timestamp_ms = header.max_timestamp;
+        if header.is_transactional() && producer.transaction_first_offset.is_none() {
+            producer.transaction_first_offset = Some(header.base_offset);
+            self.open_transactions.insert(header.base_offset, header.producer_id);
+        }
+    }
+
+    fn end_transaction(&mut self, header: &BatchHeader, marker: Marker) {
+        let producer = self.by_id.entry(header.producer_id).or_default();
+        producer.set_epoch(header.producer_epoch);
+        producer.coordinator_epoch = marker.coordinator_epoch;
+        producer.last_timestamp_ms = header.max_timestamp;
+        if let Some(first_offset) = producer.transaction_first_offset.take() {
+            self.open_transactions.remove(&first_offset);
+        }
+    }
+
+    /// First offset of the oldest open transaction.
+    pub(super) fn first_open_transaction(&self) -> Option<i64> {
+        self.open_transactions.first_key_value().map(|(first_offset, _)| *first_offset)
+    }
+
+    /// What [`Self::first_open_transaction`] will be after this batch.
+    pub(super) fn first_open_transaction_after(
+        &self,
+        header: &BatchHeader,
+        marker: Option<Marker>,
+    ) -> Option<i64> {
+        let ended = marker.map(|_| header.producer_id);
+        let begins = header.is_transactional() && !header.is_control();
+        let open = self.open_transactions.iter().find(|(_, producer)| Some(**producer) != ended);
+        open.map(|(first_offset, _)| *first_offset).or(begins.then_some(header.base_offset))
+    }
+
+    /// Forgets producers that have been silent for long and have no transaction open; searches
+    /// for them from time to time only.
+    pub(super) fn expire(&mut self, now_ms: i64) {
+        if now_ms >= self.next_expiry_ms {
+            self.next_expiry_ms = now_ms.saturating_add(EXPIRY_INTERVAL_MS);
+            let expiration_ms = self.expiration_ms;
+            self.by_id.retain(|_, producer| !producer.is_expired(now_ms, expiration_ms));
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn by_id(&self) -> &BTreeMap<i64, Producer> {
+        &self.by_id
+    }
+
+    /// The bytes of a snapshot of this moment.
+    pub(super) fn snapshot(&self) -> Vec<u8> {
+        snapshot::encode(&self.by_id)
+    }
+}
+
+/// What ends a transaction (Kafka's `EndTransactionMarker`).
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Marker {
+    coordinator_epoch: i32,
+}
+
+/// The marker in a control batch; None for any other batch, control or not.
+pub(super) fn marker(header: &BatchHeader, batch: &[u8]) -> Option<Marker> {
+    const ABORT: i16 = 0;
+    const COMMIT: i16 = 1;
+    if !header.is_control() || !header.has_producer_id() {
+        return None;
+    }
+    let mut records = Records::new(header, batch).ok()?;
+    let record = records.next().ok()??;
+    let (mut key, mut value) = (record.key?, record.value?);
+    let (_key_version, kind) = (key.try_get_i16().ok()?, key.try_get_i16().ok()?);
+    let (_value_version, coordinator_epoch) =
+        (value.try_get_i16().ok()?, value.try_get_i32().ok()?);
+    matches!(kind, ABORT | COMMIT).then_some(Marker { coordinator_epoch })
+}
+
+/// Kafka's `ProducerAppendInfo.checkSequence`.
+fn in_sequence(known: Option<&Producer>, header: &BatchHeader) -> bool {
+    // No epoch is known where retention or DeleteRecords took all the producer wrote: any sequence.
+    let Some(producer) = known.filter(|producer| producer.epoch != NO_EPOCH) else {
+        return true;
+    };
+    let last = match producer.batches.back() {
+        Some(batch) if header.producer_epoch == producer.epoch => batch.last_sequence,
+        _ => NO_SEQUENCE,
+    };
+    header.base_sequence == last.wrapping_add(1) & i32::MAX
+}
+
+impl Replay for Producers {
+    fn snapshot(&mut self, _offset: i64, bytes: &[u8]) -> bool {
+        let Some(producers) = snapshot::decode(bytes) else {
+            return false;
+        };
+        self.by_id = producers;
+        let (now_ms, expiration_ms) = (self.opened_ms, self.expiration_ms);
+        self.by_id.retain(|_, producer| !producer.is_expired(now_ms, expiration_ms));
+        let open =
+            |(id, producer): (&i64, &Producer)| Some((producer.transaction_first_offset?, *id));
+        self.open_transactions = self.by_id.iter().filter_map(open).collect();
+        true
+    }
+
+    fn batch(&mut self, header: &BatchHeader, control: Option<&[u8]>) {
+        self.apply(header, control.and_then(|batch| marker(header, batch)));
+    }
+}

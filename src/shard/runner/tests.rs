@@ -1,0 +1,222 @@
+use std::convert::Infallible;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use bytes::Bytes;
+use uuid::Uuid;
+
+use super::*;
+use crate::config::TopicConfig;
+use crate::env::{Offload, Random, SimClock, SimDisk};
+use crate::log::{BoxFuture, Commit, LogId, MemoryEngine};
+use crate::partition::PartitionSettings;
+
+/// Adds numbers; each record is one number, a tombstone takes all away.
+#[derive(Default)]
+struct Sum {
+    total: u64,
+    applied: Vec<u64>,
+    waiting: Vec<Ticket>,
+    deadline_ms: Option<i64>,
+}
+
+#[derive(Debug)]
+enum Ask {
+    Add(u64),
+    Clear,
+    Get,
+    /// Answered by the tick at this time.
+    Wait(i64),
+    /// A record that fits no segment.
+    TooLarge,
+}
+
+impl Machine for Sum {
+    type Command = Ask;
+    type Reply = u64;
+    type Record = Option<u64>;
+    type Effect = u64;
+    type ReplayError = Infallible;
+
+    fn handle(&mut self, ticket: Ticket, command: Ask, _now: Moment) -> Outcome<Option<u64>, u64> {
+        match command {
+            Ask::Add(number) => Outcome::new(vec![Some(number)], ticket, self.total + number),
+            Ask::Clear => Outcome::new(vec![None], ticket, 0),
+            Ask::Get => Outcome::new(Vec::new(), ticket, self.total),
+            Ask::Wait(deadline_ms) => {
+                self.waiting.push(ticket);
+                self.deadline_ms = Some(deadline_ms);
+                Outcome::nothing()
+            }
+            Ask::TooLarge => Outcome::new(vec![Some(u64::MAX)], ticket, 0),
+        }
+    }
+
+    fn tick(&mut self, _now: Moment) -> Outcome<Option<u64>, u64> {
+        self.deadline_ms = None;
+        let replies = self.waiting.drain(..).map(|ticket| (ticket, self.total)).collect();
+        Outcome { batch: None, replies }
+    }
+
+    fn next_deadline(&self) -> Option<i64> {
+        self.deadline_ms
+    }
+
+    fn apply(&mut self, record: &Option<u64>, _at: Position) -> Result<(), Infallible> {
+        self.total = record.map_or(0, |number| self.total.wrapping_add(number));
+        self.applied.push(self.total);
+        Ok(())
+    }
+
+    fn effects(&mut self) -> Vec<u64> {
+        std::mem::take(&mut self.applied)
+    }
+
+    fn loaded(&mut self) -> Result<Vec<u64>, Infallible> {
+        self.applied.clear();
+        Ok(vec![self.total])
+    }
+
+    fn encode(record: &Option<u64>) -> KeyValue {
+        let text = |number: u64| match number {
+            u64::MAX => Bytes::from(vec![b'9'; 4_096]),
+            number => number.to_string().into(),
+        };
+        KeyValue { key: Some(Bytes::from_static(b"sum")), value: record.map(text) }
+    }
+
+    fn decode(raw: KeyValue, _control: bool) -> Result<Option<Option<u64>>, Infallible> {
+        let text = raw.value.map(|value| String::from_utf8(value.to_vec()).unwrap());
+        Ok(Some(text.map(|text| text.parse().unwrap())))
+    }
+}
+
+#[derive(Default)]
+struct Effects {
+    seen: Mutex<Vec<u64>>,
+    loads: AtomicUsize,
+}
+
+impl Host<Sum> for Effects {
+    fn load(&self) -> BoxFuture<'_, Loaded<Sum>> {
+        self.loads.fetch_add(1, Ordering::SeqCst);
+        Box::pin(async { Ok((Sum::default(), 0)) })
+    }
+
+    fn run(&self, effect: u64) -> BoxFuture<'_, ()> {
+        self.seen.lock().unwrap().push(effect);
+        Box::pin(async {})
+    }
+}
+
+struct Rig {
+    clock: Arc<SimClock>,
+    partition: Arc<Partition>,
+    effects: Arc<Effects>,
+    env: Env,
+}
+
+impl Rig {
+    async fn new(engine: &MemoryEngine) -> Self {
+        let clock = Arc::new(SimClock::new(0));
+        let env = Env {
+            clock: clock.clone(),
+            random: Arc::new(Random::seeded(1)),
+            disk: Arc::new(SimDisk::new(1)),
+            offload: Offload::inline(),
+        };
+        let id = LogId { topic: "sums".into(), topic_id: Uuid::from_u128(3), partition: 0 };
+        let config = Arc::new(TopicConfig { segment_bytes: 1_024, ..TopicConfig::default() });
+        let settings = PartitionSettings::default();
+        let partition = Partition::open(&env, engine, id, 0, config, settings).await.unwrap();
+        Self { clock, partition, effects: Arc::default(), env }
+    }
+
+    async fn shard(&self) -> Shard<Sum> {
+        let host = self.effects.clone();
+        Shard::start(self.env.clone(), self.partition.clone(), host).await.unwrap()
+    }
+
+    fn seen(&self) -> Vec<u64> {
+        self.effects.seen.lock().unwrap().clone()
+    }
+}
+
+#[tokio::test]
+async fn what_is_answered_is_found_again_by_a_replay() {
+    let engine = MemoryEngine::default();
+    let rig = Rig::new(&engine).await;
+    let shard = rig.shard().await;
+    assert_eq!(shard.call(Ask::Add(2)).await, Ok(2));
+    assert_eq!(shard.call(Ask::Add(3)).await, Ok(5));
+    assert_eq!(rig.seen(), [0, 2, 5]);
+    shard.close().await;
+    assert_eq!(shard.call(Ask::Get).await, Err(CallError::Closed));
+
+    let again = Rig::new(&engine.restart()).await;
+    let shard = again.shard().await;
+    assert_eq!(shard.call(Ask::Get).await, Ok(5));
+    assert_eq!(shard.call(Ask::Clear).await, Ok(0));
+    assert_eq!(shard.call(Ask::Get).await, Ok(0));
+    assert_eq!(again.seen(), [5, 0], "the replay has no effects but the last state's");
+}
+
+/// Lets every task run as far as it can.
+async fn settle() {
+    for _ in 0..32 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn replies_and_effects_wait_for_the_commit_also_those_of_reads() {
+    let rig = Rig::new(&MemoryEngine::new(Commit::Pending)).await;
+    let shard = rig.shard().await;
+    let ask = |ask| {
+        tokio::spawn({
+            let shard = shard.clone();
+            async move { shard.call(ask).await }
+        })
+    };
+    let (add, get) = (ask(Ask::Add(4)), ask(Ask::Get));
+    settle().await;
+    assert!(!add.is_finished() && !get.is_finished());
+    assert_eq!(rig.seen(), [0]);
+    rig.partition.flush().await.unwrap();
+    assert_eq!(add.await.unwrap(), Ok(4));
+    assert_eq!(get.await.unwrap(), Ok(4));
+    assert_eq!(rig.seen(), [0, 4]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failed_write_answers_everyone_and_replays() {
+    let rig = Rig::new(&MemoryEngine::default()).await;
+    let shard = rig.shard().await;
+    assert_eq!(shard.call(Ask::Add(1)).await, Ok(1));
+    let waiting = tokio::spawn({
+        let shard = shard.clone();
+        async move { shard.call(Ask::Wait(i64::MAX)).await }
+    });
+    settle().await;
+    assert_eq!(shard.call(Ask::TooLarge).await, Err(CallError::Lost));
+    assert_eq!(waiting.await.unwrap(), Err(CallError::Lost));
+    assert_eq!(shard.call(Ask::Get).await, Err(CallError::Loading));
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert_eq!(shard.call(Ask::Get).await, Ok(1), "nothing of the failed write is left");
+    assert_eq!(rig.effects.loads.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tick_answers_who_waits() {
+    let rig = Rig::new(&MemoryEngine::default()).await;
+    let shard = rig.shard().await;
+    shard.call(Ask::Add(7)).await.unwrap();
+    let waiting = tokio::spawn({
+        let shard = shard.clone();
+        async move { shard.call(Ask::Wait(1_000)).await }
+    });
+    settle().await;
+    assert!(!waiting.is_finished());
+    rig.clock.advance(1_000);
+    assert_eq!(waiting.await.unwrap(), Ok(7));
+}

@@ -1,0 +1,114 @@
+//! Every message at every version against the bytes that Kafka's own classes write: once with
+//! every field set to something else than its default, once with nulls and defaults among them.
+
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+
+use super::messages::{
+    api_versions::*, create_topics::*, delete_topics::*, describe_cluster::*, describe_configs::*,
+    fetch, init_producer_id::*, list_offsets::*, metadata::*, offset_for_leader_epoch::*, produce,
+};
+use super::records::*;
+use super::{Decoder, Encoder, Keyed, Message, RequestHeader};
+use fetch::{FetchRequest, FetchResponse};
+use produce::{ProduceRequest, ProduceResponse};
+
+const GOLDEN: &str = include_str!("../../tests/golden/wire.txt");
+
+/// Name, version and bytes of each golden message.
+fn golden() -> impl Iterator<Item = (&'static str, i16, Bytes)> {
+    GOLDEN.lines().filter(|line| !line.starts_with('#')).map(|line| {
+        let words: Vec<&str> = line.split(' ').collect();
+        let digits = words[2].as_bytes().chunks(2).map(|pair| str::from_utf8(pair).unwrap());
+        let bytes = digits.map(|pair| u8::from_str_radix(pair, 16).unwrap()).collect();
+        (words[0], words[1].parse().unwrap(), bytes)
+    })
+}
+
+/// Reads and writes, where every byte has to be read and every cut has to be an error.
+fn through<M: Message + PartialEq + std::fmt::Debug>(bytes: &Bytes, version: i16) -> Bytes {
+    let mut decoder = Decoder::new(bytes.clone());
+    let message = M::decode(&mut decoder, version).unwrap();
+    assert_eq!(decoder.remaining(), 0, "{message:?}");
+    for length in 0..bytes.len() {
+        assert!(M::from_bytes(bytes.slice(..length), version).is_err(), "cut after {length}");
+    }
+    let written = message.to_bytes(version).unwrap();
+    assert_eq!(M::from_bytes(written.clone(), version).as_ref(), Ok(&message));
+    written
+}
+
+fn record_through(bytes: &Bytes) -> Bytes {
+    let record = VersionedRecord::decode(bytes.clone()).unwrap();
+    for length in 0..bytes.len() {
+        assert!(VersionedRecord::decode(bytes.slice(..length)).is_err(), "cut after {length}");
+    }
+    let longer = Bytes::from([bytes, &b"\0"[..]].concat());
+    let name = record.record.name();
+    assert_eq!(VersionedRecord::decode(longer), Err(RecordError::TrailingBytes(name, 1)));
+    record.encode()
+}
+
+fn header_through(bytes: &Bytes, flexible: bool) -> Bytes {
+    let header = RequestHeader::read(&mut Decoder::new(bytes.clone()), flexible).unwrap();
+    let mut encoder = Encoder::new();
+    header.write(&mut encoder, flexible);
+    encoder.finish().into_bytes().unwrap()
+}
+
+macro_rules! golden_messages {
+    (messages: $($message:ident)*; records: $($record:ident)*;) => {
+        #[test]
+        fn every_message_is_written_as_kafka_writes_it() {
+            for (name, version, bytes) in golden() {
+                let written = match name {
+                    $(stringify!($message) => through::<$message>(&bytes, version),)*
+                    $(stringify!($record) => {
+                        assert_eq!(i16::from(bytes[1]), $record::KEY);
+                        record_through(&bytes)
+                    })*
+                    "RequestHeader" => header_through(&bytes, version >= 2),
+                    _ => panic!("{name} is not tested"),
+                };
+                assert_eq!(written, bytes, "{name} version {version}");
+            }
+        }
+
+        #[test]
+        fn every_version_of_every_message_is_tested() {
+            let tested: BTreeSet<_> = golden().map(|(name, version, _)| (name, version)).collect();
+            $(for version in $message::VERSIONS {
+                assert!(tested.contains(&(stringify!($message), version)));
+            })*
+            $(for version in $record::VERSIONS {
+                assert!(tested.contains(&(stringify!($record), version)));
+            })*
+        }
+
+        #[test]
+        fn a_version_beyond_the_last_is_refused() {
+            $(assert!($message::from_bytes(Bytes::new(), $message::VERSIONS.end() + 1).is_err());)*
+            $(assert!($record::from_bytes(Bytes::new(), $record::VERSIONS.end() + 1).is_err());)*
+        }
+    };
+}
+
+golden_messages! {
+    messages:
+        ProduceRequest ProduceResponse FetchRequest FetchResponse ListOffsetsRequest
+        ListOffsetsResponse MetadataRequest MetadataResponse ApiVersionsRequest ApiVersionsResponse
+        CreateTopicsRequest CreateTopicsResponse DeleteTopicsRequest DeleteTopicsResponse
+        InitProducerIdRequest InitProducerIdResponse OffsetForLeaderEpochRequest
+        OffsetForLeaderEpochResponse DescribeConfigsRequest DescribeConfigsResponse
+        DescribeClusterRequest DescribeClusterResponse LeaderChangeMessage SnapshotHeaderRecord
+        SnapshotFooterRecord KRaftVersionRecord VotersRecord;
+    records:
+        RegisterBrokerRecord UnregisterBrokerRecord TopicRecord PartitionRecord ConfigRecord
+        PartitionChangeRecord FenceBrokerRecord UnfenceBrokerRecord RemoveTopicRecord
+        DelegationTokenRecord UserScramCredentialRecord FeatureLevelRecord ClientQuotaRecord
+        ProducerIdsRecord BrokerRegistrationChangeRecord AccessControlEntryRecord
+        RemoveAccessControlEntryRecord NoOpRecord RemoveUserScramCredentialRecord
+        ZkMigrationStateRecord BeginTransactionRecord EndTransactionRecord AbortTransactionRecord
+        RemoveDelegationTokenRecord RegisterControllerRecord ClearElrRecord;
+}

@@ -1,0 +1,27 @@
+//! The broker from outside: real processes, real sockets, unmodified clients.
+//!
+//! Every test starts its own broker on a free port and a temporary directory. Counts come from the environment, so that
+//! one set of tests serves a quick `cargo test`, the short tier and the long one.
+#![expect(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "these tests stand outside the simulated world, and a test that cannot go on has failed"
+)]
+
+mod broker;
+mod cli;
+mod clients;
+mod crash;
+mod directory;
+mod embedded;
+mod hostile;
+mod needs;
+mod protocol;
+mod structure;
+mod wait;
+mod words;
+
+#[path = "../../compat/raw_client.rs"]
+mod raw_client;
+#[path = "../../compat/reference/mod.rs"]
+mod reference;

@@ -1,0 +1,316 @@
+//! A client that asks with typed messages, and sees silence and a closed connection as answers too.
+
+use std::cell::Cell;
+use std::fmt::Debug;
+use std::io::{ErrorKind, Read};
+use std::time::Duration;
+
+use bytes::Bytes;
+use ottla::wire::header::RequestHeader;
+use ottla::wire::messages::api_versions::{ApiVersionsRequest, ApiVersionsResponse};
+use ottla::wire::messages::create_topics::{
+    CreatableTopic, CreatableTopicConfig, CreatableTopicResult, CreateTopicsRequest,
+    CreateTopicsResponse,
+};
+use ottla::wire::messages::delete_topics::{DeleteTopicsRequest, DeleteTopicsResponse};
+use ottla::wire::messages::describe_cluster::{DescribeClusterRequest, DescribeClusterResponse};
+use ottla::wire::messages::describe_configs::{DescribeConfigsRequest, DescribeConfigsResponse};
+use ottla::wire::messages::fetch::{FetchRequest, FetchResponse};
+use ottla::wire::messages::init_producer_id::{InitProducerIdRequest, InitProducerIdResponse};
+use ottla::wire::messages::list_offsets::{
+    ListOffsetsPartition, ListOffsetsPartitionResponse, ListOffsetsRequest, ListOffsetsResponse,
+    ListOffsetsTopic,
+};
+use ottla::wire::messages::metadata::{MetadataRequest, MetadataResponse};
+use ottla::wire::messages::offset_for_leader_epoch::{
+    OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse,
+};
+use ottla::wire::messages::produce::{ProduceRequest, ProduceResponse};
+use ottla::wire::{Decoder, Encoder, Keyed, Message};
+use uuid::Uuid;
+
+use crate::broker::against_kafka;
+use crate::raw_client::Connection;
+use crate::wait::until;
+
+/// How long an answer may take.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long no answer has to come for a request to count as unanswered.
+const SILENCE: Duration = Duration::from_millis(300);
+
+/// A request that knows its response.
+pub(super) trait Request: Message + Keyed {
+    /// What answers it.
+    type Response: Message + Debug;
+}
+
+macro_rules! answered {
+    ($($request:ident => $response:ident),* $(,)?) => {
+        $(impl Request for $request { type Response = $response; })*
+    };
+}
+answered! {
+    ApiVersionsRequest => ApiVersionsResponse,
+    CreateTopicsRequest => CreateTopicsResponse,
+    DeleteTopicsRequest => DeleteTopicsResponse,
+    DescribeClusterRequest => DescribeClusterResponse,
+    DescribeConfigsRequest => DescribeConfigsResponse,
+    FetchRequest => FetchResponse,
+    InitProducerIdRequest => InitProducerIdResponse,
+    ListOffsetsRequest => ListOffsetsResponse,
+    MetadataRequest => MetadataResponse,
+    OffsetForLeaderEpochRequest => OffsetForLeaderEpochResponse,
+    ProduceRequest => ProduceResponse,
+}
+
+/// What became of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// A frame without its length.
+    Answer(Bytes),
+    /// The broker closed the connection.
+    Closed,
+    /// Nothing, and the connection is open.
+    Silent,
+}
+
+/// The broker that all checks share.
+#[derive(Debug)]
+pub(super) struct Target {
+    port: u16,
+    topics: Cell<u32>,
+}
+
+/// A topic that serves.
+#[derive(Clone, Debug)]
+pub(super) struct Topic {
+    pub(super) name: String,
+    pub(super) id: Uuid,
+}
+
+impl Target {
+    pub(super) fn new(port: u16) -> Self {
+        Self { port, topics: Cell::new(0) }
+    }
+
+    pub(super) fn port(&self) -> u16 {
+        self.port
+    }
+
+    pub(super) fn client(&self) -> Client {
+        Client {
+            connection: Connection::open(self.port, ANSWER_TIMEOUT).unwrap(),
+            correlation_id: 0,
+        }
+    }
+
+    /// Sends one request on a connection of its own.
+    pub(super) fn call<R: Request>(&self, request: &R, version: i16) -> R::Response {
+        self.client().call(request, version)
+    }
+
+    /// What becomes of bytes sent on a connection of their own.
+    pub(super) fn outcome(&self, bytes: &[u8]) -> Outcome {
+        let mut client = self.client();
+        client.send_bytes(bytes);
+        client.outcome()
+    }
+
+    /// Asserts that bytes close the connection without an answer.
+    pub(super) fn assert_closes(&self, what: &str, bytes: &[u8]) {
+        assert_eq!(self.outcome(bytes), Outcome::Closed, "{what}");
+    }
+
+    /// A name that no other check uses.
+    pub(super) fn name(&self) -> String {
+        let number = self.topics.get();
+        self.topics.set(number + 1);
+        // The process id keeps names apart on a broker that outlives a run.
+        format!("protocol-{}-{number}", std::process::id())
+    }
+
+    pub(super) fn topic(&self, partitions: i32) -> Topic {
+        self.topic_with(partitions, &[])
+    }
+
+    pub(super) fn topic_with(&self, partitions: i32, configs: &[(&str, &str)]) -> Topic {
+        let name = self.name();
+        let created = self.create(&creatable(&name, partitions, configs), 7);
+        assert_eq!(created.error_code, 0, "{created:?}");
+        let topic = Topic { name, id: created.topic_id };
+        for partition in 0..partitions {
+            self.wait_until_served(&topic, partition);
+        }
+        topic
+    }
+
+    /// Kafka answers a creation before the topic serves.
+    pub(super) fn wait_until_served(&self, topic: &Topic, partition: i32) {
+        soon("a leader", || (self.end_offset(topic, partition).error_code == 0).then_some(()));
+    }
+
+    pub(super) fn create(&self, topic: &CreatableTopic, version: i16) -> CreatableTopicResult {
+        let request = CreateTopicsRequest { topics: vec![topic.clone()], ..Default::default() };
+        let mut response = self.call(&request, version);
+        assert_eq!(response.topics.len(), 1, "{response:?}");
+        response.topics.remove(0)
+    }
+
+    pub(super) fn end_offset(&self, topic: &Topic, partition: i32) -> ListOffsetsPartitionResponse {
+        self.list_offset(topic, partition, -1, 7)
+    }
+
+    pub(super) fn list_offset(
+        &self,
+        topic: &Topic,
+        partition: i32,
+        timestamp: i64,
+        version: i16,
+    ) -> ListOffsetsPartitionResponse {
+        let request = list_offsets(&topic.name, partition, timestamp);
+        let mut response = self.call(&request, version);
+        response.topics.remove(0).partitions.remove(0)
+    }
+}
+
+/// What must be there at once with us, and after a while with Kafka, which answers before its work is done.
+pub(super) fn soon<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    if against_kafka() {
+        return until(what, ANSWER_TIMEOUT, ask);
+    }
+    ask().unwrap_or_else(|| panic!("{what} is not there at once"))
+}
+
+/// Asks for one offset as a consumer.
+pub(super) fn list_offsets(topic: &str, partition: i32, timestamp: i64) -> ListOffsetsRequest {
+    let partition =
+        ListOffsetsPartition { partition_index: partition, timestamp, ..Default::default() };
+    ListOffsetsRequest {
+        replica_id: -1,
+        topics: vec![ListOffsetsTopic { name: topic.into(), partitions: vec![partition] }],
+        ..Default::default()
+    }
+}
+
+/// A topic to create, of one replica.
+pub(super) fn creatable(name: &str, partitions: i32, configs: &[(&str, &str)]) -> CreatableTopic {
+    let config = |(name, value): &(&str, &str)| CreatableTopicConfig {
+        name: (*name).into(),
+        value: Some((*value).into()),
+    };
+    CreatableTopic {
+        name: name.into(),
+        num_partitions: partitions,
+        replication_factor: 1,
+        configs: configs.iter().map(config).collect(),
+        ..Default::default()
+    }
+}
+
+/// A request in a frame, as a client sends it.
+pub(super) fn framed<R: Request>(request: &R, version: i16, correlation_id: i32) -> Bytes {
+    framed_as(request, version, correlation_id, "protocol")
+}
+
+/// As [`framed`], with a client id.
+pub(super) fn framed_as<R: Request>(
+    request: &R,
+    version: i16,
+    correlation_id: i32,
+    client_id: &str,
+) -> Bytes {
+    let mut encoder = Encoder::frame();
+    let header = RequestHeader {
+        api_key: R::KEY,
+        api_version: version,
+        correlation_id,
+        client_id: Some(client_id.into()),
+    };
+    header.write(&mut encoder, version >= R::FLEXIBLE);
+    request.encode(&mut encoder, version);
+    encoder.finish().into_bytes().unwrap()
+}
+
+/// Reads the answer to `R` in a frame; its correlation id, and what it says.
+pub(super) fn unframed<R: Request>(frame: Bytes, version: i16) -> (i32, R::Response) {
+    let mut decoder = Decoder::new(frame);
+    let correlation_id = i32::from_be_bytes(decoder.array().unwrap());
+    if version >= R::FLEXIBLE && R::KEY != ApiVersionsRequest::KEY {
+        assert_eq!(decoder.unsigned_varint(), Ok(0), "tags in the header");
+    }
+    let response = R::Response::decode(&mut decoder, version)
+        .unwrap_or_else(|error| panic!("key {} version {version}: {error}", R::KEY));
+    assert_eq!(decoder.remaining(), 0, "bytes after {response:?}");
+    (correlation_id, response)
+}
+
+/// One connection.
+#[derive(Debug)]
+pub(super) struct Client {
+    connection: Connection,
+    correlation_id: i32,
+}
+
+impl Client {
+    /// Sends a request and reads its answer.
+    pub(super) fn call<R: Request>(&mut self, request: &R, version: i16) -> R::Response {
+        let sent = self.send(request, version);
+        let (correlation_id, response) = self.receive::<R>(version);
+        assert_eq!(correlation_id, sent);
+        response
+    }
+
+    /// Sends a request; its correlation id.
+    pub(super) fn send<R: Request>(&mut self, request: &R, version: i16) -> i32 {
+        self.correlation_id += 1;
+        self.send_bytes(&framed(request, version, self.correlation_id));
+        self.correlation_id
+    }
+
+    pub(super) fn send_bytes(&mut self, bytes: &[u8]) {
+        self.connection.send(bytes).unwrap();
+    }
+
+    /// The next answer, which must come.
+    pub(super) fn receive<R: Request>(&mut self, version: i16) -> (i32, R::Response) {
+        let context = || format!("key {} version {version}", R::KEY);
+        match self.outcome() {
+            Outcome::Answer(frame) => unframed::<R>(frame, version),
+            other => panic!("{}: {other:?}", context()),
+        }
+    }
+
+    /// What comes next.
+    pub(super) fn outcome(&mut self) -> Outcome {
+        self.outcome_within(ANSWER_TIMEOUT)
+    }
+
+    /// Whether nothing comes for a while and the connection stays open.
+    pub(super) fn is_silent(&mut self) -> bool {
+        self.outcome_within(SILENCE) == Outcome::Silent
+    }
+
+    fn outcome_within(&mut self, timeout: Duration) -> Outcome {
+        let mut stream = self.connection.stream();
+        stream.set_read_timeout(Some(timeout)).unwrap();
+        let mut length = [0; 4];
+        match stream.read(&mut length) {
+            Ok(0) => return Outcome::Closed,
+            Ok(read) => stream.read_exact(&mut length[read..]).unwrap(),
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                return Outcome::Silent;
+            }
+            Err(_) => return Outcome::Closed,
+        }
+        stream.set_read_timeout(Some(ANSWER_TIMEOUT)).unwrap();
+        let mut frame = vec![0; usize::try_from(i32::from_be_bytes(length)).unwrap()];
+        stream.read_exact(&mut frame).unwrap();
+        Outcome::Answer(frame.into())
+    }
+
+    /// Whether the connection still answers.
+    pub(super) fn is_usable(&mut self) -> bool {
+        self.send(&ApiVersionsRequest::default(), 0);
+        matches!(self.outcome(), Outcome::Answer(_))
+    }
+}

@@ -1,0 +1,33 @@
+//! Error codes, by numbers of our own: the broker's table is under test.
+
+pub(super) const UNKNOWN_SERVER_ERROR: i16 = -1;
+pub(super) const OFFSET_OUT_OF_RANGE: i16 = 1;
+pub(super) const CORRUPT_MESSAGE: i16 = 2;
+pub(super) const UNKNOWN_TOPIC_OR_PARTITION: i16 = 3;
+pub(super) const NOT_LEADER_OR_FOLLOWER: i16 = 6;
+pub(super) const REQUEST_TIMED_OUT: i16 = 7;
+pub(super) const MESSAGE_TOO_LARGE: i16 = 10;
+pub(super) const COORDINATOR_LOAD_IN_PROGRESS: i16 = 14;
+pub(super) const INVALID_TOPIC: i16 = 17;
+pub(super) const INVALID_REQUIRED_ACKS: i16 = 21;
+pub(super) const INVALID_TIMESTAMP: i16 = 32;
+pub(super) const UNSUPPORTED_VERSION: i16 = 35;
+pub(super) const TOPIC_ALREADY_EXISTS: i16 = 36;
+pub(super) const INVALID_PARTITIONS: i16 = 37;
+pub(super) const INVALID_REPLICATION_FACTOR: i16 = 38;
+pub(super) const INVALID_REPLICA_ASSIGNMENT: i16 = 39;
+pub(super) const INVALID_CONFIG: i16 = 40;
+pub(super) const INVALID_REQUEST: i16 = 42;
+pub(super) const OUT_OF_ORDER_SEQUENCE_NUMBER: i16 = 45;
+pub(super) const INVALID_PRODUCER_EPOCH: i16 = 47;
+pub(super) const TRANSACTIONAL_ID_AUTHORIZATION_FAILED: i16 = 53;
+pub(super) const FETCH_SESSION_ID_NOT_FOUND: i16 = 70;
+pub(super) const INVALID_FETCH_SESSION_EPOCH: i16 = 71;
+pub(super) const UNKNOWN_LEADER_EPOCH: i16 = 75;
+pub(super) const UNSUPPORTED_COMPRESSION_TYPE: i16 = 76;
+pub(super) const INVALID_RECORD: i16 = 87;
+pub(super) const UNKNOWN_TOPIC_ID: i16 = 100;
+pub(super) const INCONSISTENT_TOPIC_ID: i16 = 103;
+pub(super) const FETCH_SESSION_TOPIC_ID_ERROR: i16 = 106;
+pub(super) const MISMATCHED_ENDPOINT_TYPE: i16 = 114;
+pub(super) const UNSUPPORTED_ENDPOINT_TYPE: i16 = 115;
