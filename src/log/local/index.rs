@@ -207,3 +207,78 @@ fn read_entry<E: Entry>(file: &dyn DiskFile, number: usize) -> io::Result<E> {
     let read = read_all(file, bytes, (number * E::SIZE) as u64)?;
     E::decode(&bytes[..read]).ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::super::files::FileCache;
+    use super::*;
+    use crate::env::{OpenMode, SimDisk};
+
+    fn files(count: usize) -> (Arc<FileCache>, Vec<CachedFile>) {
+        let cache = Arc::new(FileCache::new(Arc::new(SimDisk::new(0)), 10));
+        let directory: Arc<Path> = Arc::from(Path::new("/"));
+        let file = |_| CachedFile::new(&cache, &directory, 7, ".index");
+        let files = (0..count).map(file).collect();
+        (cache, files)
+    }
+
+    fn entry(number: u32) -> OffsetEntry {
+        OffsetEntry { relative_offset: number * 10, position: number * 4096 }
+    }
+
+    #[test]
+    fn an_entry_has_kafkas_bytes() {
+        let mut bytes = Vec::new();
+        OffsetEntry { relative_offset: 75, position: 5606 }.encode(&mut bytes);
+        assert_eq!(bytes, [0, 0, 0, 75, 0, 0, 0x15, 0xe6]);
+        assert_eq!(OffsetEntry::decode(&bytes[..7]), None);
+    }
+
+    #[test]
+    fn old_entries_leave_memory_and_are_found_in_the_file() {
+        let (cache, mut files) = files(2);
+        let mut index = Index::create(files.remove(0)).unwrap();
+        for number in 0..5000 {
+            index.push(entry(number));
+            if number % 300 == 0 {
+                index.write().unwrap();
+                assert!(index.recent.len() <= RECENT_ENTRIES_MAX);
+            }
+        }
+        let check = |index: &Index<OffsetEntry>| {
+            for number in 0..index.len() as u32 {
+                for key in [i64::from(number) * 10, i64::from(number) * 10 + 9] {
+                    let found = index.floor(key).unwrap().resolve(key).unwrap();
+                    assert_eq!(found, Some(entry(number)));
+                }
+            }
+            assert_eq!(index.floor(-1).unwrap().resolve(-1).unwrap(), None);
+        };
+        check(&index);
+        index.write().unwrap();
+        let file = cache.disk.open(&files[0].path(), OpenMode::Write).unwrap();
+        file.set_len(5000 * 8 + 3).unwrap();
+        let reopened = Index::open(files.remove(0)).unwrap();
+        assert_eq!((reopened.len(), reopened.last()), (5000, Some(entry(4999))));
+        check(&reopened);
+    }
+
+    #[test]
+    fn a_write_that_failed_is_made_again_in_the_same_place() {
+        let disk = SimDisk::new(0);
+        let cache = Arc::new(FileCache::new(Arc::new(disk.clone()), 10));
+        let directory: Arc<Path> = Arc::from(Path::new("/"));
+        let file = CachedFile::new(&cache, &directory, 7, ".index");
+        let mut index = Index::create(file).unwrap();
+        index.push(entry(1));
+        disk.set_capacity_bytes(Some(3));
+        index.write().unwrap_err();
+        disk.set_capacity_bytes(None);
+        index.push(entry(2));
+        index.write().unwrap();
+        assert_eq!(index.file().length_on_disk().unwrap(), Some(16));
+        assert_eq!(read_entry::<OffsetEntry>(&*index.file().get().unwrap(), 0).unwrap(), entry(1));
+    }
+}

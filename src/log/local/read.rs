@@ -82,7 +82,8 @@ impl Core {
     }
 
     fn locate(&self, from: i64, until: i64, max_bytes: usize) -> io::Result<Option<Range>> {
-        for segment in self.segments_from(from) {
+        let (segments, first) = self.segments_from(from);
+        for segment in &segments[first..] {
             if segment.base_offset >= until {
                 break;
             }
@@ -105,11 +106,11 @@ impl Core {
         Ok(None)
     }
 
-    /// The segment that holds `offset` and all later ones.
-    fn segments_from(&self, offset: i64) -> Vec<Arc<Segment>> {
-        let segments = self.segments.load();
+    /// The segments, and which of them holds `offset`.
+    fn segments_from(&self, offset: i64) -> (Arc<Vec<Arc<Segment>>>, usize) {
+        let segments = self.segments.load_full();
         let after = segments.partition_point(|segment| segment.base_offset <= offset);
-        segments[after.saturating_sub(1)..].to_vec()
+        (segments, after.saturating_sub(1))
     }
 
     pub(super) async fn first_batch_at_time(
@@ -119,7 +120,8 @@ impl Core {
         let core = Arc::clone(self);
         let find = move || {
             let start_offset = core.start_offset();
-            for segment in core.segments_from(start_offset) {
+            let (segments, first) = core.segments_from(start_offset);
+            for segment in &segments[first..] {
                 if let Some(batch) = segment.find_time(timestamp_ms, start_offset)? {
                     return Ok(Some(batch.header));
                 }
@@ -136,7 +138,8 @@ impl Core {
         let find = move || {
             let start_offset = core.start_offset();
             let mut best: Option<Located> = None;
-            for segment in core.segments_from(start_offset) {
+            let (segments, first) = core.segments_from(start_offset);
+            for segment in &segments[first..] {
                 let found = segment.find_largest_time(start_offset)?;
                 let time = |batch: &Located| batch.header.max_timestamp;
                 if found.as_ref().map(time) > best.as_ref().map(time) {
