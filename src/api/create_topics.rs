@@ -44,7 +44,15 @@ impl Api for CreateTopics {
         let new: Vec<NewTopic> = creatable.map(new_topic).collect();
         let names: Vec<String> = new.iter().map(|topic| topic.name.clone()).collect();
         let outcomes = context.shared.metadata.create_topics(new, request.validate_only).await;
+        let validate_only = request.validate_only;
+        let registry = &context.shared.registry;
+        let is_open = |created: &CreatedTopic| registry.topic_name(created.topic_id).is_some();
         let answered = names.into_iter().zip(outcomes).map(|(name, outcome)| match outcome {
+            // Its record is written, but the disk refused the log: the next start tries again.
+            Ok(created) if !validate_only && !is_open(&created) => {
+                let message = "The topic's log could not be made; the broker's log says why.";
+                refusal(name, ErrorCode::KafkaStorageError, Some(message.to_owned()))
+            }
             Ok(created) => success(context, name, &created),
             Err(error) => refusal(name, error.code, error.message),
         });

@@ -4,12 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ottla::Broker;
-use ottla::env::{Env, Offload, OsClock, Random, SimDisk};
+use ottla::env::{Env, Fault, Offload, OsClock, Random, SimDisk};
 use ottla::log::MemoryEngine;
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use rdkafka::{Message, Offset, TopicPartitionList};
+
+use crate::raw_client::{Body, Connection};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -104,4 +106,46 @@ async fn a_failed_sync_takes_the_broker_offline() {
     tokio::time::timeout(PATIENCE, broker.offline()).await.expect("the failure is noticed");
     let refused = producer.send(record(), PATIENCE).await;
     assert!(refused.is_err(), "nothing is acknowledged any more");
+}
+
+/// The error of creating a topic, and, if there is none, of asking for its end.
+fn create_and_ask(port: u16) -> (i16, i16) {
+    let mut connection = Connection::open(port, PATIENCE).unwrap();
+    let body = Body::default().i32(1).string("topic").i32(1).i16(1).i32(0).i32(0).i32(10_000).i8(0);
+    let mut answer = connection.call(19, 2, false, &body).unwrap();
+    let (_throttle_ms, _topics, _name) =
+        (answer.i32().unwrap(), answer.i32().unwrap(), answer.string().unwrap());
+    let created = answer.i16().unwrap();
+    if created != 0 {
+        return (created, 0);
+    }
+    let body = Body::default().i32(-1).i32(1).string("topic").i32(1).i32(0).i64(-1);
+    let mut answer = connection.call(2, 1, false, &body).unwrap();
+    let (_topics, _name) = (answer.i32().unwrap(), answer.string().unwrap());
+    let (_partitions, _index) = (answer.i32().unwrap(), answer.i32().unwrap());
+    (created, answer.i16().unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_topic_that_the_disk_refuses_is_not_said_to_be_created() {
+    let mut refusals = 0;
+    for operation in 0..24 {
+        let disk = SimDisk::new(operation);
+        let env = Env {
+            clock: Arc::new(OsClock),
+            random: Arc::new(Random::seeded(operation)),
+            disk: Arc::new(disk.clone()),
+            offload: Offload::inline(),
+        };
+        let builder = Broker::builder().set("listeners", "PLAINTEXT://127.0.0.1:0").unwrap();
+        let broker = builder.data_dir("/data").env(env).start().await.unwrap();
+        disk.fault_at(disk.operations() + operation, Fault::NoSpace);
+        let servers = broker.bootstrap_servers();
+        let port = servers.rsplit_once(':').unwrap().1.parse().unwrap();
+        let (created, asked) =
+            tokio::task::spawn_blocking(move || create_and_ask(port)).await.unwrap();
+        assert_eq!(asked, 0, "operation {operation} failed and the topic does not serve");
+        refusals += i32::from(created != 0);
+    }
+    assert!(refusals > 3, "only {refusals} of the faults were met");
 }
