@@ -215,8 +215,10 @@ fn kcat_sends_and_reads_the_words_file() {
     let work = tempfile::tempdir().unwrap();
     fs::write(work.path().join("words.txt"), words::lines(LINES, 3)).unwrap();
     let script = "set -euo pipefail
-        kcat -q -b \"$1\" -t lines -P < words.txt
-        kcat -q -b \"$1\" -t lines -C -e | cmp - words.txt";
+        for codec in none gzip snappy lz4 zstd; do
+            kcat -q -b \"$1\" -t lines-$codec -z $codec -P < words.txt
+            kcat -q -b \"$1\" -t lines-$codec -C -e | cmp - words.txt
+        done";
     let mut shell = Command::new("bash");
     shell.args(["-c", script, "bash", &broker.bootstrap_servers()]).current_dir(work.path());
     let output = shell.output().unwrap();
@@ -236,29 +238,20 @@ fn java_console_tools_send_and_read_the_words_file() {
     fs::write(&file, &text).unwrap();
     let servers = broker.bootstrap_servers();
 
-    let arguments = ["--bootstrap-server", &servers, "--topic", "lines"];
-    let mut send = reference::tool_command("org.apache.kafka.tools.ConsoleProducer", &arguments);
-    let output = send.stdin(Stdio::from(fs::File::open(&file).unwrap())).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    for codec in ["none", "gzip", "snappy", "lz4", "zstd"] {
+        let topic = format!("lines-{codec}");
+        let client = ["--bootstrap-server", &servers, "--topic", &topic];
+        let arguments = [&client[..], &["--compression-codec", codec]].concat();
+        let mut send =
+            reference::tool_command("org.apache.kafka.tools.ConsoleProducer", &arguments);
+        let output = send.stdin(Stdio::from(fs::File::open(&file).unwrap())).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 
-    let count = LINES.to_string();
-    let output = reference::tool(
-        "org.apache.kafka.tools.consumer.ConsoleConsumer",
-        &[
-            "--bootstrap-server",
-            &servers,
-            "--topic",
-            "lines",
-            "--partition",
-            "0",
-            "--offset",
-            "earliest",
-            "--max-messages",
-            &count,
-            "--timeout-ms",
-            "60000",
-        ],
-    );
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    assert!(output.stdout == text, "the lines read are not the lines written");
+        let count = LINES.to_string();
+        let from = ["--partition", "0", "--offset", "earliest", "--max-messages", &count];
+        let arguments = [&client[..], &from, &["--timeout-ms", "60000"]].concat();
+        let output = reference::tool("org.apache.kafka.tools.consumer.ConsoleConsumer", &arguments);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert!(output.stdout == text, "{codec}: the lines read are not the lines written");
+    }
 }
