@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::sync::{Semaphore, watch};
 
 use super::FetchSessions;
-use crate::config::{self, BrokerLayers, ConfigMap, Described, ServerConfig};
+use crate::config::{self, BrokerLayers, ConfigMap, Described, Listener, ServerConfig};
 use crate::env::Env;
 use crate::metadata::Metadata;
 use crate::partition::Registry;
@@ -77,16 +77,9 @@ impl Context<'_> {
     /// The address this client is told: the configured one of its listener, or else one that
     /// reaches the socket it has reached.
     pub(crate) fn advertised(&self) -> Advertised {
-        let listeners = self.shared.config.advertised_listeners.iter().flatten();
-        let mut configured = listeners.filter(|one| one.name == *self.session.listener);
-        let Session { local, peer, .. } = self.session;
-        let (host, port) = configured.next().map_or((None, 0), |one| (one.host.clone(), one.port));
-        let reached = || match peer.ip().to_canonical().is_loopback() {
-            true => "localhost".to_owned(),
-            false => local.ip().to_canonical().to_string(),
-        };
-        let port = if port == 0 { local.port() } else { port };
-        Advertised { host: host.unwrap_or_else(reached), port: i32::from(port) }
+        let configured = self.shared.config.advertised_listeners.as_deref();
+        let Session { listener, local, peer, .. } = self.session;
+        advertised(configured.unwrap_or_default(), listener, *local, *peer)
     }
 
     /// A topic's configuration as clients see it.
@@ -111,5 +104,60 @@ impl Context<'_> {
         let mut closed = self.session.closed.subscribe();
         // The sender lives in the session, so this ends only when the peer closes.
         let _ = closed.wait_for(|&closed| closed).await;
+    }
+}
+
+/// Where a client at `peer` that has connected to `local` is told to connect.
+fn advertised(
+    configured: &[Listener],
+    listener: &str,
+    local: SocketAddr,
+    peer: SocketAddr,
+) -> Advertised {
+    let told = configured.iter().find(|one| one.name == listener);
+    let reached = || match peer.ip().to_canonical().is_loopback() {
+        true => "localhost".to_owned(),
+        false => local.ip().to_canonical().to_string(),
+    };
+    let host = told.and_then(|one| one.host.clone()).unwrap_or_else(reached);
+    let port = told.map(|one| one.port).filter(|&port| port != 0).unwrap_or(local.port());
+    Advertised { host, port: i32::from(port) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(configured: &[Listener], local: &str, peer: &str) -> String {
+        let (local, peer) = (local.parse().unwrap(), peer.parse().unwrap());
+        let Advertised { host, port } = advertised(configured, "PLAINTEXT", local, peer);
+        format!("{host}:{port}")
+    }
+
+    #[test]
+    fn without_a_setting_a_client_is_told_what_it_has_reached() {
+        assert_eq!(told(&[], "127.0.0.1:9092", "127.0.0.1:5"), "localhost:9092");
+        assert_eq!(told(&[], "[::1]:9092", "[::1]:5"), "localhost:9092");
+        assert_eq!(told(&[], "192.0.2.1:9093", "192.0.2.7:5"), "192.0.2.1:9093");
+        assert_eq!(told(&[], "[::ffff:192.0.2.1]:9092", "[::ffff:192.0.2.7]:5"), "192.0.2.1:9092");
+        assert_eq!(told(&[], "[2001:db8::1]:9092", "[2001:db8::7]:5"), "2001:db8::1:9092");
+    }
+
+    #[test]
+    fn a_setting_wins_as_far_as_it_goes() {
+        let listener = |name: &str, host: Option<&str>, port| Listener {
+            name: name.to_owned(),
+            host: host.map(str::to_owned),
+            port,
+        };
+        let configured = [
+            listener("OTHER", Some("other.example"), 1),
+            listener("PLAINTEXT", Some("broker.example"), 19_092),
+        ];
+        assert_eq!(told(&configured, "127.0.0.1:9092", "127.0.0.1:5"), "broker.example:19092");
+        let configured = [listener("PLAINTEXT", Some("broker.example"), 0)];
+        assert_eq!(told(&configured, "127.0.0.1:9092", "127.0.0.1:5"), "broker.example:9092");
+        let configured = [listener("PLAINTEXT", None, 7)];
+        assert_eq!(told(&configured, "192.0.2.1:9092", "192.0.2.7:5"), "192.0.2.1:7");
     }
 }
