@@ -108,9 +108,7 @@ pub(super) fn replace(
     name: &str,
     bytes: &[u8],
 ) -> io::Result<()> {
-    let temporary = directory.join(format!("{name}{TEMPORARY_SUFFIX}"));
-    write_new(disk, &temporary, bytes, true)?;
-    disk.rename(&temporary, &directory.join(name))?;
+    put(disk, directory, name, bytes, true)?;
     disk.sync_dir(directory).map_err(io::Error::other)
 }
 
@@ -122,15 +120,18 @@ pub(super) fn replace_unsynced(
     name: &str,
     bytes: &[u8],
 ) -> io::Result<()> {
-    let temporary = directory.join(format!("{name}{TEMPORARY_SUFFIX}"));
-    write_new(disk, &temporary, bytes, false)?;
-    disk.rename(&temporary, &directory.join(name))
+    put(disk, directory, name, bytes, false)
 }
 
-fn write_new(disk: &dyn Disk, path: &Path, bytes: &[u8], sync: bool) -> io::Result<()> {
-    let file = disk.open(path, OpenMode::Truncate)?;
+fn put(disk: &dyn Disk, directory: &Path, name: &str, bytes: &[u8], sync: bool) -> io::Result<()> {
+    let temporary = directory.join(format!("{name}{TEMPORARY_SUFFIX}"));
+    let file = disk.open(&temporary, OpenMode::Truncate)?;
     write_all_at(file.as_ref(), bytes, 0)?;
-    if sync { file.sync() } else { Ok(()) }
+    if sync {
+        file.sync()?;
+    }
+    drop(file);
+    disk.rename(&temporary, &directory.join(name))
 }
 
 #[cfg(test)]
