@@ -181,12 +181,13 @@ fn launcher(directory: &Path, options: &Options) -> Command {
     command
 }
 
-/// A free port whose successor is free too: the launcher puts the controller there.
+/// A free port whose successor is free too: the launcher puts the controller there. Below the range
+/// that outgoing connections take theirs from, or one of them could be faster than the JVM.
 fn free_port_pair() -> u16 {
     loop {
-        let first = TcpListener::bind("127.0.0.1:0").expect("a port is free");
-        let port = first.local_addr().expect("it is bound").port();
-        if port < u16::MAX && TcpListener::bind(("127.0.0.1", port + 1)).is_ok() {
+        let port = fastrand::u16(10_000..32_000);
+        let free = |port: u16| TcpListener::bind(("0.0.0.0", port)).is_ok();
+        if free(port) && free(port + 1) {
             return port;
         }
     }
