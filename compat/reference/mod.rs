@@ -183,7 +183,7 @@ fn launcher(directory: &Path, options: &Options) -> Command {
 
 /// A free port whose successor is free too: the launcher puts the controller there. Below the range
 /// that outgoing connections take theirs from, or one of them could be faster than the JVM.
-fn free_port_pair() -> u16 {
+pub(crate) fn free_port_pair() -> u16 {
     loop {
         let port = fastrand::u16(10_000..32_000);
         let free = |port: u16| TcpListener::bind(("0.0.0.0", port)).is_ok();

@@ -58,7 +58,9 @@ impl Broker {
 
     fn start_in(work: TempDir, data: &Path, overrides: &[&str]) -> Self {
         let overrides = overrides.iter().map(ToString::to_string).collect();
-        let mut broker = Self { process: None, port: 0, data: data.to_owned(), overrides, work };
+        // It must still be free when the broker starts again: not one that connections may take.
+        let port = if against_kafka() { 0 } else { reference::free_port_pair() };
+        let mut broker = Self { process: None, port, data: data.to_owned(), overrides, work };
         broker.restart();
         broker
     }
