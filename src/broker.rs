@@ -19,13 +19,11 @@ use crate::env::{Disk, Env, Offload, OpenMode, OsClock, OsDisk, Random, write_al
 use crate::log::local::{EngineError, EngineSettings, LocalEngine};
 use crate::log::{AppendError, Engine, MemoryEngine};
 use crate::metadata::{self, Directory, DirectoryError, Endpoint, Metadata};
-use crate::net::{self, BindError, Listener, SocketOptions};
+use crate::net::{self, BindError, Listener, PERMIT_BYTES, SocketOptions};
 use crate::partition::{PartitionSettings, Registry};
 
 /// Memory for large requests where `queued.max.request.bytes` leaves it to the broker.
 const REQUEST_MEMORY_BYTES: usize = 128 * 1024 * 1024;
-/// The unit of the request-memory semaphore.
-const REQUEST_MEMORY_UNIT_BYTES: usize = 1024;
 
 /// Why a broker did not start.
 #[derive(Debug, thiserror::Error)]
@@ -232,11 +230,11 @@ impl Builder {
         let metadata = metadata::start(parts, settings).await?;
         let request_memory = config.queued_max_request_bytes.unwrap_or(REQUEST_MEMORY_BYTES);
         // The largest request must fit, with the unit it is rounded up to.
-        let largest = config.socket_request_max_bytes + REQUEST_MEMORY_UNIT_BYTES;
+        let largest = config.socket_request_max_bytes + PERMIT_BYTES;
         let request_memory = request_memory.max(largest);
         let shared = Arc::new(Shared {
             fetch_sessions: FetchSessions::new(config.fetch_session_cache_slots),
-            request_memory: Arc::new(Semaphore::new(request_memory / REQUEST_MEMORY_UNIT_BYTES)),
+            request_memory: Arc::new(Semaphore::new(request_memory / PERMIT_BYTES)),
             config: config.clone(),
             metadata: metadata.clone(),
             registry: registry.clone(),

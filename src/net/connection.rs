@@ -20,7 +20,7 @@ const READ_BYTES: usize = 16 * 1024;
 /// Frames up to this size need no permit from the request memory.
 const FREE_FRAME_BYTES: usize = 64 * 1024;
 /// The unit of a request-memory permit.
-const PERMIT_BYTES: usize = 1024;
+pub(crate) const PERMIT_BYTES: usize = 1024;
 /// Stands for no limit of idleness.
 const NEVER_MS: u64 = 365 * 24 * 3_600_000;
 /// How long a large frame waits for request memory before its connection is closed.
@@ -137,7 +137,7 @@ impl Reader {
         }
     }
 
-    /// Room for the next read: doubles with what has arrived, and above a megabyte only with a
+    /// Room for the next read: doubles with what has arrived, and above [`FREE_FRAME_BYTES`] only with a
     /// permit from the request memory.
     async fn make_room(&mut self, missing: usize, shared: &Shared) -> Result<(), Closed> {
         let held = self.received.len();

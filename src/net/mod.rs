@@ -14,6 +14,7 @@ mod frame;
 mod listener;
 mod writer;
 
+pub(crate) use connection::PERMIT_BYTES;
 pub(crate) use listener::{BindError, Listener, SocketOptions, serve};
 
 use tokio::sync::watch;
