@@ -8,12 +8,14 @@
 mod access;
 mod cluster;
 mod control;
+mod groups;
 mod topics;
 
 pub use access::*;
 use bytes::Bytes;
 pub use cluster::*;
 pub use control::*;
+pub use groups::*;
 pub use topics::*;
 
 use super::codec::{DecodeError, Decoder, Encoder};
