@@ -48,10 +48,9 @@ impl Api for CreateTopics {
         let registry = &context.shared.registry;
         let is_open = |created: &CreatedTopic| registry.topic_name(created.topic_id).is_some();
         let answered = names.into_iter().zip(outcomes).map(|(name, outcome)| match outcome {
-            // Its record is written, but the disk refused the log: the next start tries again.
             Ok(created) if !validate_only && !is_open(&created) => {
-                let message = "The topic's log could not be made; the broker's log says why.";
-                refusal(name, ErrorCode::KafkaStorageError, Some(message.to_owned()))
+                let TopicError { code, message } = TopicError::no_log();
+                refusal(name, code, message)
             }
             Ok(created) => success(context, name, &created),
             Err(error) => refusal(name, error.code, error.message),

@@ -9,6 +9,7 @@
 //!
 //! Version notes: types and documentation from version 3 (KIP-569).
 
+use super::config_changes::resource;
 use super::{Api, Context, Reply};
 use crate::config::{Described, describe_broker, describe_broker_defaults};
 use crate::metadata::validate_topic_name;
@@ -17,12 +18,6 @@ use crate::wire::messages::describe_configs::{
     DescribeConfigsRequest, DescribeConfigsResource, DescribeConfigsResourceResult,
     DescribeConfigsResponse, DescribeConfigsResult, DescribeConfigsSynonym,
 };
-
-/// `ConfigResource.Type` on the wire.
-mod resource {
-    pub(super) const TOPIC: i8 = 2;
-    pub(super) const BROKER: i8 = 4;
-}
 
 pub(super) struct DescribeConfigs;
 

@@ -6,17 +6,26 @@
 //!
 //! Errors are data of a response. Only what [`DispatchError`] names closes the connection.
 
+mod config_changes;
 mod context;
 mod dispatch;
 mod fetch_session;
 
+mod alter_configs;
 mod api_versions;
+mod create_partitions;
 mod create_topics;
+mod delete_records;
 mod delete_topics;
 mod describe_cluster;
 mod describe_configs;
+mod describe_log_dirs;
+mod describe_producers;
+mod describe_topic_partitions;
 mod fetch;
+mod incremental_alter_configs;
 mod init_producer_id;
+mod list_config_resources;
 mod list_offsets;
 mod metadata;
 mod offset_for_leader_epoch;
@@ -61,8 +70,16 @@ pub(crate) static ROWS: &[Row] = &[
     row::<api_versions::ApiVersions>(),
     row::<create_topics::CreateTopics>(),
     row::<delete_topics::DeleteTopics>(),
+    row::<delete_records::DeleteRecords>(),
     row::<init_producer_id::InitProducerId>(),
     row::<offset_for_leader_epoch::OffsetForLeaderEpoch>(),
     row::<describe_configs::DescribeConfigs>(),
+    row::<alter_configs::AlterConfigs>(),
+    row::<describe_log_dirs::DescribeLogDirs>(),
+    row::<create_partitions::CreatePartitions>(),
+    row::<incremental_alter_configs::IncrementalAlterConfigs>(),
     row::<describe_cluster::DescribeCluster>(),
+    row::<describe_producers::DescribeProducers>(),
+    row::<list_config_resources::ListConfigResources>(),
+    row::<describe_topic_partitions::DescribeTopicPartitions>(),
 ];

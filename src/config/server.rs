@@ -61,6 +61,8 @@ pub struct ServerConfig {
     pub connections_max_idle_ms: Option<u64>,
     /// `fetch.max.bytes`; at least 1024.
     pub fetch_max_bytes: usize,
+    /// `max.request.partition.size.limit`; at least 1.
+    pub max_request_partition_size_limit: usize,
     /// `max.incremental.fetch.session.cache.slots`.
     pub fetch_session_cache_slots: usize,
     /// `producer.id.expiration.ms`; at least 1.
@@ -165,6 +167,7 @@ impl ServerConfig {
             socket_listen_backlog_size: values.integer("socket.listen.backlog.size") as i32,
             connections_max_idle_ms: u64::try_from(values.integer("connections.max.idle.ms")).ok(),
             fetch_max_bytes: count("fetch.max.bytes"),
+            max_request_partition_size_limit: count("max.request.partition.size.limit"),
             fetch_session_cache_slots: count("max.incremental.fetch.session.cache.slots"),
             producer_id_expiration_ms: values.integer("producer.id.expiration.ms"),
             explicit,

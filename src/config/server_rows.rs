@@ -63,6 +63,8 @@ pub(super) const SERVER_ROWS: &[Row] = rows! {
     "connections.max.idle.ms": Long = "600000", Any, Now;
     /// The most bytes one fetch may return.
     "fetch.max.bytes": Int = "57671680", AtLeast(1024), Now;
+    /// The most partitions that one page of topic descriptions may hold.
+    "max.request.partition.size.limit": Int = "2000", AtLeast(1), Now;
     /// How many fetch sessions are remembered.
     "max.incremental.fetch.session.cache.slots": Int = "1000", AtLeast(0), Now;
     /// A partition forgets an idempotent producer that has not written for this long.

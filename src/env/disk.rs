@@ -29,6 +29,15 @@ pub enum FileKind {
     Directory,
 }
 
+/// How large a volume is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Space {
+    /// All of it, in bytes.
+    pub total_bytes: u64,
+    /// What this process may still fill, in bytes.
+    pub usable_bytes: u64,
+}
+
 /// A file system. Implemented by `OsDisk` and, with crashes and faults, by `SimDisk`.
 pub trait Disk: Send + Sync {
     /// Opens a file.
@@ -47,6 +56,8 @@ pub trait Disk: Send + Sync {
     fn remove_dir_all(&self, path: &Path) -> io::Result<()>;
     /// Makes the names in a directory survive a crash.
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
+    /// How large the volume is that holds `path`.
+    fn space(&self, path: &Path) -> io::Result<Space>;
     /// Takes the exclusive lock on the file at `path`, creating it. Held until dropped; refused
     /// with [`io::ErrorKind::WouldBlock`] while any other holder lives, Apache Kafka included.
     fn lock(&self, path: &Path) -> io::Result<Box<dyn DirLock>>;

@@ -14,7 +14,7 @@ mod sim_disk;
 use std::sync::Arc;
 
 pub use clock::{Clock, OsClock, SimClock};
-pub use disk::{DirLock, Disk, DiskFile, FileKind, OpenMode, read_all, write_all_at};
+pub use disk::{DirLock, Disk, DiskFile, FileKind, OpenMode, Space, read_all, write_all_at};
 pub use offload::Offload;
 pub use os_disk::{OsDisk, raise_open_file_limit};
 pub use random::Random;

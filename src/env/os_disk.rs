@@ -16,10 +16,11 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 
+use rustix::fs::statvfs;
 use rustix::io::{Errno, ReadWriteFlags, fcntl_dupfd_cloexec, preadv2, pwritev};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use super::{DirLock, Disk, DiskFile, FileKind, OpenMode};
+use super::{DirLock, Disk, DiskFile, FileKind, OpenMode, Space};
 
 /// Distance between two probes of [`DiskFile::is_cached`]; the kernel's largest read-ahead.
 const CACHE_PROBE_STRIDE_BYTES: u64 = 128 * 1024;
@@ -80,6 +81,13 @@ impl Disk for OsDisk {
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         File::open(path)?.sync_all()
+    }
+
+    fn space(&self, path: &Path) -> io::Result<Space> {
+        let volume = statvfs(path)?;
+        let bytes = |blocks: u64| blocks.saturating_mul(volume.f_frsize);
+        let (total_bytes, usable_bytes) = (bytes(volume.f_blocks), bytes(volume.f_bavail));
+        Ok(Space { total_bytes, usable_bytes })
     }
 
     fn lock(&self, path: &Path) -> io::Result<Box<dyn DirLock>> {

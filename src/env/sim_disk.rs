@@ -15,7 +15,7 @@ use std::io;
 use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{DirLock, Disk, DiskFile, FileKind, OpenMode};
+use super::{DirLock, Disk, DiskFile, FileKind, OpenMode, Space};
 use image::{Change, File, Names, Node, ROOT, Write};
 
 /// What a crash takes with it.
@@ -370,6 +370,14 @@ impl Disk for SimDisk {
         state.operation("sync_dir", path)?;
         state.names.sync(directory);
         Ok(())
+    }
+
+    fn space(&self, path: &Path) -> io::Result<Space> {
+        let state = self.live()?;
+        state.directory(path)?;
+        let total_bytes = state.capacity_bytes.unwrap_or(u64::MAX);
+        let usable_bytes = total_bytes.saturating_sub(state.names.used_bytes());
+        Ok(Space { total_bytes, usable_bytes })
     }
 
     fn lock(&self, path: &Path) -> io::Result<Box<dyn DirLock>> {

@@ -12,8 +12,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::{Bytes, BytesMut};
 
 use super::{
-    AppendError, BatchBytes, BoxFuture, Commit, CommitObserver, Engine, Log, LogConfig, LogId,
-    LogRead, OpenError, ReadError, Replay,
+    AppendError, BatchBytes, BoxFuture, Commit, CommitObserver, Engine, Log, LogConfig,
+    LogDirectory, LogId, LogRead, OpenError, ReadError, Replay,
 };
 use crate::records::BatchHeader;
 use crate::wire::Chunk;
@@ -144,6 +144,10 @@ impl Engine for MemoryEngine {
 
     fn existing(&self) -> io::Result<Vec<String>> {
         Ok(self.storage().logs.keys().cloned().collect())
+    }
+
+    fn directory(&self) -> LogDirectory {
+        LogDirectory { path: "memory".to_owned(), space: Ok(None) }
     }
 
     fn clean_shutdown_epoch(&self) -> Option<i64> {

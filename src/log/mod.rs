@@ -32,6 +32,7 @@ use uuid::Uuid;
 
 pub use memory::MemoryEngine;
 
+use crate::env::Space;
 use crate::records::BatchHeader;
 use crate::wire::Chunk;
 
@@ -240,6 +241,16 @@ pub trait Log: Send + Sync {
     fn close(&self, snapshot: Vec<u8>) -> BoxFuture<'_, Result<(), AppendError>>;
 }
 
+/// The directory that an engine keeps its logs in.
+#[derive(Debug)]
+pub struct LogDirectory {
+    /// Its absolute path; `memory` for logs in memory.
+    pub path: String,
+    /// How large its volume is, None where there is no such thing; an error where the directory is
+    /// offline or cannot be asked.
+    pub space: io::Result<Option<Space>>,
+}
+
 /// Keeps many logs.
 pub trait Engine: Send + Sync {
     /// Opens a log, creating it where it does not exist; see [`Replay`].
@@ -255,6 +266,8 @@ pub trait Engine: Send + Sync {
     fn delete<'a>(&'a self, id: &'a LogId) -> BoxFuture<'a, io::Result<()>>;
     /// Directory names of the logs that exist in storage, open or not.
     fn existing(&self) -> io::Result<Vec<String>>;
+    /// Where the logs lie. Blocks.
+    fn directory(&self) -> LogDirectory;
     /// The broker epoch in the clean-shutdown marker found at start; None after an unclean stop.
     fn clean_shutdown_epoch(&self) -> Option<i64>;
     /// After every log is closed: writes the checkpoints and the clean-shutdown marker.

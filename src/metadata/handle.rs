@@ -10,8 +10,10 @@ use crate::partition::{NotCommitted, Partition};
 use crate::shard::{CallError, Shard};
 use crate::wire::ErrorCode;
 
+use super::configs::ConfigChange;
 use super::image::MetadataImage;
 use super::machine::{Command, MetadataMachine, PRODUCER_ID_BLOCK, Reply};
+use super::partitions::NewPartitions;
 use super::topics::{CreatedTopic, NewTopic, TopicError};
 
 /// Topics, configurations, features and producer ids; cheap to clone.
@@ -53,7 +55,35 @@ impl Metadata {
     pub async fn delete_topics(&self, ids: Vec<Uuid>) -> Vec<Result<(), TopicError>> {
         let count = ids.len();
         match self.shard.call(Command::DeleteTopics(ids)).await {
-            Ok(Reply::Deleted(deleted)) => deleted,
+            Ok(Reply::Changed(deleted)) => deleted,
+            other => vec![Err(failed(&other)); count],
+        }
+    }
+
+    /// Adds partitions to topics, each for itself, in the order given. Names must not repeat. New
+    /// partitions serve when this returns.
+    pub async fn create_partitions(
+        &self,
+        topics: Vec<NewPartitions>,
+        validate_only: bool,
+    ) -> Vec<Result<(), TopicError>> {
+        let count = topics.len();
+        match self.shard.call(Command::CreatePartitions { topics, validate_only }).await {
+            Ok(Reply::Changed(created)) => created,
+            other => vec![Err(failed(&other)); count],
+        }
+    }
+
+    /// Changes topics' configurations, each for itself, in the order given. Names must not repeat.
+    /// Changes are in effect when this returns.
+    pub async fn alter_configs(
+        &self,
+        changes: Vec<ConfigChange>,
+        validate_only: bool,
+    ) -> Vec<Result<(), TopicError>> {
+        let count = changes.len();
+        match self.shard.call(Command::AlterConfigs { changes, validate_only }).await {
+            Ok(Reply::Changed(altered)) => altered,
             other => vec![Err(failed(&other)); count],
         }
     }

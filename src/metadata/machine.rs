@@ -19,8 +19,10 @@ use crate::wire::records::{
 };
 
 use super::Settings;
+use super::configs::ConfigChange;
 use super::features::METADATA_VERSION_FEATURE;
 use super::image::{MetadataImage, TopicImage};
+use super::partitions::NewPartitions;
 use super::registration;
 use super::state::{Entry, ReplayError, State};
 use super::topics::{CreatedTopic, NewTopic, RECORDS_MAX, TopicError};
@@ -53,6 +55,20 @@ pub(super) enum Command {
     },
     /// Delete topics, each for itself.
     DeleteTopics(Vec<Uuid>),
+    /// Add partitions to topics, each for itself.
+    CreatePartitions {
+        /// The topics; names do not repeat.
+        topics: Vec<NewPartitions>,
+        /// Only say what would happen.
+        validate_only: bool,
+    },
+    /// Change topics' configurations, each for itself.
+    AlterConfigs {
+        /// The topics; names do not repeat.
+        changes: Vec<ConfigChange>,
+        /// Only say what would happen.
+        validate_only: bool,
+    },
     /// Reserve a block of producer ids.
     AllocateProducerIds,
 }
@@ -66,8 +82,8 @@ pub(super) enum Reply {
     EpochTaken(i32),
     /// For each topic, in order.
     Created(Vec<Result<CreatedTopic, TopicError>>),
-    /// For each topic, in order.
-    Deleted(Vec<Result<(), TopicError>>),
+    /// For each topic to be changed or deleted, in order.
+    Changed(Vec<Result<(), TopicError>>),
     /// First id of a block.
     ProducerIds(Result<i64, TopicError>),
 }
@@ -269,7 +285,17 @@ impl Machine for MetadataMachine {
             }
             Command::DeleteTopics(ids) => {
                 let (records, deleted) = self.delete_topics(&ids);
-                Outcome::new(records, ticket, Reply::Deleted(deleted))
+                Outcome::new(records, ticket, Reply::Changed(deleted))
+            }
+            Command::CreatePartitions { topics, validate_only } => {
+                let (records, created) = self.create_partitions(&topics);
+                let records = if validate_only { Vec::new() } else { records };
+                Outcome::new(records, ticket, Reply::Changed(created))
+            }
+            Command::AlterConfigs { changes, validate_only } => {
+                let (records, altered) = self.alter_configs(&changes);
+                let records = if validate_only { Vec::new() } else { records };
+                Outcome::new(records, ticket, Reply::Changed(altered))
             }
             Command::AllocateProducerIds => {
                 let (records, first) = self.allocate_producer_ids();

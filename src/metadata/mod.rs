@@ -10,6 +10,7 @@
 //!   only then publishes the first image.
 //! - When the log has grown, a snapshot is written beside it and the log below it goes.
 
+mod configs;
 mod directory;
 mod features;
 mod handle;
@@ -18,6 +19,7 @@ mod ids;
 mod image;
 mod machine;
 mod meta_properties;
+mod partitions;
 mod quorum_state;
 mod registration;
 mod snapshot;
@@ -27,6 +29,7 @@ mod topics;
 
 use crate::config::{ConfigMap, ServerConfig};
 
+pub use configs::{ConfigChange, ConfigOperation};
 pub use directory::{Directory, DirectoryError, FileError};
 pub use features::{FEATURES, Feature};
 pub use handle::Metadata;
@@ -35,6 +38,7 @@ pub use image::{
     CLUSTER_METADATA_TOPIC, CLUSTER_METADATA_TOPIC_ID, ConfigResource, MetadataImage,
     PartitionImage, TopicImage, is_internal_topic,
 };
+pub use partitions::NewPartitions;
 pub use registration::Endpoint;
 pub use start::{Parts, StartError, start};
 pub use state::ReplayError;

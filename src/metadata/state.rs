@@ -25,7 +25,7 @@ use super::image::{
 };
 
 /// A partition number at or above this in the log is damage.
-const PARTITIONS_MAX: usize = 1_000_000;
+pub(super) const PARTITIONS_MAX: usize = 1_000_000;
 
 /// A record of the metadata log.
 #[derive(Clone, Debug, PartialEq)]
@@ -77,7 +77,7 @@ pub(super) struct State {
     pub last_timestamp_ms: i64,
     /// Topics removed since [`State::take_removed`].
     removed: Vec<Arc<TopicImage>>,
-    /// Topics created or configured since [`State::settle`].
+    /// Topics created, grown or configured since [`State::settle`].
     stale: BTreeSet<Uuid>,
     all_stale: bool,
 }
@@ -266,6 +266,7 @@ impl State {
             leader_epoch: record.leader_epoch,
             partition_epoch: record.partition_epoch,
         };
+        self.stale.insert(id);
         let known = self.image().change(id, |topic| {
             let length = topic.partitions.len().max(number + 1);
             topic.partitions.resize(length, PartitionImage::MISSING);

@@ -82,6 +82,18 @@ impl TopicError {
         Self::new(ErrorCode::UnknownTopicId, "This server does not host this topic ID.")
     }
 
+    /// The change is in the metadata log, but the disk refused a log: the next start tries again.
+    pub fn no_log() -> Self {
+        let text = "The topic's log could not be made; the broker's log says why.";
+        Self::new(ErrorCode::KafkaStorageError, text)
+    }
+
+    /// The records would not fit one batch.
+    pub(super) fn batch_too_large() -> Self {
+        let text = "Unable to perform excessively large batch operation.";
+        Self::new(ErrorCode::PolicyViolation, text)
+    }
+
     /// No topic has the name.
     pub fn unknown_topic() -> Self {
         Self::new(
@@ -89,6 +101,18 @@ impl TopicError {
             "This server does not host this topic-partition.",
         )
     }
+}
+
+/// Refuses values that Kafka's records cannot hold.
+pub(super) fn check_value_lengths(overrides: &ConfigMap) -> Result<(), TopicError> {
+    if overrides.values().all(|value| value.encode_utf16().count() <= CONFIG_VALUE_MAX) {
+        return Ok(());
+    }
+    let text = format!(
+        "The configuration value cannot be added because it exceeds the maximum value size of \
+         {CONFIG_VALUE_MAX} bytes."
+    );
+    Err(TopicError::new(ErrorCode::InvalidConfig, text))
 }
 
 /// Checks a topic name; the error is Kafka's text.
@@ -126,9 +150,8 @@ impl MetadataMachine {
         };
         let created: Vec<Created> = topics.iter().map(decide).collect();
         if records.len() > RECORDS_MAX {
-            let text = "Unable to perform excessively large batch operation.";
-            let error = TopicError::new(ErrorCode::PolicyViolation, text);
-            return (Vec::new(), topics.iter().map(|_| Err(error.clone())).collect());
+            let refused = topics.iter().map(|_| Err(TopicError::batch_too_large()));
+            return (Vec::new(), refused.collect());
         }
         (records, created)
     }
@@ -198,17 +221,19 @@ impl MetadataMachine {
         }
         let pairs = configs.iter().cloned();
         let overrides: ConfigMap = pairs.filter_map(|(name, value)| Some((name, value?))).collect();
-        if overrides.values().any(|value| value.encode_utf16().count() > CONFIG_VALUE_MAX) {
-            return Err(invalid(format!(
-                "The configuration value cannot be added because it exceeds the maximum value \
-                 size of {CONFIG_VALUE_MAX} bytes."
-            )));
-        }
+        check_value_lengths(&overrides)?;
+        self.validate_overrides(&overrides)?;
+        Ok(overrides)
+    }
+
+    /// Checks what is to be set for a topic, as a whole.
+    pub(super) fn validate_overrides(&self, overrides: &ConfigMap) -> Result<(), TopicError> {
         let (dynamic, dynamic_default) = self.state.broker_configs();
         let fixed = &self.settings().fixed;
         let layers = BrokerLayers { dynamic: &dynamic, dynamic_default: &dynamic_default, fixed };
-        TopicConfig::validate(&overrides, &layers).map_err(|error| invalid(error.to_string()))?;
-        Ok(overrides)
+        let checked = TopicConfig::validate(overrides, &layers);
+        let invalid = |error| TopicError::new(ErrorCode::InvalidConfig, format!("{error}"));
+        checked.map(drop).map_err(invalid)
     }
 
     /// The broker chooses: every partition gets this node.
@@ -270,7 +295,7 @@ impl MetadataMachine {
     }
 
     /// What is wrong with a list of nodes, as the end of Kafka's sentence.
-    fn unplaceable(&self, nodes: &[i32]) -> Option<String> {
+    pub(super) fn unplaceable(&self, nodes: &[i32]) -> Option<String> {
         let node_id = self.settings().node_id;
         let mut sorted = nodes.to_vec();
         sorted.sort_unstable();

@@ -173,7 +173,7 @@ impl ProducerError {
     }
 }
 
-fn log_error_code(error: &AppendError) -> ErrorCode {
+pub(super) fn log_error_code(error: &AppendError) -> ErrorCode {
     match error {
         AppendError::NoSpace(_) | AppendError::Offline(_) => ErrorCode::KafkaStorageError,
         AppendError::LargerThanSegment { .. } => ErrorCode::RecordListTooLarge,

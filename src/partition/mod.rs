@@ -6,6 +6,7 @@
 
 mod append;
 mod bounds;
+mod delete;
 mod offsets;
 mod producers;
 mod read;
@@ -26,8 +27,9 @@ use crate::log::{AppendError, CommitObserver, Engine, Log, LogConfig, LogId, Ope
 
 pub use append::{Appended, InternalAppendError, ProduceError, Refusal};
 pub use bounds::{Bounds, NotCommitted};
+pub use delete::DeleteError;
 pub use offsets::Found;
-pub use producers::ProducerError;
+pub use producers::{ActiveProducer, ProducerError};
 pub use read::{FetchError, Isolation, ReadOutcome};
 pub use registry::{Registry, TopicToOpen};
 pub use waiters::FetchWait;
@@ -168,6 +170,12 @@ impl Partition {
         self.log.delete_before(offset)?;
         self.progress.wake_all();
         Ok(())
+    }
+
+    /// The producers it remembers, by their ids.
+    pub fn active_producers(&self) -> Result<Vec<ActiveProducer>, NotCommitted> {
+        self.check_serving()?;
+        Ok(self.lock().active().collect())
     }
 
     /// The partition lives here no longer: everyone who waits is told, every later call refused.

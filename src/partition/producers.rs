@@ -91,10 +91,31 @@ impl Producer {
         self.batches.iter().find(same).copied()
     }
 
+    fn last_sequence(&self) -> i32 {
+        self.batches.back().map_or(NO_SEQUENCE, |batch| batch.last_sequence)
+    }
+
     fn is_expired(&self, now_ms: i64, expiration_ms: i64) -> bool {
         self.transaction_first_offset.is_none()
             && now_ms.saturating_sub(self.last_timestamp_ms) >= expiration_ms
     }
+}
+
+/// What a partition tells of one of its producers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ActiveProducer {
+    /// Its id.
+    pub producer_id: i64,
+    /// Its newest epoch.
+    pub producer_epoch: i16,
+    /// Sequence of its last record of that epoch; -1 without one.
+    pub last_sequence: i32,
+    /// Time of its last record or marker in milliseconds.
+    pub last_timestamp_ms: i64,
+    /// Epoch of the coordinator that has ended its last transaction; -1 before that.
+    pub coordinator_epoch: i32,
+    /// Where its open transaction begins.
+    pub transaction_first_offset: Option<i64>,
 }
 
 /// What to do with a client's batch.
@@ -207,6 +228,18 @@ impl Producers {
         if let Some(first_offset) = producer.transaction_first_offset.take() {
             self.open_transactions.remove(&first_offset);
         }
+    }
+
+    /// All of them, by their ids.
+    pub(super) fn active(&self) -> impl Iterator<Item = ActiveProducer> {
+        self.by_id.iter().map(|(id, producer)| ActiveProducer {
+            producer_id: *id,
+            producer_epoch: producer.epoch,
+            last_sequence: producer.last_sequence(),
+            last_timestamp_ms: producer.last_timestamp_ms,
+            coordinator_epoch: producer.coordinator_epoch,
+            transaction_first_offset: producer.transaction_first_offset,
+        })
     }
 
     /// First offset of the oldest open transaction.

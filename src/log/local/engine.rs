@@ -18,7 +18,8 @@ use super::recover::Opening;
 use super::sidecars::{print_id, read_topic_id, write_topic_id};
 use crate::env::{DirLock, Disk, Env, OpenMode};
 use crate::log::{
-    AppendError, BoxFuture, CommitObserver, Engine, Log, LogConfig, LogId, OpenError, Replay,
+    AppendError, BoxFuture, CommitObserver, Engine, Log, LogConfig, LogDirectory, LogId, OpenError,
+    Replay,
 };
 
 const LOCK_FILE: &str = ".lock";
@@ -369,6 +370,16 @@ impl Engine for LocalEngine {
         let mut names = self.shared.disk().list(&self.shared.root)?;
         names.retain(|name| is_log_name(name));
         Ok(names)
+    }
+
+    fn directory(&self) -> LogDirectory {
+        let root = &self.shared.root;
+        let path = std::path::absolute(root).unwrap_or_else(|_| root.clone());
+        let online = self.shared.check_online().map_err(io::Error::other);
+        LogDirectory {
+            path: path.display().to_string(),
+            space: online.and_then(|()| self.shared.disk().space(root)).map(Some),
+        }
     }
 
     fn clean_shutdown_epoch(&self) -> Option<i64> {

@@ -268,7 +268,7 @@ fn a_deleted_topic_is_gone_and_comes_back_with_another_id() {
     let unknown = Uuid::from_u128(9);
     let (records, reply) = rig.call(Command::DeleteTopics(vec![unknown, first.topic_id]));
     assert_eq!(records, [RemoveTopicRecord { topic_id: first.topic_id }.into()]);
-    assert_eq!(reply, Reply::Deleted(vec![Err(TopicError::unknown_topic_id()), Ok(())]));
+    assert_eq!(reply, Reply::Changed(vec![Err(TopicError::unknown_topic_id()), Ok(())]));
     let image = rig.machine.state.image.clone();
     assert!(image.topic("t").is_none() && image.topic_by_id(first.topic_id).is_none());
     assert_eq!(rig.effects, [Effect::Publish(image), Effect::Delete(vec![topic])]);
