@@ -241,6 +241,15 @@ mod tests {
     }
 
     #[test]
+    fn a_volume_has_room() {
+        let directory = tempfile::tempdir().unwrap();
+        let Space { total_bytes, usable_bytes } = OsDisk.space(directory.path()).unwrap();
+        assert!(0 < usable_bytes && usable_bytes <= total_bytes);
+        let missing = OsDisk.space(&directory.path().join("none")).unwrap_err();
+        assert_eq!(missing.kind(), io::ErrorKind::NotFound);
+    }
+
+    #[test]
     fn the_soft_limit_becomes_the_hard_limit() {
         let raised = raise_open_file_limit();
         assert_eq!(getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX), raised);

@@ -139,3 +139,39 @@ async fn a_transactional_batch_needs_a_transaction_and_a_plain_one_none() {
     let next_epoch = bench.append(&transactional_at(0, (5, 1), 0, 1));
     assert_eq!(next_epoch, Err(ErrorCode::TransactionAbortable));
 }
+
+#[tokio::test]
+async fn active_producers_tell_of_their_transactions() {
+    let mut bench = Bench::new().await;
+    assert_eq!(bench.partition.active_producers(), Ok(vec![]));
+    bench.append(&plain(1)).unwrap();
+    bench.append(&sequenced(7, 2, 0, 3)).unwrap();
+    begin(&bench, (5, 1), 0);
+    begin(&bench, (5, 1), 2);
+    let idempotent = ActiveProducer {
+        producer_id: 7,
+        producer_epoch: 2,
+        last_sequence: 2,
+        last_timestamp_ms: NOW_MS,
+        coordinator_epoch: -1,
+        transaction_first_offset: None,
+    };
+    let open = ActiveProducer {
+        producer_id: 5,
+        producer_epoch: 1,
+        last_sequence: 3,
+        transaction_first_offset: Some(4),
+        ..idempotent
+    };
+    assert_eq!(bench.partition.active_producers(), Ok(vec![open, idempotent]));
+    bench.mark(5, 1, true);
+    let ended = ActiveProducer { coordinator_epoch: 9, transaction_first_offset: None, ..open };
+    assert_eq!(bench.partition.active_producers(), Ok(vec![ended, idempotent]));
+    bench.restart().await;
+    assert_eq!(bench.partition.active_producers(), Ok(vec![ended, idempotent]));
+    bench.mark(5, 2, true);
+    let fenced = ActiveProducer { producer_epoch: 2, last_sequence: -1, ..ended };
+    assert_eq!(bench.partition.active_producers(), Ok(vec![fenced, idempotent]));
+    bench.partition.stop();
+    assert_eq!(bench.partition.active_producers(), Err(NotCommitted::Stopped));
+}

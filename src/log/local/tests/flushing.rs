@@ -122,6 +122,7 @@ async fn a_failed_sync_takes_every_log_of_the_directory_offline() {
         assert!(matches!(log.flush().await, Err(AppendError::Offline(_))));
     }
     assert_eq!(offsets(&*log).await, [0], "what is there can still be read");
+    assert!(engine.directory().space.is_err());
     assert!(engine.close(1).await.is_err());
 }
 
@@ -186,4 +187,18 @@ async fn readers_outlive_the_cache_of_open_files() {
         assert!(matches!(chunk, Chunk::File { .. }));
         assert_eq!(chunk.into_bytes().unwrap(), TestBatch::new(0, 1, 100).bytes());
     }
+}
+
+#[tokio::test]
+async fn the_directory_tells_how_much_room_is_left() {
+    let bench = Bench::new(CONFIG);
+    bench.disk.set_capacity_bytes(Some(10_000));
+    let engine = bench.start();
+    let (log, _) = bench.open(&engine).await;
+    append_some(&*log, 2);
+    let directory = engine.directory();
+    let usable_bytes = 10_000 - bench.disk.used_bytes();
+    assert_eq!(directory.path, ROOT);
+    assert_eq!(directory.space.unwrap(), Some(Space { total_bytes: 10_000, usable_bytes }));
+    assert!(usable_bytes < 10_000);
 }

@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::env::{
-    Disk, Env, FileKind, Offload, OpenMode, OsDisk, Random, SimClock, SimDisk, read_all,
+    Disk, Env, FileKind, Offload, OpenMode, OsDisk, Random, SimClock, SimDisk, Space, read_all,
     write_all_at,
 };
 use crate::log::conformance::{CONFIG, Observer, Storage, conformance_suite};
