@@ -19,11 +19,18 @@ macro_rules! checks {
     };
 }
 
+mod alter_configs;
 mod client;
 mod configs;
+mod create_partitions;
+mod delete_records;
+mod describe_log_dirs;
+mod describe_producers;
+mod describe_topic_partitions;
 mod errors;
 mod fetch;
 mod framing;
+mod list_config_resources;
 mod metadata;
 mod offsets;
 mod produce;
@@ -44,12 +51,19 @@ const MODULES: &[&[Check]] = &[
     metadata::CHECKS,
     topics::CHECKS,
     configs::CHECKS,
+    create_partitions::CHECKS,
+    alter_configs::CHECKS,
+    describe_topic_partitions::CHECKS,
+    list_config_resources::CHECKS,
     produce::CHECKS,
     refused_batches::CHECKS,
     producers::CHECKS,
     fetch::CHECKS,
     sessions::CHECKS,
     offsets::CHECKS,
+    delete_records::CHECKS,
+    describe_log_dirs::CHECKS,
+    describe_producers::CHECKS,
 ];
 
 /// A broker that answers nothing any more makes every check wait.

@@ -7,16 +7,32 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use ottla::wire::header::RequestHeader;
+use ottla::wire::messages::alter_configs::{AlterConfigsRequest, AlterConfigsResponse};
 use ottla::wire::messages::api_versions::{ApiVersionsRequest, ApiVersionsResponse};
+use ottla::wire::messages::create_partitions::{CreatePartitionsRequest, CreatePartitionsResponse};
 use ottla::wire::messages::create_topics::{
     CreatableTopic, CreatableTopicConfig, CreatableTopicResult, CreateTopicsRequest,
     CreateTopicsResponse,
 };
+use ottla::wire::messages::delete_records::{DeleteRecordsRequest, DeleteRecordsResponse};
 use ottla::wire::messages::delete_topics::{DeleteTopicsRequest, DeleteTopicsResponse};
 use ottla::wire::messages::describe_cluster::{DescribeClusterRequest, DescribeClusterResponse};
 use ottla::wire::messages::describe_configs::{DescribeConfigsRequest, DescribeConfigsResponse};
+use ottla::wire::messages::describe_log_dirs::{DescribeLogDirsRequest, DescribeLogDirsResponse};
+use ottla::wire::messages::describe_producers::{
+    DescribeProducersRequest, DescribeProducersResponse,
+};
+use ottla::wire::messages::describe_topic_partitions::{
+    DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponse,
+};
 use ottla::wire::messages::fetch::{FetchRequest, FetchResponse};
+use ottla::wire::messages::incremental_alter_configs::{
+    IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse,
+};
 use ottla::wire::messages::init_producer_id::{InitProducerIdRequest, InitProducerIdResponse};
+use ottla::wire::messages::list_config_resources::{
+    ListConfigResourcesRequest, ListConfigResourcesResponse,
+};
 use ottla::wire::messages::list_offsets::{
     ListOffsetsPartition, ListOffsetsPartitionResponse, ListOffsetsRequest, ListOffsetsResponse,
     ListOffsetsTopic,
@@ -50,13 +66,21 @@ macro_rules! answered {
     };
 }
 answered! {
+    AlterConfigsRequest => AlterConfigsResponse,
     ApiVersionsRequest => ApiVersionsResponse,
+    CreatePartitionsRequest => CreatePartitionsResponse,
     CreateTopicsRequest => CreateTopicsResponse,
+    DeleteRecordsRequest => DeleteRecordsResponse,
     DeleteTopicsRequest => DeleteTopicsResponse,
     DescribeClusterRequest => DescribeClusterResponse,
     DescribeConfigsRequest => DescribeConfigsResponse,
+    DescribeLogDirsRequest => DescribeLogDirsResponse,
+    DescribeProducersRequest => DescribeProducersResponse,
+    DescribeTopicPartitionsRequest => DescribeTopicPartitionsResponse,
     FetchRequest => FetchResponse,
+    IncrementalAlterConfigsRequest => IncrementalAlterConfigsResponse,
     InitProducerIdRequest => InitProducerIdResponse,
+    ListConfigResourcesRequest => ListConfigResourcesResponse,
     ListOffsetsRequest => ListOffsetsResponse,
     MetadataRequest => MetadataResponse,
     OffsetForLeaderEpochRequest => OffsetForLeaderEpochResponse,

@@ -6,7 +6,7 @@ use ottla::wire::messages::describe_configs::{
     DescribeConfigsResult,
 };
 
-use super::client::{Target, creatable};
+use super::client::{Target, creatable, soon};
 use super::errors::{INVALID_REQUEST, INVALID_TOPIC, UNKNOWN_TOPIC_OR_PARTITION};
 
 checks![
@@ -181,7 +181,10 @@ fn what_is_described_can_be_set(target: &Target) {
     copy.configs = configs.collect();
     let created = target.create(&copy, 7);
     assert_eq!(created.error_code, 0, "{created:?}");
-    let copied = describe(target, &request(TOPIC, &copy.name, None), 4);
+    let copied = soon("the copy", || {
+        let described = describe(target, &request(TOPIC, &copy.name, None), 4);
+        Some(described).filter(|described| described.error_code == 0)
+    });
     for config in &described.configs {
         let other = find(&copied, &config.name);
         assert_eq!((&other.value, other.config_source), (&config.value, OF_THE_TOPIC));

@@ -205,7 +205,8 @@ fn a_transactional_batch_needs_a_transactional_id(target: &Target) {
     }
 }
 
-fn internal_topics_are_refused(target: &Target) {
+/// A coordinator's topic, which its first mention has made.
+pub(super) fn internal_topic(target: &Target) -> Topic {
     let asked =
         MetadataRequestTopic { name: Some("__consumer_offsets".into()), ..Default::default() };
     let request = MetadataRequest { topics: Some(vec![asked]), ..Default::default() };
@@ -215,6 +216,11 @@ fn internal_topics_are_refused(target: &Target) {
     });
     let topic = Topic { name: "__consumer_offsets".into(), id: found.topic_id };
     target.wait_until_served(&topic, 0);
+    topic
+}
+
+fn internal_topics_are_refused(target: &Target) {
+    let topic = internal_topic(target);
     for version in [9, 13] {
         let refused = answer(&mut target.client(), &produce(&topic, &batch(1)), version);
         assert_eq!(refused.error_code, INVALID_TOPIC, "{refused:?}");

@@ -25,7 +25,7 @@ checks![
 const API_VERSIONS: i16 = 18;
 
 /// Key, versions, first flexible version.
-const APIS: [(i16, RangeInclusive<i16>, i16); 11] = [
+const APIS: [(i16, RangeInclusive<i16>, i16); 19] = [
     (0, 0..=13, 9),
     (1, 4..=18, 12),
     (2, 1..=11, 6),
@@ -33,10 +33,18 @@ const APIS: [(i16, RangeInclusive<i16>, i16); 11] = [
     (API_VERSIONS, 0..=4, 3),
     (19, 2..=7, 5),
     (20, 1..=6, 4),
+    (21, 0..=2, 2),
     (22, 0..=5, 2),
     (23, 2..=4, 4),
     (32, 1..=4, 4),
+    (33, 0..=2, 2),
+    (35, 1..=5, 2),
+    (37, 0..=3, 2),
+    (44, 0..=1, 1),
     (60, 0..=2, 0),
+    (61, 0..=0, 0),
+    (74, 0..=1, 0),
+    (75, 0..=0, 0),
 ];
 
 fn named(name: &str, version: &str) -> ApiVersionsRequest {
