@@ -11,6 +11,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka::util::Timeout;
 
+use crate::admin::{assert_changed, change_a_topic};
 use crate::broker::{Broker, ottla};
 use crate::clients::consume;
 use crate::raw_client::Connection;
@@ -84,6 +85,7 @@ fn our_directory(work: &Path, clean: bool) -> PathBuf {
     let data = work.join("ours");
     let mut broker = Broker::start_on(&data, &[]);
     fill(broker.port(), "ours");
+    change_a_topic(broker.port());
     if clean {
         broker.terminate();
     } else {
@@ -154,6 +156,7 @@ fn kafka_serves_our_directory(quorum: Quorum, clean: bool) {
     assert_no_damage(&log, &name);
     assert_served(kafka.port(), "ours");
     assert_offsets(kafka.port(), "ours");
+    assert_changed(kafka.port());
 
     // And back: what Kafka wrote meanwhile is ours to serve.
     fill(kafka.port(), "theirs");
@@ -241,6 +244,7 @@ fn we_serve_kafkas_directory(quorum: Quorum, clean: bool) {
     fs::create_dir(&node).unwrap();
     let kafka = Reference::start(&node, &Options { quorum, ..Options::default() });
     fill(kafka.port(), "theirs");
+    change_a_topic(kafka.port());
     commit(kafka.port(), "theirs-lz4", 17);
     let data = kafka.data().to_owned();
     if clean {
@@ -252,6 +256,10 @@ fn we_serve_kafkas_directory(quorum: Quorum, clean: bool) {
 
     let mut broker = Broker::start_on(&data, &[]);
     assert_served(broker.port(), "theirs");
+    if clean {
+        // A kill takes the log start with it: Kafka writes it down once a minute.
+        assert_changed(broker.port());
+    }
     fill(broker.port(), "ours");
     broker.terminate();
     assert_eq!(dump::form_of_quorum(&data), before, "the quorum's form is kept");

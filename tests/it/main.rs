@@ -8,6 +8,7 @@
     reason = "these tests stand outside the simulated world, and a test that cannot go on has failed"
 )]
 
+mod admin;
 mod broker;
 mod cli;
 mod clients;

@@ -56,8 +56,10 @@ pub(super) fn assert_no_complaint(data: &Path) {
     dump(&segments, &["--deep-iteration", "--print-data-log"]);
     let indexes = files_ending(&topics, &[".index", ".timeindex"]);
     let checked = dump(&indexes, &["--index-sanity-check"]);
-    let passed = checked.matches("passed sanity check").count();
-    assert_eq!(passed, indexes.len(), "{checked}");
+    // A segment of one batch has no entry to check.
+    let sound = [" passed sanity check.", " is empty."].map(|what| checked.matches(what).count());
+    assert!(sound[0] > sound[1], "{checked}");
+    assert_eq!(sound[0] + sound[1], indexes.len(), "{checked}");
     dump(&indexes, &["--verify-index-only"]);
     dump(&files_ending(&topics, &[".snapshot"]), &[]);
     let decoder = ["--cluster-metadata-decoder"];
