@@ -1,6 +1,9 @@
 //! DescribeProducers (key 61): the idempotent producers that a partition remembers (KIP-664).
 //!
-//! Behavior: every partition is answered as often as it is asked for; producers come by their ids.
+//! Behavior:
+//! - Every partition is answered as often as it is asked for; producers come by their ids.
+//! - Partitions behind those that have filled the answer are refused with INVALID_REQUEST, so that its
+//!   size does not grow with repetitions.
 
 use super::{Api, Context, Reply};
 use crate::metadata::{TopicError, validate_topic_name};
@@ -10,6 +13,9 @@ use crate::wire::messages::describe_producers::{
     DescribeProducersRequest, DescribeProducersResponse, PartitionResponse, ProducerState,
     TopicResponse,
 };
+
+/// Producers after which an answer takes no further partition.
+const PRODUCERS_MAX: usize = 100_000;
 
 pub(super) struct DescribeProducers;
 
@@ -22,14 +28,22 @@ impl Api for DescribeProducers {
         request: DescribeProducersRequest,
         _version: i16,
     ) -> Reply<DescribeProducersResponse> {
+        let mut told = 0;
         let topics = request.topics.into_iter().map(|topic| {
             let partitions = topic.partition_indexes.iter();
             let describe = |&partition_index: &i32| {
-                let found = describe(context, &topic.name, partition_index);
+                let found = match told {
+                    ..PRODUCERS_MAX => describe(context, &topic.name, partition_index),
+                    _ => Err(TopicError::new(
+                        ErrorCode::InvalidRequest,
+                        "The answer holds too many producers, ask for fewer partitions.",
+                    )),
+                };
                 let (error, error_message, active_producers) = match found {
                     Ok(producers) => (ErrorCode::None, None, producers),
                     Err(error) => (error.code, error.message, Vec::new()),
                 };
+                told += active_producers.len();
                 let error_code = error.code();
                 PartitionResponse { partition_index, error_code, error_message, active_producers }
             };

@@ -1,6 +1,8 @@
 //! Changing topics' configurations (Kafka: `ConfigurationControlManager`,
 //! `ControllerConfigurationValidator`).
 
+use std::collections::{HashMap, HashSet};
+
 use crate::config::{ConfigMap, ConfigType, TopicConfig};
 use crate::wire::ErrorCode;
 use crate::wire::records::{ClearElrRecord, ConfigRecord};
@@ -103,20 +105,22 @@ fn applied(change: &ConfigChange, before: &ConfigMap) -> Result<ConfigMap, Topic
             }
             ConfigOperation::Append(value) => {
                 let mut list = list("APPEND", name, before)?;
-                for element in elements(value) {
-                    if !list.contains(&element) {
-                        list.push(element);
-                    }
-                }
+                let mut known: HashSet<&str> = list.iter().copied().collect();
+                list.extend(elements(value).filter(|element| known.insert(element)));
                 after.insert(name.clone(), list.join(","));
             }
             ConfigOperation::Subtract(value) => {
                 let mut list = list("SUBTRACT", name, before)?;
-                for element in elements(value) {
-                    if let Some(at) = list.iter().position(|known| *known == element) {
-                        list.remove(at);
+                let mut gone: HashMap<&str, usize> = HashMap::new();
+                elements(value).for_each(|element| *gone.entry(element).or_default() += 1);
+                // As often as it is named, from the front.
+                list.retain(|element| match gone.get_mut(element) {
+                    Some(times) if *times > 0 => {
+                        *times -= 1;
+                        false
                     }
-                }
+                    _ => true,
+                });
                 after.insert(name.clone(), list.join(","));
             }
         }

@@ -150,6 +150,14 @@ fn seeds() -> Vec<(i16, i16, bool, Body)> {
     let describe_configs = body().i32(1).i8(2).string(TOPIC).i32(1).string("retention.ms").i8(1);
     let epochs = body().i32(1).string(TOPIC).i32(1).i32(0).i32(0).i32(0);
     let offsets = body().i32(-1).i8(0).i32(1).string(TOPIC).i32(1).i32(0).i32(0).i64(-1);
+    // What changes topics names none.
+    let unnamed = || body().i32(1).string("not a name!");
+    let offset = unnamed().i32(1).i32(0).i64(1).i32(1_000);
+    let count = unnamed().i32(5).i32(-1).i32(1_000).i8(0);
+    let config = body().i32(1).i8(2).string("not a name!").i32(1).string("cleanup.policy");
+    let topics = || body().unsigned_varint(2).compact_string(TOPIC);
+    let page = topics().unsigned_varint(0).i32(5).i8(-1).unsigned_varint(0);
+    let producers = topics().unsigned_varint(2).i32(0).unsigned_varint(0).unsigned_varint(0);
     let strings = body().compact_string("raw").compact_string("1.0").unsigned_varint(0);
     vec![
         (API_VERSIONS, 0, false, body()),
@@ -170,10 +178,18 @@ fn seeds() -> Vec<(i16, i16, bool, Body)> {
             create_topics_body(&["not a name!".to_owned()], 1, &[("a", "b")]),
         ),
         (20, 1, false, body().i32(1).string("not a name!").i32(1_000)),
+        (21, 0, false, offset),
         (22, 0, false, body().i16(-1).i32(60_000)),
         (23, 2, false, epochs),
         (32, 1, false, describe_configs),
+        (33, 0, false, config.clone().string("compact").i8(0)),
+        (35, 1, false, body().i32(1).string(TOPIC).i32(1).i32(0)),
+        (37, 0, false, count),
+        (44, 0, false, config.i8(2).string("compact").i8(0)),
         (60, 0, true, body().i8(0).unsigned_varint(0)),
+        (61, 0, true, producers),
+        (74, 1, true, body().unsigned_varint(2).i8(2).unsigned_varint(0)),
+        (75, 0, true, page),
     ]
 }
 

@@ -3,6 +3,9 @@ use super::*;
 use crate::metadata::machine::tests::{Rig, configured, new_topic};
 use crate::metadata::machine::{Command, Effect, Reply};
 
+/// Topic, operations, error code and message.
+type Case<'a> = (&'a str, &'a [(&'a str, ConfigOperation)], ErrorCode, &'a str);
+
 fn change(topic: &str, operations: &[(&str, ConfigOperation)]) -> ConfigChange {
     let operations = operations.iter();
     let operations = operations.map(|(name, operation)| ((*name).to_owned(), operation.clone()));
@@ -136,7 +139,8 @@ fn lists_grow_and_shrink_as_java_splits_them() {
         (Some("compact"), append(","), "compact"),
         (Some("compact"), subtract("compact,,"), ""),
         (Some("compact"), subtract("other"), "compact"),
-        (Some("delete,delete"), subtract("delete"), "delete"),
+        (Some("delete,compact,delete"), subtract("delete"), "compact,delete"),
+        (Some("delete,compact,delete"), subtract("delete,delete"), "compact"),
     ] {
         changed(&mut rig, change("t", &[("cleanup.policy", before.map_or(Delete, set))]));
         changed(&mut rig, change("t", &[("cleanup.policy", operation.clone())]));
@@ -156,7 +160,7 @@ fn refusals_have_the_references_codes_and_words() {
     let unknown_key = [("no.such.key", set("1"))];
     let not_a_list = [("no.such.key", set("1")), ("retention.ms", append("1"))];
     let too_long = [(throttled, append(&big.replace(":1", ":2")))];
-    let cases: [(&str, &[(&str, ConfigOperation)], Code, &str); 14] = [
+    let cases: [Case<'_>; 14] = [
         ("t", &unknown_key, Code::InvalidConfig, "Unknown topic config name: no.such.key"),
         (
             "t",

@@ -6,13 +6,15 @@ use ottla::wire::messages::describe_producers::{
 
 use super::client::{Target, Topic};
 use super::delete_records::delete_before;
-use super::errors::{INVALID_TOPIC, UNKNOWN_TOPIC_OR_PARTITION};
+use super::errors::{INVALID_REQUEST, INVALID_TOPIC, UNKNOWN_TOPIC_OR_PARTITION};
 use super::produce::{append, batch, batch_of, now_ms};
+use crate::broker::against_kafka;
 
 checks![
     producers_are_told_with_their_last_batch,
     producers_without_an_id_are_not_told,
     a_partition_is_answered_as_often_as_it_is_asked_for,
+    an_answer_does_not_grow_by_repetition,
     what_is_not_there_has_no_producers,
     producers_stay_when_their_records_go,
 ];
@@ -84,6 +86,17 @@ fn a_partition_is_answered_as_often_as_it_is_asked_for(target: &Target) {
         .collect();
     assert_eq!(indexes, [vec![1, 0, 1], vec![], vec![0]]);
     assert_eq!(ask(target, &[]), []);
+}
+
+fn an_answer_does_not_grow_by_repetition(target: &Target) {
+    let topic = target.topic(1);
+    send(target, &topic, 2_000_000, 0, 0, now_ms());
+    let partitions = ask(target, &[(&topic.name, &vec![0; 100_001])]).remove(0).partitions;
+    assert_eq!(partitions.len(), 100_001);
+    assert!(partitions[..100_000].iter().all(|one| one.active_producers.len() == 1));
+    // Kafka's does.
+    let expected = if against_kafka() { 0 } else { INVALID_REQUEST };
+    assert_eq!(partitions[100_000].error_code, expected);
 }
 
 fn what_is_not_there_has_no_producers(target: &Target) {

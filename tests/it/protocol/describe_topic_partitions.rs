@@ -27,19 +27,30 @@ checks![
 const OPERATIONS: i32 = 3576;
 const NO_OPERATIONS: i32 = i32::MIN;
 
-fn cursor(topic: &str, partition_index: i32) -> Option<Cursor> {
-    Some(Cursor { topic_name: topic.into(), partition_index })
-}
+/// Where a page begins; None for the beginning of all of them.
+type From<'a> = Option<(&'a str, i32)>;
 
 fn ask(
     target: &Target,
     names: &[&str],
     response_partition_limit: i32,
-    cursor: Option<Cursor>,
+    from: From<'_>,
 ) -> DescribeTopicPartitionsResponse {
     let topics = names.iter().map(|name| TopicRequest { name: (*name).into() }).collect();
+    let cursor =
+        from.map(|(topic, partition_index)| Cursor { topic_name: topic.into(), partition_index });
     let request = DescribeTopicPartitionsRequest { topics, response_partition_limit, cursor };
     target.call(&request, 0)
+}
+
+fn at(topic: &str, partition: i32) -> (&str, i32) {
+    (topic, partition)
+}
+
+/// Where the next page begins.
+fn cursor(response: &DescribeTopicPartitionsResponse) -> From<'_> {
+    let cursor = response.next_cursor.as_ref()?;
+    Some((&cursor.topic_name, cursor.partition_index))
 }
 
 /// Error, name and partitions of each topic.
@@ -58,7 +69,7 @@ fn pages(response: &DescribeTopicPartitionsResponse) -> Vec<(i16, &str, Vec<i32>
 fn a_topic_is_described_in_full(target: &Target) {
     let topic = target.topic(2);
     let response = ask(target, &[&topic.name], 2000, None);
-    assert_eq!(response.next_cursor, None);
+    assert_eq!(cursor(&response), None);
     let [described] = &response.topics[..] else { panic!("{response:?}") };
     assert_eq!((described.error_code, described.name.as_ref()), (0, Some(&topic.name)));
     assert_eq!((described.topic_id, described.is_internal), (topic.id, false));
@@ -82,7 +93,7 @@ fn topics_come_sorted_and_once(target: &Target) {
     let mut expected = [(0, first.as_str(), vec![0]), (0, second.as_str(), vec![0, 1])];
     expected.sort_by_key(|(_, name, _)| *name);
     assert_eq!(pages(&response), expected);
-    assert_eq!(response.next_cursor, None);
+    assert_eq!(cursor(&response), None);
 }
 
 /// Two topics, of 5 and of 3 partitions, in order of their names.
@@ -102,22 +113,22 @@ fn a_page_ends_where_the_next_begins(target: &Target) {
     let names = [second, first];
     let all = vec![0, 1, 2, 3, 4];
     for (limit, from, expected, next) in [
-        (3, None, vec![(0, first, vec![0, 1, 2])], cursor(first, 3)),
-        (5, None, vec![(0, first, all.clone())], cursor(second, 0)),
-        (6, None, vec![(0, first, all.clone()), (0, second, vec![0])], cursor(second, 1)),
+        (3, None, vec![(0, first, vec![0, 1, 2])], Some(at(first, 3))),
+        (5, None, vec![(0, first, all.clone())], Some(at(second, 0))),
+        (6, None, vec![(0, first, all.clone()), (0, second, vec![0])], Some(at(second, 1))),
         (8, None, vec![(0, first, all), (0, second, vec![0, 1, 2])], None),
         (
             3,
-            cursor(first, 3),
+            Some(at(first, 3)),
             vec![(0, first, vec![3, 4]), (0, second, vec![0])],
-            cursor(second, 1),
+            Some(at(second, 1)),
         ),
-        (4, cursor(first, 4), vec![(0, first, vec![4]), (0, second, vec![0, 1, 2])], None),
-        (9, cursor(second, 2), vec![(0, second, vec![2])], None),
+        (4, Some(at(first, 4)), vec![(0, first, vec![4]), (0, second, vec![0, 1, 2])], None),
+        (9, Some(at(second, 2)), vec![(0, second, vec![2])], None),
     ] {
-        let response = ask(target, &names, limit, from.clone());
+        let response = ask(target, &names, limit, from);
         assert_eq!(pages(&response), expected, "{limit} from {from:?}");
-        assert_eq!(response.next_cursor, next, "{limit} from {from:?}");
+        assert_eq!(cursor(&response), next, "{limit} from {from:?}");
     }
 }
 
@@ -126,7 +137,7 @@ fn a_limit_below_1_is_1(target: &Target) {
     for limit in [1, 0, -1, i32::MIN] {
         let response = ask(target, &[&name], limit, None);
         assert_eq!(pages(&response), [(0, name.as_str(), vec![0])], "{limit}");
-        assert_eq!(response.next_cursor, cursor(&name, 1), "{limit}");
+        assert_eq!(cursor(&response), Some(at(&name, 1)), "{limit}");
     }
     let response = ask(target, &[&name], i32::MAX, None);
     assert_eq!(pages(&response), [(0, name.as_str(), vec![0, 1])]);
@@ -135,9 +146,9 @@ fn a_limit_below_1_is_1(target: &Target) {
 fn a_cursor_behind_the_last_partition_gives_none(target: &Target) {
     let name = target.topic(2).name;
     for partition in [2, 99, i32::MAX - 1] {
-        let response = ask(target, &[&name], 1, cursor(&name, partition));
+        let response = ask(target, &[&name], 1, Some(at(&name, partition)));
         assert_eq!(pages(&response), [(0, name.as_str(), vec![])], "{partition}");
-        assert_eq!(response.next_cursor, None);
+        assert_eq!(cursor(&response), None);
     }
 }
 
@@ -145,13 +156,13 @@ fn a_cursor_must_name_a_topic_of_the_list_and_a_partition(target: &Target) {
     let (name, other) = (target.topic(1).name, target.name());
     let topics = [name.as_str(), "a b", &name];
     let refused = |name| (INVALID_REQUEST, name, vec![]);
-    for bad in [cursor(&other, 0), cursor("", 0), cursor("z", 0), cursor(&name, -1)] {
-        let response = ask(target, &topics, 2000, bad.clone());
+    for bad in [at(&other, 0), at("", 0), at("z", 0), at(&name, -1)] {
+        let response = ask(target, &topics, 2000, Some(bad));
         assert_eq!(pages(&response), topics.map(refused), "{bad:?}");
-        assert_eq!(response.next_cursor, None);
+        assert_eq!(cursor(&response), None);
     }
     // The topic need not exist.
-    let response = ask(target, &[&name, &other], 2000, cursor(&other, 3));
+    let response = ask(target, &[&name, &other], 2000, Some(at(&other, 3)));
     assert_eq!(pages(&response), [(UNKNOWN_TOPIC_OR_PARTITION, other.as_str(), vec![])]);
 }
 
@@ -168,11 +179,11 @@ fn topics_with_errors_do_not_count(target: &Target) {
         (0, name.as_str(), vec![0]),
     ];
     assert_eq!(pages(&response), expected);
-    assert_eq!(response.next_cursor, cursor(&name, 1));
+    assert_eq!(cursor(&response), Some(at(&name, 1)));
     // A full page names the next topic, whether it exists or not, and nothing behind it.
     let response = ask(target, &[&name, "z1", "z2"], 2, None);
     assert_eq!(pages(&response), [(0, name.as_str(), vec![0, 1])]);
-    assert_eq!(response.next_cursor, cursor("z1", 0));
+    assert_eq!(cursor(&response), Some(at("z1", 0)));
     // Internal by its name, whether it exists or not.
     let response = ask(target, &["__share_group_state", "__cluster_metadata"], 2000, None);
     let internal: Vec<_> = response.topics.iter().map(|topic| topic.is_internal).collect();
@@ -184,30 +195,30 @@ fn an_empty_name_needs_a_cursor(target: &Target) {
     let response = ask(target, &[&name, ""], 2000, None);
     let failed = |name| (UNKNOWN_SERVER_ERROR, name, vec![]);
     assert_eq!(pages(&response), [failed(name.as_str()), failed("")]);
-    let response = ask(target, &[&name, ""], 2000, cursor("", 0));
+    let response = ask(target, &[&name, ""], 2000, Some(at("", 0)));
     assert_eq!(pages(&response), [(INVALID_TOPIC, "", vec![]), (0, name.as_str(), vec![0])]);
-    let response = ask(target, &[&name, ""], 2000, cursor(&name, 0));
+    let response = ask(target, &[&name, ""], 2000, Some(at(&name, 0)));
     assert_eq!(pages(&response), [(0, name.as_str(), vec![0])]);
 }
 
 fn no_list_is_all_topics(target: &Target) {
     let (first, second) = two(target);
-    let response = ask(target, &[], 6, cursor(&first, 0));
+    let response = ask(target, &[], 6, Some(at(&first, 0)));
     let expected = [(0, first.as_str(), vec![0, 1, 2, 3, 4]), (0, second.as_str(), vec![0])];
     assert_eq!(pages(&response), expected);
-    assert_eq!(response.next_cursor, cursor(&second, 1));
+    assert_eq!(cursor(&response), Some(at(&second, 1)));
     // Here the cursor's topic may be gone: the next one begins at its first partition.
-    let response = ask(target, &[], 2, cursor(&format!("{first}-gone"), 3));
+    let response = ask(target, &[], 2, Some(at(&format!("{first}-gone"), 3)));
     assert_eq!(pages(&response), [(0, second.as_str(), vec![0, 1])]);
-    let response = ask(target, &[], 2, cursor("~", 3));
-    assert_eq!((pages(&response), response.next_cursor.as_ref()), (vec![], None));
-    let response = ask(target, &[], 2, cursor(&first, -1));
-    assert_eq!((pages(&response), response.next_cursor.as_ref()), (vec![], None));
+    let response = ask(target, &[], 2, Some(at("~", 3)));
+    assert_eq!((pages(&response), cursor(&response)), (vec![], None));
+    let response = ask(target, &[], 2, Some(at(&first, -1)));
+    assert_eq!((pages(&response), cursor(&response)), (vec![], None));
 }
 
 fn pages_make_up_the_whole(target: &Target) {
     let whole = ask(target, &[], 2000, None);
-    assert_eq!(whole.next_cursor, None, "more topics than a page holds");
+    assert_eq!(cursor(&whole), None, "more topics than a page holds");
     let flat = |response: &DescribeTopicPartitionsResponse| -> Vec<(String, i32)> {
         let flat = pages(response).into_iter().flat_map(|(error, name, partitions)| {
             assert_eq!(error, 0, "{name}");
@@ -215,14 +226,12 @@ fn pages_make_up_the_whole(target: &Target) {
         });
         flat.collect()
     };
-    let (mut found, mut next) = (Vec::new(), None);
+    let mut found = Vec::new();
+    let mut page = ask(target, &[], 7, None);
     loop {
-        let page = ask(target, &[], 7, next);
         found.extend(flat(&page));
-        next = page.next_cursor;
-        if next.is_none() {
-            break;
-        }
+        let Some(from) = cursor(&page) else { break };
+        page = ask(target, &[], 7, Some(from));
     }
     assert_eq!(found, flat(&whole));
 }
