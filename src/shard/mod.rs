@@ -18,7 +18,7 @@ mod journal;
 mod runner;
 
 use bytes::Bytes;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::log::BoxFuture;
 use crate::records::Record;
@@ -192,11 +192,12 @@ enum Input<M: Machine> {
 /// Sends commands to a shard's task; cheap to clone.
 pub struct Shard<M: Machine> {
     queue: mpsc::Sender<Input<M>>,
+    loaded: watch::Receiver<bool>,
 }
 
 impl<M: Machine> Clone for Shard<M> {
     fn clone(&self) -> Self {
-        Self { queue: self.queue.clone() }
+        Self { queue: self.queue.clone(), loaded: self.loaded.clone() }
     }
 }
 
@@ -208,6 +209,11 @@ impl<M: Machine> Shard<M> {
         let sent = self.queue.send(Input::Command(command, reply)).await;
         sent.map_err(|_| CallError::Closed)?;
         answer.await.unwrap_or(Err(CallError::Closed))
+    }
+
+    /// Waits until the machine is replayed for the first time, or the shard has ended.
+    pub async fn loaded(&self) {
+        let _ = self.loaded.clone().wait_for(|&loaded| loaded).await;
     }
 
     /// Ends the task after the commands already sent; waits until it has.

@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::journal::{self, LoadError, WriteError};
 use super::{
@@ -28,20 +28,23 @@ impl<M: Machine> Shard<M> {
         let (queue, inputs) = mpsc::channel(QUEUE_LENGTH);
         let loaded = load(&env, &partition, &*host).await?;
         tokio::spawn(Runner::new(env, partition, host, loaded).run(inputs));
-        Ok(Self { queue })
+        let (_, loaded) = watch::channel(true);
+        Ok(Self { queue, loaded })
     }
 
     /// As [`Shard::start`], but does not wait: callers get [`CallError::Loading`] until the machine
     /// is replayed, and a replay that fails is tried again.
     pub fn start_loading(env: Env, partition: Arc<Partition>, host: Arc<dyn Host<M>>) -> Self {
         let (queue, mut inputs) = mpsc::channel(QUEUE_LENGTH);
+        let (done, loaded) = watch::channel(false);
         tokio::spawn(async move {
             let loaded = load_answering(&env, &partition, &*host, &mut inputs, 0).await;
             if let Some(loaded) = loaded {
+                done.send_replace(true);
                 Runner::new(env, partition, host, loaded).run(inputs).await;
             }
         });
-        Self { queue }
+        Self { queue, loaded }
     }
 }
 
