@@ -96,12 +96,17 @@ impl Machine for Sum {
 struct Effects {
     seen: Mutex<Vec<u64>>,
     loads: AtomicUsize,
+    /// Held by a test that wants a load to take its time.
+    gate: tokio::sync::Mutex<()>,
 }
 
 impl Host<Sum> for Effects {
     fn load(&self) -> BoxFuture<'_, Loaded<Sum>> {
         self.loads.fetch_add(1, Ordering::SeqCst);
-        Box::pin(async { Ok((Sum::default(), 0)) })
+        Box::pin(async {
+            let _open = self.gate.lock().await;
+            Ok((Sum::default(), 0))
+        })
     }
 
     fn run(&self, effect: u64) -> BoxFuture<'_, ()> {
@@ -247,9 +252,11 @@ async fn while_it_loads_callers_are_told_so() {
     assert_eq!(shard.call(Ask::Add(4)).await, Ok(4));
     shard.close().await;
     let again = Rig::new(&engine.restart()).await;
+    let closed = again.effects.gate.lock().await;
     let host = again.effects.clone();
     let shard = Shard::start_loading(again.env.clone(), again.partition.clone(), host);
     assert_eq!(shard.call(Ask::Get).await, Err(CallError::Loading));
+    drop(closed);
     shard.loaded().await;
     assert_eq!(shard.call(Ask::Get).await, Ok(4));
     again.partition.stop();
