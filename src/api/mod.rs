@@ -15,21 +15,32 @@ mod alter_configs;
 mod api_versions;
 mod create_partitions;
 mod create_topics;
+mod delete_groups;
 mod delete_records;
 mod delete_topics;
 mod describe_cluster;
 mod describe_configs;
+mod describe_groups;
 mod describe_log_dirs;
 mod describe_producers;
 mod describe_topic_partitions;
 mod fetch;
+mod find_coordinator;
+mod heartbeat;
 mod incremental_alter_configs;
 mod init_producer_id;
+mod join_group;
+mod leave_group;
 mod list_config_resources;
+mod list_groups;
 mod list_offsets;
 mod metadata;
+mod offset_commit;
+mod offset_delete;
+mod offset_fetch;
 mod offset_for_leader_epoch;
 mod produce;
+mod sync_group;
 
 use std::ops::RangeInclusive;
 
@@ -39,7 +50,8 @@ pub(crate) use dispatch::Reply;
 pub(crate) use dispatch::{DispatchError, EncodedReply, dispatch};
 pub(crate) use fetch_session::FetchSessions;
 
-use crate::wire::{Keyed, Message};
+use crate::coordinator::group;
+use crate::wire::{ErrorCode, Keyed, Message};
 use dispatch::{Row, row};
 
 /// One API of the protocol.
@@ -61,12 +73,26 @@ pub(crate) trait Api: 'static {
     ) -> impl Future<Output = Reply<Self::Response>> + Send;
 }
 
+/// The error of a call to a group's coordinator that did not bring the reply it should.
+fn refusal(outcome: Result<group::Reply, ErrorCode>) -> ErrorCode {
+    outcome.err().unwrap_or(ErrorCode::UnknownServerError)
+}
+
 /// Every API, in the order of the keys.
 pub(crate) static ROWS: &[Row] = &[
     row::<produce::Produce>(),
     row::<fetch::Fetch>(),
     row::<list_offsets::ListOffsets>(),
     row::<metadata::Metadata>(),
+    row::<offset_commit::OffsetCommit>(),
+    row::<offset_fetch::OffsetFetch>(),
+    row::<find_coordinator::FindCoordinator>(),
+    row::<join_group::JoinGroup>(),
+    row::<heartbeat::Heartbeat>(),
+    row::<leave_group::LeaveGroup>(),
+    row::<sync_group::SyncGroup>(),
+    row::<describe_groups::DescribeGroups>(),
+    row::<list_groups::ListGroups>(),
     row::<api_versions::ApiVersions>(),
     row::<create_topics::CreateTopics>(),
     row::<delete_topics::DeleteTopics>(),
@@ -77,7 +103,9 @@ pub(crate) static ROWS: &[Row] = &[
     row::<alter_configs::AlterConfigs>(),
     row::<describe_log_dirs::DescribeLogDirs>(),
     row::<create_partitions::CreatePartitions>(),
+    row::<delete_groups::DeleteGroups>(),
     row::<incremental_alter_configs::IncrementalAlterConfigs>(),
+    row::<offset_delete::OffsetDelete>(),
     row::<describe_cluster::DescribeCluster>(),
     row::<describe_producers::DescribeProducers>(),
     row::<list_config_resources::ListConfigResources>(),

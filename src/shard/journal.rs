@@ -53,6 +53,8 @@ pub(super) enum WriteError<E: std::error::Error + 'static> {
     Commit(#[from] NotCommitted),
     #[error("a record just written cannot be applied: {0}")]
     Apply(E),
+    #[error("what somebody else has appended cannot be replayed: {0}")]
+    Foreign(#[from] LoadError<E>),
 }
 
 /// Appends a machine's records, as bytes, at `now.next_offset`; the end offset after it.
@@ -124,6 +126,7 @@ fn replay_batch<M: Machine>(
             epoch: header.leader_epoch,
             timestamp_ms: record.timestamp_ms,
             size_bytes: raw.size_bytes(),
+            producer_id: header.is_transactional().then_some(header.producer_id),
         };
         let refused = |source| LoadError::Replay { offset, source };
         if let Some(record) = M::decode(raw, header.is_control()).map_err(refused)? {

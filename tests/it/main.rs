@@ -15,6 +15,7 @@ mod clients;
 mod crash;
 mod directory;
 mod embedded;
+mod group_clients;
 mod hostile;
 mod needs;
 mod protocol;
