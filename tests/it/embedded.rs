@@ -108,26 +108,31 @@ async fn a_failed_sync_takes_the_broker_offline() {
     assert!(refused.is_err(), "nothing is acknowledged any more");
 }
 
-/// The error of creating a topic, and, if there is none, of asking for its end.
-fn create_and_ask(port: u16) -> (i16, i16) {
+/// The error of creating (key 19) or growing (37) a topic to `partitions`, and, if there is none, of asking for the end of
+/// the last one.
+fn change_and_ask(port: u16, key: i16, partitions: i32) -> (i16, i16) {
     let mut connection = Connection::open(port, PATIENCE).unwrap();
-    let body = Body::default().i32(1).string("topic").i32(1).i16(1).i32(0).i32(0).i32(10_000).i8(0);
-    let mut answer = connection.call(19, 2, false, &body).unwrap();
+    let topic = Body::default().i32(1).string("topic").i32(partitions);
+    let (version, body) = match key {
+        19 => (2, topic.i16(1).i32(0).i32(0).i32(10_000).i8(0)),
+        _ => (0, topic.i32(-1).i32(10_000).i8(0)),
+    };
+    let mut answer = connection.call(key, version, false, &body).unwrap();
     let (_throttle_ms, _topics, _name) =
         (answer.i32().unwrap(), answer.i32().unwrap(), answer.string().unwrap());
-    let created = answer.i16().unwrap();
-    if created != 0 {
-        return (created, 0);
+    let changed = answer.i16().unwrap();
+    if changed != 0 {
+        return (changed, 0);
     }
-    let body = Body::default().i32(-1).i32(1).string("topic").i32(1).i32(0).i64(-1);
+    let body = Body::default().i32(-1).i32(1).string("topic").i32(1).i32(partitions - 1).i64(-1);
     let mut answer = connection.call(2, 1, false, &body).unwrap();
     let (_topics, _name) = (answer.i32().unwrap(), answer.string().unwrap());
     let (_partitions, _index) = (answer.i32().unwrap(), answer.i32().unwrap());
-    (created, answer.i16().unwrap())
+    (changed, answer.i16().unwrap())
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_topic_that_the_disk_refuses_is_not_said_to_be_created() {
+/// Has the disk refuse one operation after another while a topic is made, or one that is there grows.
+async fn assert_no_promise_without_a_log(key: i16) {
     let mut refusals = 0;
     for operation in 0..24 {
         let disk = SimDisk::new(operation);
@@ -139,13 +144,28 @@ async fn a_topic_that_the_disk_refuses_is_not_said_to_be_created() {
         };
         let builder = Broker::builder().set("listeners", "PLAINTEXT://127.0.0.1:0").unwrap();
         let broker = builder.data_dir("/data").env(env).start().await.unwrap();
-        disk.fault_at(disk.operations() + operation, Fault::NoSpace);
         let servers = broker.bootstrap_servers();
         let port = servers.rsplit_once(':').unwrap().1.parse().unwrap();
-        let (created, asked) =
-            tokio::task::spawn_blocking(move || create_and_ask(port)).await.unwrap();
+        let change = move || {
+            if key != 19 {
+                assert_eq!(change_and_ask(port, 19, 1), (0, 0));
+            }
+            disk.fault_at(disk.operations() + operation, Fault::NoSpace);
+            change_and_ask(port, key, 3)
+        };
+        let (changed, asked) = tokio::task::spawn_blocking(change).await.unwrap();
         assert_eq!(asked, 0, "operation {operation} failed and the topic does not serve");
-        refusals += i32::from(created != 0);
+        refusals += i32::from(changed != 0);
     }
     assert!(refusals > 3, "only {refusals} of the faults were met");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_topic_that_the_disk_refuses_is_not_said_to_be_created() {
+    assert_no_promise_without_a_log(19).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_partition_that_the_disk_refuses_is_not_said_to_be_created() {
+    assert_no_promise_without_a_log(37).await;
 }
