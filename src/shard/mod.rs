@@ -18,7 +18,7 @@ mod journal;
 mod runner;
 
 use bytes::Bytes;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::log::BoxFuture;
 use crate::records::Record;
@@ -60,8 +60,9 @@ pub trait Machine: Send + 'static {
     fn apply(&mut self, record: &Self::Record, at: Position) -> Result<(), Self::ReplayError>;
     /// What follows from the batch just applied (not called during a replay).
     fn effects(&mut self) -> Vec<Self::Effect>;
-    /// What may be outstanding after a replay; refuses records that are not complete.
-    fn loaded(&mut self) -> Result<Vec<Self::Effect>, Self::ReplayError>;
+    /// What may be outstanding after a replay that ended at `now_ms`; refuses records that are not
+    /// complete.
+    fn loaded(&mut self, now_ms: i64) -> Result<Vec<Self::Effect>, Self::ReplayError>;
 
     /// A record's bytes.
     fn encode(record: &Self::Record) -> KeyValue;
@@ -106,6 +107,8 @@ pub struct Position {
     pub timestamp_ms: i64,
     /// Bytes of key and value.
     pub size_bytes: usize,
+    /// The producer whose transaction the record belongs to or ends; None outside of one.
+    pub producer_id: Option<i64>,
 }
 
 /// A record's bytes; without a value it is a tombstone.
@@ -124,7 +127,8 @@ impl KeyValue {
         Self { key: copied(record.key), value: copied(record.value) }
     }
 
-    fn size_bytes(&self) -> usize {
+    /// Bytes of both.
+    pub fn size_bytes(&self) -> usize {
         let length = |bytes: &Option<Bytes>| bytes.as_ref().map_or(0, Bytes::len);
         length(&self.key) + length(&self.value)
     }
@@ -188,11 +192,12 @@ enum Input<M: Machine> {
 /// Sends commands to a shard's task; cheap to clone.
 pub struct Shard<M: Machine> {
     queue: mpsc::Sender<Input<M>>,
+    loaded: watch::Receiver<bool>,
 }
 
 impl<M: Machine> Clone for Shard<M> {
     fn clone(&self) -> Self {
-        Self { queue: self.queue.clone() }
+        Self { queue: self.queue.clone(), loaded: self.loaded.clone() }
     }
 }
 
@@ -204,6 +209,11 @@ impl<M: Machine> Shard<M> {
         let sent = self.queue.send(Input::Command(command, reply)).await;
         sent.map_err(|_| CallError::Closed)?;
         answer.await.unwrap_or(Err(CallError::Closed))
+    }
+
+    /// Waits until the machine is replayed for the first time, or the shard has ended.
+    pub async fn loaded(&self) {
+        let _ = self.loaded.clone().wait_for(|&loaded| loaded).await;
     }
 
     /// Ends the task after the commands already sent; waits until it has.

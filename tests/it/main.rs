@@ -14,6 +14,7 @@ mod clients;
 mod crash;
 mod directory;
 mod embedded;
+mod group_clients;
 mod hostile;
 mod needs;
 mod protocol;

@@ -18,6 +18,16 @@ pub(crate) fn program(test: &str, name: &str) -> bool {
     met(test, missing.then(|| format!("{name} is not on the PATH")))
 }
 
+/// Runs programs of the Python client; see its header.
+pub(crate) const PYTHON: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/compat/python/run");
+
+/// As [`java`], for the Python client, which is installed at the first use.
+pub(crate) fn python(test: &str) -> bool {
+    let install = Command::new(PYTHON).arg("install").output().expect("the launcher runs");
+    let missing = !install.status.success();
+    met(test, missing.then(|| String::from_utf8_lossy(&install.stderr).into_owned()))
+}
+
 fn met(test: &str, missing: Option<String>) -> bool {
     let Some(reason) = missing else { return true };
     let may_skip = env::var("CI").as_deref() != Ok("true");
