@@ -6,11 +6,21 @@ use ottla::wire::messages::find_coordinator::{
 use ottla::wire::messages::metadata::{
     MetadataRequest, MetadataRequestTopic, MetadataResponseTopic,
 };
+use ottla::wire::messages::produce::ProduceRequest;
+use uuid::Uuid;
 
-use super::client::{Target, soon};
+use super::client::{ANSWER_TIMEOUT, Outcome, Target, Topic, framed_as, soon, unframed};
 use super::configs::own_configs;
-use super::errors::{COORDINATOR_NOT_AVAILABLE, INVALID_REQUEST, UNKNOWN_TOPIC_OR_PARTITION};
+use super::errors::{
+    COORDINATOR_LOAD_IN_PROGRESS, COORDINATOR_NOT_AVAILABLE, INVALID_REQUEST, NOT_COORDINATOR,
+    UNKNOWN_TOPIC_OR_PARTITION,
+};
+use super::groups::{describe, group};
+use super::offset_commit::{commit, partition};
+use super::offset_fetch::committed;
+use super::produce::{batch, produce};
 use crate::broker::against_kafka;
+use crate::wait::until;
 
 checks![
     the_first_look_up_makes_the_offsets_topic,
@@ -20,6 +30,7 @@ checks![
     an_unknown_key_type_is_refused,
     share_state_has_a_coordinator_from_version_6_on,
     transactional_ids_have_a_coordinator,
+    a_foreign_record_makes_a_coordinator_read_its_log_again,
 ];
 
 const GROUP: i8 = 0;
@@ -201,4 +212,35 @@ fn assert_coordinated_by_kafka(target: &Target, key: &str, key_type: i8, version
         let found = find(target, key, key_type, version);
         assert_nobody(&found, COORDINATOR_NOT_AVAILABLE, version);
     }
+}
+
+/// What a tool of Kafka itself writes into the partition of a coordinator: only they may.
+fn write_as_a_tool(target: &Target) {
+    let offsets = Topic { name: OFFSETS_TOPIC.into(), id: Uuid::nil() };
+    let mut client = target.client();
+    client.send_bytes(&framed_as(&produce(&offsets, &batch(1)), 9, 1, "__admin_client"));
+    let Outcome::Answer(frame) = client.outcome() else { panic!("no answer") };
+    let response = unframed::<ProduceRequest>(frame, 9).1;
+    assert_eq!(response.responses[0].partition_responses[0].error_code, 0, "{response:?}");
+}
+
+fn a_foreign_record_makes_a_coordinator_read_its_log_again(target: &Target) {
+    // The group without a name is in the first partition.
+    let topic = target.topic(1);
+    let _ = group(target);
+    let commit_at = |offset| {
+        let response = target.call(&commit("", &topic, &[partition(0, offset)]), 9);
+        response.topics[0].partitions[0].error_code
+    };
+    assert_eq!(commit_at(4), 0);
+    write_as_a_tool(target);
+    assert_eq!(commit_at(5), NOT_COORDINATOR);
+    until("the coordinator", ANSWER_TIMEOUT, || {
+        (describe(target, "", 0).error_code != COORDINATOR_LOAD_IN_PROGRESS).then_some(())
+    });
+    // Kafka has written what it did not answer for.
+    let offset = if against_kafka() { 5 } else { 4 };
+    assert_eq!(committed(target, "", &topic, 0).0, offset);
+    assert_eq!(commit_at(6), 0);
+    assert_eq!(committed(target, "", &topic, 0).0, 6);
 }

@@ -236,8 +236,8 @@ fn who_does_not_sync_in_time_is_removed(target: &Target) {
 fn without_the_leaders_assignment_there_is_a_rebalance(target: &Target) {
     let mut late = alone(target, LONG_MS, SHORT_MS);
     let mut follower = pending(target, late.group(), LONG_MS, SHORT_MS);
-    rebalance(target, &mut [&mut follower, &mut late]);
     let started = Instant::now();
+    rebalance(target, &mut [&mut follower, &mut late]);
     follower.send_sync();
     let refused = follower.synced();
     assert_eq!((refused.error_code, refused.protocol_type), (REBALANCE_IN_PROGRESS, None));

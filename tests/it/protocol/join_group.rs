@@ -85,8 +85,8 @@ fn from_version_4_on_a_new_member_gets_its_id_first(target: &Target) {
     for version in 4..=JOIN {
         let group = group(target);
         let response = target.call(&joining(&group), version);
-        assert!(!response.member_id.is_empty());
         assert_refused(&response, MEMBER_ID_REQUIRED, &response.member_id, version);
+        assert!(!response.member_id.is_empty());
         // The group is there, and nobody is in it.
         await_state(target, &group, "Empty");
         assert_eq!(describe(target, &group, 5).members, []);
