@@ -10,7 +10,8 @@ use uuid::Uuid;
 use super::client::{Target, Topic};
 use super::errors::{
     FENCED_INSTANCE_ID, GROUP_ID_NOT_FOUND, ILLEGAL_GENERATION, OFFSET_METADATA_TOO_LARGE,
-    REBALANCE_IN_PROGRESS, UNKNOWN_MEMBER_ID, UNKNOWN_TOPIC_ID, UNKNOWN_TOPIC_OR_PARTITION,
+    REBALANCE_IN_PROGRESS, UNKNOWN_MEMBER_ID, UNKNOWN_SERVER_ERROR, UNKNOWN_TOPIC_ID,
+    UNKNOWN_TOPIC_OR_PARTITION,
 };
 use super::groups::{Member, await_state, completing, describe, group, stable};
 use super::offset_fetch::committed;
@@ -27,6 +28,7 @@ checks![
     what_is_not_there_has_no_offsets,
     errors_and_offsets_go_together,
     a_repeated_partition_is_answered_twice,
+    what_is_too_large_for_the_log_is_not_committed,
     a_generation_needs_a_group,
     members_of_a_stable_group_commit,
     a_wrong_generation_is_refused,
@@ -280,6 +282,19 @@ fn a_repeated_partition_is_answered_twice(target: &Target) {
         assert_eq!(response, answer(&topic, &[(0, 0), (0, 0)], version), "version {version}");
         assert_eq!(committed(target, &group, &topic, 0).0, 6);
     }
+}
+
+fn what_is_too_large_for_the_log_is_not_committed(target: &Target) {
+    let (topic, group) = (target.topic(1), group(target));
+    let committed_metadata = Some("m".repeat(4_096));
+    let partitions =
+        vec![OffsetCommitRequestPartition { committed_metadata, ..partition(0, 1) }; 300];
+    for version in versions() {
+        let response = target.call(&commit(&group, &topic, &partitions), version);
+        let errors = [(0, UNKNOWN_SERVER_ERROR); 300];
+        assert_eq!(response, answer(&topic, &errors, version), "version {version}");
+    }
+    assert_eq!(committed(target, &group, &topic, 0).0, -1);
 }
 
 fn a_generation_needs_a_group(target: &Target) {

@@ -27,6 +27,7 @@ checks![
     a_second_join_takes_the_place_of_a_waiting_one,
     nobody_rejoins_an_empty_group,
     a_protocol_that_all_support_wins_by_votes,
+    a_tie_of_votes_does_not_go_by_order,
     what_a_member_supports_may_change,
     a_new_leader_is_found_for_one_that_left,
     every_generation_has_the_next_number,
@@ -243,6 +244,24 @@ fn a_protocol_that_all_support_wins_by_votes(target: &Target) {
     // The metadata is that for the protocol.
     assert_eq!(told(&told_each[2]).len(), 3);
     assert!(told(&told_each[2]).iter().all(|(_, metadata)| *metadata == b"b"));
+}
+
+/// The winner is the first in Java's hash map.
+fn a_tie_of_votes_does_not_go_by_order(target: &Target) {
+    let ties = [("range", "roundrobin"), ("sticky", "range"), ("range", "cooperative-sticky")];
+    for (winner, loser) in ties {
+        for names in [[winner, loser], [loser, winner]] {
+            let group = group(target);
+            let with = |names: [&str; 2]| JoinGroupRequest {
+                protocols: names.iter().map(|name| protocol(name, METADATA)).collect(),
+                ..joining(&group)
+            };
+            let mut first = Member::alone_with(target, with(names));
+            let mut second = Member::pending_with(target, with([names[1], names[0]]));
+            let told = rebalance(target, &mut [&mut second, &mut first]);
+            assert_eq!(told[0].protocol_name.as_deref(), Some(winner), "{names:?}");
+        }
+    }
 }
 
 fn what_a_member_supports_may_change(target: &Target) {

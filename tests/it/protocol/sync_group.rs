@@ -6,7 +6,7 @@ use ottla::wire::messages::sync_group::{SyncGroupRequest, SyncGroupResponse};
 use super::client::Target;
 use super::errors::{
     ILLEGAL_GENERATION, INCONSISTENT_GROUP_PROTOCOL, INVALID_GROUP_ID, REBALANCE_IN_PROGRESS,
-    UNKNOWN_MEMBER_ID,
+    UNKNOWN_MEMBER_ID, UNKNOWN_SERVER_ERROR,
 };
 use super::groups::{
     Member, PROTOCOL, SYNC, TYPE, assignments, await_state, completing, describe, group, stable,
@@ -22,6 +22,7 @@ checks![
     syncing_again_gives_the_same,
     a_stable_group_keeps_its_assignment,
     a_second_sync_takes_the_place_of_a_waiting_one,
+    an_assignment_too_large_for_the_log_begins_a_rebalance,
     a_rebalance_ends_the_wait,
     who_leaves_ends_its_own_wait,
     during_a_rebalance_there_is_no_assignment,
@@ -134,6 +135,19 @@ fn a_second_sync_takes_the_place_of_a_waiting_one(target: &Target) {
     } else {
         assert_refused(&members[1].synced(), REBALANCE_IN_PROGRESS, SYNC);
     }
+}
+
+fn an_assignment_too_large_for_the_log_begins_a_rebalance(target: &Target) {
+    let mut members = completing(target, 2);
+    members[1].send_sync();
+    assert!(members[1].waits());
+    let assignments = assignments(&[(members[1].id(), &vec![0; 1 << 20])]);
+    let request = SyncGroupRequest { assignments, ..members[0].syncing() };
+    assert_refused(&target.call(&request, SYNC), UNKNOWN_SERVER_ERROR, SYNC);
+    assert_refused(&members[1].synced(), UNKNOWN_SERVER_ERROR, SYNC);
+    assert_eq!(members[0].heartbeat(), REBALANCE_IN_PROGRESS);
+    members[0].begin_rebalance(target);
+    assert_eq!(members[1].join().generation_id, 3);
 }
 
 fn a_rebalance_ends_the_wait(target: &Target) {
