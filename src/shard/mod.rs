@@ -11,6 +11,7 @@
 //!   nothing: it may rest on records of an earlier one. Replies leave in the order of positions.
 //! - Effects follow from applied records. They run after the commit and before the replies parked
 //!   at the same position; after a replay the machine derives anew those that may be outstanding.
+//! - What somebody else has appended (Kafka's own tools may) is replayed before the next command.
 //! - If an append or a commit fails, every caller is answered [`CallError::Lost`], the machine is
 //!   dropped and replayed, with growing pauses; meanwhile callers get [`CallError::Loading`].
 

@@ -191,12 +191,28 @@ impl<M: Machine> Runner<M> {
                     self.settle(outcome, now)?;
                 }
                 input = inputs.recv(), if closing.is_none() => match input {
-                    Some(Input::Command(command, caller)) => self.command(command, caller)?,
+                    Some(Input::Command(command, caller)) => {
+                        self.catch_up().await?;
+                        self.command(command, caller)?;
+                    }
                     Some(Input::Close(done)) => closing = Some(done),
                     None => return Ok(None),
                 },
             }
         }
+    }
+
+    /// Takes over what somebody else has appended: Kafka's own tools may write to internal topics.
+    async fn catch_up(&mut self) -> Result<(), WriteError<M::ReplayError>> {
+        if self.partition.bounds().end_offset == self.end_offset {
+            return Ok(());
+        }
+        let Self { env, partition, machine, end_offset, .. } = self;
+        *end_offset = journal::replay(partition, env, machine, *end_offset).await?;
+        let effects = self.machine.loaded(self.env.clock.now_ms()).map_err(LoadError::Host)?;
+        let parked = Parked { end_offset: self.end_offset, effects, replies: Vec::new() };
+        self.parked.push_back(parked);
+        Ok(())
     }
 
     fn now(&self) -> Moment {
