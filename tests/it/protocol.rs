@@ -1,7 +1,8 @@
 //! What Apache Kafka does on the wire where it surprises, one named check for each fact.
 //!
-//! All checks share one broker, so they are the cases of one test; each has topics of its own. `OTTLA_CHECK` is a part
-//! of the names to run. Where this broker means to differ, the check says what each of the two does.
+//! Most checks share one broker, so they are the cases of one test; each has topics and groups of its own. Those that
+//! need settings share one broker for each set of them. `OTTLA_CHECK` is a part of the names to run. Where this broker
+//! means to differ, the check says what each of the two does.
 
 use std::any::Any;
 use std::env;
@@ -29,14 +30,28 @@ mod describe_producers;
 mod describe_topic_partitions;
 mod errors;
 mod fetch;
+mod find_coordinator;
 mod framing;
+mod group_admin;
+mod group_delay;
+mod group_deletion;
+mod group_size;
+mod group_timeouts;
+mod groups;
+mod heartbeat_leave;
+mod join_group;
 mod list_config_resources;
 mod metadata;
+mod offset_commit;
+mod offset_fetch;
 mod offsets;
 mod produce;
 mod producers;
+mod rebalances;
 mod refused_batches;
 mod sessions;
+mod static_members;
+mod sync_group;
 mod topics;
 mod versions;
 
@@ -46,6 +61,7 @@ use client::Target;
 type Check = (&'static str, fn(&Target));
 
 const MODULES: &[&[Check]] = &[
+    find_coordinator::CHECKS,
     versions::CHECKS,
     framing::CHECKS,
     metadata::CHECKS,
@@ -64,6 +80,22 @@ const MODULES: &[&[Check]] = &[
     delete_records::CHECKS,
     describe_log_dirs::CHECKS,
     describe_producers::CHECKS,
+    join_group::CHECKS,
+    rebalances::CHECKS,
+    static_members::CHECKS,
+    sync_group::CHECKS,
+    heartbeat_leave::CHECKS,
+    offset_commit::CHECKS,
+    offset_fetch::CHECKS,
+    group_admin::CHECKS,
+    group_deletion::CHECKS,
+];
+
+/// Settings, and the checks that need them.
+const UNDER_SETTINGS: &[(&[&str], &[Check])] = &[
+    (group_timeouts::SETTINGS, group_timeouts::CHECKS),
+    (group_size::SETTINGS, group_size::CHECKS),
+    (group_delay::SETTINGS, group_delay::CHECKS),
 ];
 
 /// A broker that answers nothing any more makes every check wait.
@@ -74,18 +106,21 @@ fn reason(panic: &(dyn Any + Send)) -> String {
     text.or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string)).unwrap_or_default()
 }
 
-#[test]
-fn protocol() {
-    let wanted = env::var("OTTLA_CHECK").unwrap_or_default();
-    let broker = Broker::start();
+/// The checks whose names contain `OTTLA_CHECK`.
+fn wanted(checks: &[Check]) -> Vec<Check> {
+    let part = env::var("OTTLA_CHECK").unwrap_or_default();
+    let is_wanted = |(name, _): &&Check| name.contains(&part);
+    checks.iter().filter(is_wanted).copied().collect()
+}
+
+/// Runs checks and reports how many failed; what they say.
+fn run(what: &str, settings: &[&str], checks: &[Check]) -> Vec<String> {
+    let broker = Broker::start_with(settings);
     let target = Target::new(broker.port());
     let mut failed = Vec::new();
     let mut passed = 0;
-    for (name, check) in MODULES.iter().copied().flatten() {
+    for (name, check) in checks {
         let name = name.trim_start_matches("it::protocol::");
-        if !name.contains(&wanted) {
-            continue;
-        }
         match catch_unwind(AssertUnwindSafe(|| check(&target))) {
             Ok(()) => passed += 1,
             Err(panic) => failed.push(format!("{name}: {}", reason(&*panic))),
@@ -95,6 +130,25 @@ fn protocol() {
             break;
         }
     }
-    report(&format!("protocol: {passed} passed, {} failed", failed.len()));
+    report(&format!("{what}: {passed} passed, {} failed", failed.len()));
+    failed
+}
+
+#[test]
+fn protocol() {
+    let checks = wanted(&MODULES.concat());
+    let failed = run("protocol", &[], &checks);
+    assert!(failed.is_empty(), "\n{}", failed.join("\n"));
+}
+
+#[test]
+fn protocol_under_settings() {
+    let mut failed = Vec::new();
+    for (settings, checks) in UNDER_SETTINGS {
+        let checks = wanted(checks);
+        if !checks.is_empty() {
+            failed.extend(run(&settings.join(" "), settings, &checks));
+        }
+    }
     assert!(failed.is_empty(), "\n{}", failed.join("\n"));
 }

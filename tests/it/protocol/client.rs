@@ -14,10 +14,12 @@ use ottla::wire::messages::create_topics::{
     CreatableTopic, CreatableTopicConfig, CreatableTopicResult, CreateTopicsRequest,
     CreateTopicsResponse,
 };
+use ottla::wire::messages::delete_groups::{DeleteGroupsRequest, DeleteGroupsResponse};
 use ottla::wire::messages::delete_records::{DeleteRecordsRequest, DeleteRecordsResponse};
 use ottla::wire::messages::delete_topics::{DeleteTopicsRequest, DeleteTopicsResponse};
 use ottla::wire::messages::describe_cluster::{DescribeClusterRequest, DescribeClusterResponse};
 use ottla::wire::messages::describe_configs::{DescribeConfigsRequest, DescribeConfigsResponse};
+use ottla::wire::messages::describe_groups::{DescribeGroupsRequest, DescribeGroupsResponse};
 use ottla::wire::messages::describe_log_dirs::{DescribeLogDirsRequest, DescribeLogDirsResponse};
 use ottla::wire::messages::describe_producers::{
     DescribeProducersRequest, DescribeProducersResponse,
@@ -26,22 +28,31 @@ use ottla::wire::messages::describe_topic_partitions::{
     DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponse,
 };
 use ottla::wire::messages::fetch::{FetchRequest, FetchResponse};
+use ottla::wire::messages::find_coordinator::{FindCoordinatorRequest, FindCoordinatorResponse};
+use ottla::wire::messages::heartbeat::{HeartbeatRequest, HeartbeatResponse};
 use ottla::wire::messages::incremental_alter_configs::{
     IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse,
 };
 use ottla::wire::messages::init_producer_id::{InitProducerIdRequest, InitProducerIdResponse};
+use ottla::wire::messages::join_group::{JoinGroupRequest, JoinGroupResponse};
+use ottla::wire::messages::leave_group::{LeaveGroupRequest, LeaveGroupResponse};
 use ottla::wire::messages::list_config_resources::{
     ListConfigResourcesRequest, ListConfigResourcesResponse,
 };
+use ottla::wire::messages::list_groups::{ListGroupsRequest, ListGroupsResponse};
 use ottla::wire::messages::list_offsets::{
     ListOffsetsPartition, ListOffsetsPartitionResponse, ListOffsetsRequest, ListOffsetsResponse,
     ListOffsetsTopic,
 };
 use ottla::wire::messages::metadata::{MetadataRequest, MetadataResponse};
+use ottla::wire::messages::offset_commit::{OffsetCommitRequest, OffsetCommitResponse};
+use ottla::wire::messages::offset_delete::{OffsetDeleteRequest, OffsetDeleteResponse};
+use ottla::wire::messages::offset_fetch::{OffsetFetchRequest, OffsetFetchResponse};
 use ottla::wire::messages::offset_for_leader_epoch::{
     OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse,
 };
 use ottla::wire::messages::produce::{ProduceRequest, ProduceResponse};
+use ottla::wire::messages::sync_group::{SyncGroupRequest, SyncGroupResponse};
 use ottla::wire::{Decoder, Encoder, Keyed, Message};
 use uuid::Uuid;
 
@@ -50,7 +61,7 @@ use crate::raw_client::Connection;
 use crate::wait::until;
 
 /// How long an answer may take.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long no answer has to come for a request to count as unanswered.
 const SILENCE: Duration = Duration::from_millis(300);
 
@@ -70,21 +81,32 @@ answered! {
     ApiVersionsRequest => ApiVersionsResponse,
     CreatePartitionsRequest => CreatePartitionsResponse,
     CreateTopicsRequest => CreateTopicsResponse,
+    DeleteGroupsRequest => DeleteGroupsResponse,
     DeleteRecordsRequest => DeleteRecordsResponse,
     DeleteTopicsRequest => DeleteTopicsResponse,
     DescribeClusterRequest => DescribeClusterResponse,
     DescribeConfigsRequest => DescribeConfigsResponse,
+    DescribeGroupsRequest => DescribeGroupsResponse,
     DescribeLogDirsRequest => DescribeLogDirsResponse,
     DescribeProducersRequest => DescribeProducersResponse,
     DescribeTopicPartitionsRequest => DescribeTopicPartitionsResponse,
     FetchRequest => FetchResponse,
+    FindCoordinatorRequest => FindCoordinatorResponse,
+    HeartbeatRequest => HeartbeatResponse,
     IncrementalAlterConfigsRequest => IncrementalAlterConfigsResponse,
     InitProducerIdRequest => InitProducerIdResponse,
+    JoinGroupRequest => JoinGroupResponse,
+    LeaveGroupRequest => LeaveGroupResponse,
     ListConfigResourcesRequest => ListConfigResourcesResponse,
+    ListGroupsRequest => ListGroupsResponse,
     ListOffsetsRequest => ListOffsetsResponse,
     MetadataRequest => MetadataResponse,
+    OffsetCommitRequest => OffsetCommitResponse,
+    OffsetDeleteRequest => OffsetDeleteResponse,
+    OffsetFetchRequest => OffsetFetchResponse,
     OffsetForLeaderEpochRequest => OffsetForLeaderEpochResponse,
     ProduceRequest => ProduceResponse,
+    SyncGroupRequest => SyncGroupResponse,
 }
 
 /// What became of a request.
@@ -178,6 +200,16 @@ impl Target {
         let mut response = self.call(&request, version);
         assert_eq!(response.topics.len(), 1, "{response:?}");
         response.topics.remove(0)
+    }
+
+    pub(super) fn delete(&self, topic: &Topic) {
+        let request = DeleteTopicsRequest {
+            topic_names: vec![topic.name.clone()],
+            timeout_ms: 60_000,
+            ..Default::default()
+        };
+        let response = self.call(&request, 5);
+        assert_eq!(response.responses[0].error_code, 0, "{response:?}");
     }
 
     pub(super) fn end_offset(&self, topic: &Topic, partition: i32) -> ListOffsetsPartitionResponse {

@@ -8,7 +8,7 @@ use ottla::wire::messages::produce::{
 };
 use uuid::Uuid;
 
-use super::client::{Client, Outcome, Target, Topic, framed_as, soon, unframed};
+use super::client::{Client, Target, Topic, soon};
 use super::errors::{
     INVALID_REQUIRED_ACKS, INVALID_TOPIC, TRANSACTIONAL_ID_AUTHORIZATION_FAILED, UNKNOWN_TOPIC_ID,
     UNKNOWN_TOPIC_OR_PARTITION, UNSUPPORTED_COMPRESSION_TYPE,
@@ -225,13 +225,6 @@ fn internal_topics_are_refused(target: &Target) {
         let refused = answer(&mut target.client(), &produce(&topic, &batch(1)), version);
         assert_eq!(refused.error_code, INVALID_TOPIC, "{refused:?}");
     }
-    // Only Kafka's own tools may.
-    let mut client = target.client();
-    client.send_bytes(&framed_as(&produce(&topic, &batch(1)), 9, 1, "__admin_client"));
-    let Outcome::Answer(frame) = client.outcome() else { panic!("no answer") };
-    let response = unframed::<ProduceRequest>(frame, 9).1;
-    let answered = &response.responses[0].partition_responses[0];
-    assert_eq!(answered.error_code, 0, "{answered:?}");
 }
 
 fn a_partition_named_twice_is_answered_once(target: &Target) {

@@ -1,6 +1,5 @@
 //! Fetch sessions: incremental answers (KIP-227).
 
-use ottla::wire::messages::delete_topics::DeleteTopicsRequest;
 use ottla::wire::messages::fetch::{FetchRequest, FetchResponse, FetchTopic, ForgottenTopic};
 use uuid::Uuid;
 
@@ -257,20 +256,11 @@ fn a_waiting_session_is_woken(target: &Target) {
     }
 }
 
-fn delete(target: &Target, topic: &Topic) {
-    let request = DeleteTopicsRequest {
-        topic_names: vec![topic.name.clone()],
-        timeout_ms: 60_000,
-        ..Default::default()
-    };
-    assert_eq!(target.call(&request, 5).responses[0].error_code, 0);
-}
-
 fn a_deleted_topic_is_told_to_its_sessions(target: &Target) {
     for version in VERSIONS {
         let topic = target.topic(1);
         let (mut session, _) = Session::open(target, vec![of_topic(&topic, &[(0, 0)])], version);
-        delete(target, &topic);
+        target.delete(&topic);
         // The session knows the name of an id that it has once found.
         let told = [(0, UNKNOWN_TOPIC_OR_PARTITION, 0)];
         soon("the error", || (session.poll() == told).then_some(()));
@@ -283,7 +273,7 @@ fn a_recreated_topic_is_another_one_by_id_only(target: &Target) {
         let topic = target.topic(1);
         append(target, &topic, &batch(1));
         let (mut session, _) = Session::open(target, vec![of_topic(&topic, &[(0, 1)])], version);
-        delete(target, &topic);
+        target.delete(&topic);
         let created = target.create(&creatable(&topic.name, 1, &[]), 7);
         let recreated = Topic { id: created.topic_id, ..topic };
         target.wait_until_served(&recreated, 0);
