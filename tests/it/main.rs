@@ -14,6 +14,7 @@ mod clients;
 mod crash;
 mod directory;
 mod embedded;
+mod group_load;
 mod hostile;
 mod needs;
 mod protocol;
