@@ -118,7 +118,9 @@ impl<'a> Conductor<'a> {
         let mut moved = (Instant::now(), (0, 0));
         let mut looked = Instant::now();
         while sound && !self.is_finished() {
-            self.send()?;
+            if let Err(error) = self.send() {
+                sound = !self.report(&[format!("the producer gave up: {error}")]);
+            }
             self.act()?;
             if looked.elapsed() >= LOOK_INTERVAL {
                 self.look();
@@ -131,7 +133,7 @@ impl<'a> Conductor<'a> {
                 } else if moved.0.elapsed().as_secs() >= self.options.stall_s {
                     troubles.push(format!("nothing moved for {} s", self.options.stall_s));
                 }
-                sound = !self.report(&troubles);
+                sound &= !self.report(&troubles);
             }
             thread::sleep(TURN);
         }

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 use std::{env, mem};
@@ -150,8 +150,7 @@ impl Group {
 
 fn class_path() -> Result<String, Failure> {
     let output = Command::new(format!("{COMPAT}/reference/kafka")).arg("classpath").output()?;
-    let status: ExitStatus = output.status;
-    if !status.success() {
+    if !output.status.success() {
         return Err(String::from_utf8_lossy(&output.stderr).into_owned().into());
     }
     Ok(String::from_utf8(output.stdout)?.trim().to_owned())

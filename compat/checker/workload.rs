@@ -2,13 +2,15 @@
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rdkafka::client::ClientContext;
 use rdkafka::config::ClientConfig;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message;
-use rdkafka::producer::{BaseRecord, DeliveryResult, Producer, ProducerContext, ThreadedProducer};
+use rdkafka::producer::{
+    BaseRecord, DeliveryResult, Producer, ProducerContext, PurgeConfig, ThreadedProducer,
+};
 
 use crate::Failure;
 use crate::journal::{Entry, Record, Writer};
@@ -21,6 +23,8 @@ const REFUSALS: [RDKafkaErrorCode; 5] = [
     RDKafkaErrorCode::InvalidTimestamp,
     RDKafkaErrorCode::TopicAuthorizationFailed,
 ];
+
+const PURGE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What the producer knows so far.
 #[derive(Clone, Debug)]
@@ -154,9 +158,8 @@ impl Workload {
 
     /// Gives up what has no answer yet: it gets one now, an unknown one for what was under way.
     pub(crate) fn give_up(&self) {
-        use rdkafka::producer::PurgeConfig;
         self.producer.purge(PurgeConfig::default().queue().inflight());
         // The answers of the purge only; when they do not come, those records count as never sent.
-        let _ = self.producer.flush(std::time::Duration::from_secs(10));
+        let _ = self.producer.flush(PURGE_TIMEOUT);
     }
 }
