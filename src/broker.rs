@@ -15,10 +15,11 @@ use tokio::task::JoinHandle;
 
 use crate::api::{FetchSessions, Shared};
 use crate::config::{ConfigError, ServerConfig};
+use crate::coordinator::group::Groups;
 use crate::env::{Disk, Env, Offload, OpenMode, OsClock, OsDisk, Random, write_all_at};
 use crate::log::local::{EngineError, EngineSettings, LocalEngine};
 use crate::log::{AppendError, Engine, MemoryEngine};
-use crate::metadata::{self, Directory, DirectoryError, Endpoint, Metadata};
+use crate::metadata::{self, Directory, DirectoryError, Endpoint};
 use crate::net::{self, BindError, Listener, PERMIT_BYTES, SocketOptions};
 use crate::partition::{PartitionSettings, Registry};
 
@@ -76,12 +77,10 @@ pub struct Builder {
 
 /// A running broker. Dropping it without [`Broker::shutdown`] is like a crash of its process.
 pub struct Broker {
-    config: Arc<ServerConfig>,
+    shared: Arc<Shared>,
     bound: Vec<Bound>,
     stop: watch::Sender<bool>,
     servers: Vec<JoinHandle<()>>,
-    metadata: Metadata,
-    registry: Arc<Registry>,
     engine: Arc<dyn Engine>,
 }
 
@@ -118,7 +117,7 @@ impl Broker {
 
     /// The cluster's id.
     pub fn cluster_id(&self) -> String {
-        self.metadata.image().cluster_id.to_string()
+        self.shared.metadata.image().cluster_id.to_string()
     }
 
     /// One line of JSON with what is bound, as the ready file has it.
@@ -137,23 +136,25 @@ impl Broker {
     /// Resolves when the data directory has failed (an I/O error, a failed sync): nothing more is
     /// acknowledged, and the process should end.
     pub async fn offline(&self) {
-        self.metadata.offline().await;
+        self.shared.metadata.offline().await;
     }
 
     /// Stops: what was acknowledged is kept, idle clients are cut off, the next start replays
     /// nothing.
     pub async fn shutdown(self) -> Result<(), StopError> {
-        tracing::info!("[KafkaRaftServer nodeId={}] shutting down", self.config.node_id);
+        let Shared { config, metadata, registry, groups, .. } = &*self.shared;
+        tracing::info!("[KafkaRaftServer nodeId={}] shutting down", config.node_id);
         self.stop.send_replace(true);
         for server in self.servers {
             let _ = server.await;
         }
-        let broker_epoch = self.metadata.broker_epoch();
-        let closed = self.registry.close_all().await;
-        self.metadata.close().await;
+        groups.close().await;
+        let broker_epoch = metadata.broker_epoch();
+        let closed = registry.close_all().await;
+        metadata.close().await;
         closed?;
         self.engine.close(broker_epoch).await?;
-        tracing::info!("[KafkaRaftServer nodeId={}] shut down completed", self.config.node_id);
+        tracing::info!("[KafkaRaftServer nodeId={}] shut down completed", config.node_id);
         Ok(())
     }
 }
@@ -235,15 +236,16 @@ impl Builder {
         let shared = Arc::new(Shared {
             fetch_sessions: FetchSessions::new(config.fetch_session_cache_slots),
             request_memory: Arc::new(Semaphore::new(request_memory / PERMIT_BYTES)),
-            config: config.clone(),
-            metadata: metadata.clone(),
-            registry: registry.clone(),
+            groups: Groups::new(env.clone(), config.clone(), metadata.clone(), registry.clone()),
+            config,
+            metadata,
+            registry,
             env,
         });
         let (stop, stopped) = watch::channel(false);
         let serve = |listener| tokio::spawn(net::serve(listener, shared.clone(), stopped.clone()));
         let servers = listeners.into_iter().map(serve).collect();
-        Ok(Broker { config, bound, stop, servers, metadata, registry, engine })
+        Ok(Broker { shared, bound, stop, servers, engine })
     }
 }
 

@@ -3,6 +3,7 @@
 mod api;
 pub mod broker;
 pub mod config;
+pub mod coordinator;
 pub mod env;
 pub mod log;
 pub mod metadata;

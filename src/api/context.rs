@@ -7,6 +7,7 @@ use tokio::sync::{Semaphore, watch};
 
 use super::FetchSessions;
 use crate::config::{self, BrokerLayers, ConfigMap, Described, Listener, ServerConfig};
+use crate::coordinator::group::Groups;
 use crate::env::Env;
 use crate::metadata::Metadata;
 use crate::partition::Registry;
@@ -21,6 +22,8 @@ pub(crate) struct Shared {
     pub metadata: Metadata,
     /// Open partitions.
     pub registry: Arc<Registry>,
+    /// Coordinator of groups and offsets.
+    pub groups: Groups,
     /// Incremental fetch sessions (KIP-227).
     pub fetch_sessions: FetchSessions,
     /// Memory for large requests, in units of a kibibyte.

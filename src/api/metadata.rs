@@ -15,9 +15,8 @@ use std::collections::BTreeSet;
 use uuid::Uuid;
 
 use super::{Api, Context, Reply};
-use crate::metadata::{
-    MetadataImage, NewTopic, TopicImage, is_internal_topic, validate_topic_name,
-};
+use crate::coordinator::on_first_use;
+use crate::metadata::{MetadataImage, TopicImage, is_internal_topic, validate_topic_name};
 use crate::wire::ErrorCode;
 use crate::wire::messages::metadata::{
     MetadataRequest, MetadataRequestTopic, MetadataResponse, MetadataResponseBroker,
@@ -29,9 +28,6 @@ use crate::wire::messages::metadata::{
 pub(super) const TOPIC_OPERATIONS: i32 = 3576;
 /// Every operation on the cluster.
 pub(super) const CLUSTER_OPERATIONS: i32 = 8096;
-
-/// Partitions of a coordinator's topic (default of `offsets.topic.num.partitions` and its like).
-const COORDINATOR_PARTITIONS: i32 = 50;
 
 pub(super) struct Metadata;
 
@@ -163,40 +159,12 @@ async fn topics_by_name(
     topics
 }
 
-/// A topic as its first use creates it (`AutoTopicCreationManager`): with the broker's defaults, but
-/// a coordinator's topic with that coordinator's, because groups and transactions are found by the
-/// number of partitions.
-fn on_first_use(name: &str) -> NewTopic {
-    let configs: &[(&str, &str)] = match name {
-        "__consumer_offsets" => &[("cleanup.policy", "compact"), ("compression.type", "producer")],
-        "__transaction_state" => &[
-            ("cleanup.policy", "compact"),
-            ("compression.type", "uncompressed"),
-            ("min.insync.replicas", "1"),
-            ("unclean.leader.election.enable", "false"),
-        ],
-        "__share_group_state" => &[
-            ("cleanup.policy", "delete"),
-            ("compression.type", "producer"),
-            ("min.insync.replicas", "1"),
-            ("retention.ms", "-1"),
-        ],
-        _ => return NewTopic::with_defaults(name),
-    };
-    let segment_bytes = [("segment.bytes", "104857600")];
-    let configs = configs.iter().chain(&segment_bytes);
-    NewTopic {
-        num_partitions: COORDINATOR_PARTITIONS,
-        configs: configs
-            .map(|(key, value)| ((*key).to_owned(), Some((*value).to_owned())))
-            .collect(),
-        ..NewTopic::with_defaults(name)
-    }
-}
-
 /// Creates a topic and gives what the first answer says of it.
 async fn create(context: Context<'_>, name: &str) -> ErrorCode {
-    let created = context.shared.metadata.create_topics(vec![on_first_use(name)], false);
+    let created = context
+        .shared
+        .metadata
+        .create_topics(vec![on_first_use(name, &context.shared.config)], false);
     match created.await.into_iter().next() {
         Some(Err(error)) if error.code != ErrorCode::TopicAlreadyExists => error.code,
         _ => ErrorCode::UnknownTopicOrPartition,

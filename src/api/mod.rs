@@ -12,15 +12,26 @@ mod fetch_session;
 
 mod api_versions;
 mod create_topics;
+mod delete_groups;
 mod delete_topics;
 mod describe_cluster;
 mod describe_configs;
+mod describe_groups;
 mod fetch;
+mod find_coordinator;
+mod heartbeat;
 mod init_producer_id;
+mod join_group;
+mod leave_group;
+mod list_groups;
 mod list_offsets;
 mod metadata;
+mod offset_commit;
+mod offset_delete;
+mod offset_fetch;
 mod offset_for_leader_epoch;
 mod produce;
+mod sync_group;
 
 use std::ops::RangeInclusive;
 
@@ -30,7 +41,8 @@ pub(crate) use dispatch::Reply;
 pub(crate) use dispatch::{DispatchError, EncodedReply, dispatch};
 pub(crate) use fetch_session::FetchSessions;
 
-use crate::wire::{Keyed, Message};
+use crate::coordinator::group;
+use crate::wire::{ErrorCode, Keyed, Message};
 use dispatch::{Row, row};
 
 /// One API of the protocol.
@@ -52,17 +64,33 @@ pub(crate) trait Api: 'static {
     ) -> impl Future<Output = Reply<Self::Response>> + Send;
 }
 
+/// The error of a call to a group's coordinator that did not bring the reply it should.
+fn refusal(outcome: Result<group::Reply, ErrorCode>) -> ErrorCode {
+    outcome.err().unwrap_or(ErrorCode::UnknownServerError)
+}
+
 /// Every API, in the order of the keys.
 pub(crate) static ROWS: &[Row] = &[
     row::<produce::Produce>(),
     row::<fetch::Fetch>(),
     row::<list_offsets::ListOffsets>(),
     row::<metadata::Metadata>(),
+    row::<offset_commit::OffsetCommit>(),
+    row::<offset_fetch::OffsetFetch>(),
+    row::<find_coordinator::FindCoordinator>(),
+    row::<join_group::JoinGroup>(),
+    row::<heartbeat::Heartbeat>(),
+    row::<leave_group::LeaveGroup>(),
+    row::<sync_group::SyncGroup>(),
+    row::<describe_groups::DescribeGroups>(),
+    row::<list_groups::ListGroups>(),
     row::<api_versions::ApiVersions>(),
     row::<create_topics::CreateTopics>(),
     row::<delete_topics::DeleteTopics>(),
     row::<init_producer_id::InitProducerId>(),
     row::<offset_for_leader_epoch::OffsetForLeaderEpoch>(),
     row::<describe_configs::DescribeConfigs>(),
+    row::<delete_groups::DeleteGroups>(),
+    row::<offset_delete::OffsetDelete>(),
     row::<describe_cluster::DescribeCluster>(),
 ];

@@ -10,6 +10,7 @@ use super::server_rows::{OTHER_KAFKA_KEYS, SERVER_ROWS};
 use super::topic::effective;
 use super::topic_rows::TOPIC_ROWS;
 use super::{BrokerLayers, ConfigMap};
+use crate::env::java_hash_bucket;
 
 /// Where a value comes from; the numbers are those of `DescribeConfigsResponse.ConfigSource`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,7 +79,7 @@ impl Described {
 pub fn describe_topic(overrides: &ConfigMap, broker: &BrokerLayers) -> Vec<Described> {
     let mut rows: Vec<&Row> = TOPIC_ROWS.iter().collect();
     rows.retain(|row| !row.internal || overrides.contains_key(row.name));
-    rows.sort_by_key(|row| (!row.internal, hash_bucket(row.name, 64)));
+    rows.sort_by_key(|row| (!row.internal, java_hash_bucket(row.name, 64)));
     let describe = |row: &Row| {
         let value = effective(row, overrides, broker);
         let inherited = row.synonyms.first().map(|first| synonyms(first.0, broker));
@@ -113,7 +114,7 @@ pub fn describe_broker(broker: &BrokerLayers) -> Vec<Described> {
         documentation: None,
     });
     let mut rows: Vec<&Row> = SERVER_ROWS.iter().collect();
-    rows.sort_by_key(|row| hash_bucket(row.name, 512));
+    rows.sort_by_key(|row| java_hash_bucket(row.name, 512));
     let known = rows.into_iter().map(|row| {
         let value = broker.get(row.name).cloned().or(row.default.map(str::to_owned));
         Described {
@@ -180,13 +181,6 @@ fn broker_synonyms(name: &str) -> Vec<&str> {
     let chains = TOPIC_ROWS.iter().map(|row| row.synonyms);
     let chain = chains.into_iter().find(|chain| chain.iter().any(|(key, _)| *key == name));
     chain.map_or_else(|| vec![name], |chain| chain.iter().map(|(key, _)| *key).collect())
-}
-
-/// Where Java's `HashMap` of this capacity keeps a key.
-fn hash_bucket(key: &str, capacity: u32) -> u32 {
-    let hash =
-        key.bytes().fold(0_u32, |hash, byte| hash.wrapping_mul(31).wrapping_add(u32::from(byte)));
-    (hash ^ (hash >> 16)) & (capacity - 1)
 }
 
 #[cfg(test)]

@@ -68,6 +68,7 @@ fn brokers_are_described_as_the_reference_does() {
         "controller.quorum.bootstrap.servers",
         "log.dir",
         "log.dirs",
+        "group.initial.rebalance.delay.ms",
     ];
     compare(golden, |_, layers| {
         let mut entries = describe_broker(layers);

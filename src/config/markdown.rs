@@ -12,7 +12,7 @@ pub fn markdown_tables() -> String {
         "# Configuration\n\n\
          Keys, types, defaults and allowed values are those of Apache Kafka 4.3.0, except that the \
          defaults of `listeners`, `log.dir`, `node.id` and `process.roles` let the broker start \
-         with nothing configured. Printed from the tables in `src/config`; \
+         with nothing configured, and that of `group.initial.rebalance.delay.ms` a lone consumer. Printed from the tables in `src/config`; \
          `UPDATE_DOCS=1 cargo test markdown` prints it anew.\n\n\
          Broker keys stand in `server.properties` or in `--override key=value`. Kafka's other keys \
          are accepted and named in the log as not supported yet.\n\n## Broker keys\n\n",

@@ -4,6 +4,7 @@
 //! what the broker reads; [`describe_topic`] and [`describe_broker`] are what clients see.
 
 mod describe;
+mod group;
 mod listeners;
 mod markdown;
 mod properties;
@@ -19,6 +20,7 @@ pub use describe::{
     ConfigSource, Described, DescribedSynonym, describe_broker, describe_broker_defaults,
     describe_topic,
 };
+pub use group::GroupConfig;
 pub use listeners::Listener;
 pub use markdown::markdown_tables;
 pub use properties::parse_properties;

@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use super::describe::is_kafka_key;
+use super::group::GroupConfig;
 use super::listeners::{Listener, Sockets};
 use super::properties::parse_properties;
 use super::row::{ConfigError, Row, Values};
@@ -65,6 +66,12 @@ pub struct ServerConfig {
     pub fetch_session_cache_slots: usize,
     /// `producer.id.expiration.ms`; at least 1.
     pub producer_id_expiration_ms: i64,
+    /// What groups act on.
+    pub groups: GroupConfig,
+    /// `offsets.topic.num.partitions`; at least 1.
+    pub offsets_topic_num_partitions: i32,
+    /// `offsets.topic.segment.bytes`; at least 1.
+    pub offsets_topic_segment_bytes: i32,
     /// Every key that was set, with its text: the [`BrokerLayers::fixed`] layer, from which topics
     /// inherit. `node.id` and `broker.id` stand in for each other, as in Kafka.
     pub explicit: ConfigMap,
@@ -167,6 +174,9 @@ impl ServerConfig {
             fetch_max_bytes: count("fetch.max.bytes"),
             fetch_session_cache_slots: count("max.incremental.fetch.session.cache.slots"),
             producer_id_expiration_ms: values.integer("producer.id.expiration.ms"),
+            groups: GroupConfig::read(&values),
+            offsets_topic_num_partitions: values.integer("offsets.topic.num.partitions") as i32,
+            offsets_topic_segment_bytes: values.integer("offsets.topic.segment.bytes") as i32,
             explicit,
         })
     }

@@ -67,6 +67,21 @@ pub(super) const SERVER_ROWS: &[Row] = rows! {
     "max.incremental.fetch.session.cache.slots": Int = "1000", AtLeast(0), Now;
     /// A partition forgets an idempotent producer that has not written for this long.
     "producer.id.expiration.ms": Int = "86400000", AtLeast(1), Now, dynamic;
+    /// Shortest session timeout that a member of a classic group may ask for.
+    "group.min.session.timeout.ms": Int = "6000", Any, Now;
+    /// Longest session timeout that a member of a classic group may ask for.
+    "group.max.session.timeout.ms": Int = "1800000", Any, Now;
+    /// Most members of a classic group.
+    "group.max.size": Int = "2147483647", AtLeast(1), Now;
+    /// How long the first rebalance of a classic group waits for more members. Kafka's default is
+    /// 3000; 0 lets a single consumer begin at once.
+    "group.initial.rebalance.delay.ms": Int = "0", AtLeast(0), Now;
+    /// Longest metadata of a committed offset.
+    "offset.metadata.max.bytes": Int = "4096", AtLeast(0), Now;
+    /// Partitions of `__consumer_offsets`, when it is created.
+    "offsets.topic.num.partitions": Int = "50", AtLeast(1), Now;
+    /// Bytes of a segment of `__consumer_offsets`, when it is created.
+    "offsets.topic.segment.bytes": Int = "104857600", AtLeast(1), Now;
     /// Default of the topic key `unclean.leader.election.enable`.
     "unclean.leader.election.enable": Boolean = "false", Any, Later, dynamic;
     /// Default of the topic key `min.insync.replicas`.

@@ -6,6 +6,7 @@
 
 mod clock;
 mod disk;
+mod java_hash;
 mod offload;
 mod os_disk;
 mod random;
@@ -15,6 +16,7 @@ use std::sync::Arc;
 
 pub use clock::{Clock, OsClock, SimClock};
 pub use disk::{DirLock, Disk, DiskFile, FileKind, OpenMode, read_all, write_all_at};
+pub use java_hash::{java_hash, java_hash_bucket};
 pub use offload::Offload;
 pub use os_disk::{OsDisk, raise_open_file_limit};
 pub use random::Random;

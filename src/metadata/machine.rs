@@ -318,7 +318,7 @@ impl Machine for MetadataMachine {
         effects
     }
 
-    fn loaded(&mut self) -> Result<Vec<Effect>, ReplayError> {
+    fn loaded(&mut self, _now_ms: i64) -> Result<Vec<Effect>, ReplayError> {
         self.state.check_complete()?;
         // The registration found is that of the run before, unless this run replays.
         let clean = self.process.clean_shutdown_epoch == Some(self.state.image.broker_epoch);

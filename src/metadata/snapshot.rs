@@ -139,6 +139,7 @@ impl State {
             epoch: id.epoch,
             timestamp_ms: snapshot.last_contained_timestamp_ms,
             size_bytes: 0,
+            producer_id: None,
         };
         snapshot.entries.iter().try_for_each(|entry| self.apply(entry, at))?;
         Ok(self)

@@ -79,7 +79,7 @@ async fn serve(
     shared: &Arc<Shared>,
     replies: &mpsc::Sender<EncodedReply>,
 ) -> Result<(), Closed> {
-    while let Some((frame, permit)) = reader.next_frame(shared, replies).await? {
+    while let Some(frame) = reader.next_frame(shared, replies).await? {
         let request = api::dispatch(shared, session, frame);
         tokio::pin!(request);
         let reply = loop {
@@ -93,7 +93,6 @@ async fn serve(
                 }
             }
         };
-        drop(permit);
         if let EncodedReply::Close = reply {
             return Err(Closed::Unanswerable);
         }
@@ -104,6 +103,18 @@ async fn serve(
     Ok(())
 }
 
+/// A frame and its share of the request memory.
+struct Permitted {
+    frame: Bytes,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl AsRef<[u8]> for Permitted {
+    fn as_ref(&self) -> &[u8] {
+        &self.frame
+    }
+}
+
 struct Reader {
     socket: OwnedReadHalf,
     received: BytesMut,
@@ -112,16 +123,22 @@ struct Reader {
 }
 
 impl Reader {
-    /// The next frame and the memory it holds; None at the end of the stream.
+    /// The next frame; None at the end of the stream. A large one holds its permit as long as any
+    /// slice of it lives, so not while its request is parked.
     async fn next_frame(
         &mut self,
         shared: &Shared,
         replies: &mpsc::Sender<EncodedReply>,
-    ) -> Result<Option<(Bytes, Option<OwnedSemaphorePermit>)>, Closed> {
+    ) -> Result<Option<Bytes>, Closed> {
         loop {
             let max_bytes = shared.config.socket_request_max_bytes;
             match take_frame(&mut self.received, max_bytes)? {
-                Frame::Whole(frame) => return Ok(Some((frame, self.permit.take()))),
+                Frame::Whole(frame) => {
+                    return Ok(Some(match self.permit.take() {
+                        None => frame,
+                        Some(permit) => Bytes::from_owner(Permitted { frame, _permit: permit }),
+                    }));
+                }
                 Frame::Missing(_) if self.ended => return Ok(None),
                 Frame::Missing(bytes) => self.make_room(bytes, shared).await?,
             }

@@ -124,6 +124,7 @@ fn replay_batch<M: Machine>(
             epoch: header.leader_epoch,
             timestamp_ms: record.timestamp_ms,
             size_bytes: raw.size_bytes(),
+            producer_id: header.is_transactional().then_some(header.producer_id),
         };
         let refused = |source| LoadError::Replay { offset, source };
         if let Some(record) = M::decode(raw, header.is_control()).map_err(refused)? {

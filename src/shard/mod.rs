@@ -60,8 +60,9 @@ pub trait Machine: Send + 'static {
     fn apply(&mut self, record: &Self::Record, at: Position) -> Result<(), Self::ReplayError>;
     /// What follows from the batch just applied (not called during a replay).
     fn effects(&mut self) -> Vec<Self::Effect>;
-    /// What may be outstanding after a replay; refuses records that are not complete.
-    fn loaded(&mut self) -> Result<Vec<Self::Effect>, Self::ReplayError>;
+    /// What may be outstanding after a replay that ended at `now_ms`; refuses records that are not
+    /// complete.
+    fn loaded(&mut self, now_ms: i64) -> Result<Vec<Self::Effect>, Self::ReplayError>;
 
     /// A record's bytes.
     fn encode(record: &Self::Record) -> KeyValue;
@@ -106,6 +107,8 @@ pub struct Position {
     pub timestamp_ms: i64,
     /// Bytes of key and value.
     pub size_bytes: usize,
+    /// The producer whose transaction the record belongs to or ends; None outside of one.
+    pub producer_id: Option<i64>,
 }
 
 /// A record's bytes; without a value it is a tombstone.
@@ -124,7 +127,8 @@ impl KeyValue {
         Self { key: copied(record.key), value: copied(record.value) }
     }
 
-    fn size_bytes(&self) -> usize {
+    /// Bytes of both.
+    pub fn size_bytes(&self) -> usize {
         let length = |bytes: &Option<Bytes>| bytes.as_ref().map_or(0, Bytes::len);
         length(&self.key) + length(&self.value)
     }

@@ -12,7 +12,7 @@ use super::{
     QUEUE_LENGTH, Shard, Ticket,
 };
 use crate::env::Env;
-use crate::partition::Partition;
+use crate::partition::{FetchError, NotCommitted, Partition};
 
 /// First and longest pause between two attempts to replay a machine.
 const RELOAD_PAUSE_MS: (u64, u64) = (100, 10_000);
@@ -26,19 +26,22 @@ impl<M: Machine> Shard<M> {
         host: Arc<dyn Host<M>>,
     ) -> Result<Self, LoadError<M::ReplayError>> {
         let (queue, inputs) = mpsc::channel(QUEUE_LENGTH);
-        let (machine, end_offset) = load(&env, &partition, &*host).await?;
-        let runner = Runner {
-            env,
-            partition,
-            host,
-            machine,
-            end_offset,
-            callers: HashMap::new(),
-            next_ticket: 0,
-            parked: VecDeque::new(),
-        };
-        tokio::spawn(runner.run(inputs));
+        let loaded = load(&env, &partition, &*host).await?;
+        tokio::spawn(Runner::new(env, partition, host, loaded).run(inputs));
         Ok(Self { queue })
+    }
+
+    /// As [`Shard::start`], but does not wait: callers get [`CallError::Loading`] until the machine
+    /// is replayed, and a replay that fails is tried again.
+    pub fn start_loading(env: Env, partition: Arc<Partition>, host: Arc<dyn Host<M>>) -> Self {
+        let (queue, mut inputs) = mpsc::channel(QUEUE_LENGTH);
+        tokio::spawn(async move {
+            let loaded = load_answering(&env, &partition, &*host, &mut inputs, 0).await;
+            if let Some(loaded) = loaded {
+                Runner::new(env, partition, host, loaded).run(inputs).await;
+            }
+        });
+        Self { queue }
     }
 }
 
@@ -46,10 +49,51 @@ impl<M: Machine> Shard<M> {
 async fn load<M: Machine>(env: &Env, partition: &Partition, host: &dyn Host<M>) -> Loaded<M> {
     let (mut machine, from) = host.load().await?;
     let end_offset = journal::replay(partition, env, &mut machine, from).await?;
-    for effect in machine.loaded().map_err(LoadError::Host)? {
+    for effect in machine.loaded(env.clock.now_ms()).map_err(LoadError::Host)? {
         host.run(effect).await;
     }
     Ok((machine, end_offset))
+}
+
+/// As [`load`], after a pause; tries again, and answers callers meanwhile. None if the shard or its
+/// partition ended.
+async fn load_answering<M: Machine>(
+    env: &Env,
+    partition: &Partition,
+    host: &dyn Host<M>,
+    inputs: &mut mpsc::Receiver<Input<M>>,
+    mut pause_ms: u64,
+) -> Option<(M, i64)> {
+    let (shortest_ms, longest_ms) = RELOAD_PAUSE_MS;
+    loop {
+        let pause = tokio::time::sleep(Duration::from_millis(pause_ms));
+        let attempt = async {
+            pause.await;
+            load(env, partition, host).await
+        };
+        tokio::pin!(attempt);
+        let loaded = loop {
+            tokio::select! {
+                biased;
+                loaded = &mut attempt => break loaded,
+                input = inputs.recv() => match input {
+                    Some(Input::Command(_, caller)) => {
+                        let _ = caller.send(Err(CallError::Loading));
+                    }
+                    Some(Input::Close(_)) | None => return None,
+                },
+            }
+        };
+        match loaded {
+            Ok(loaded) => return Some(loaded),
+            Err(LoadError::Read(FetchError::NotServing(NotCommitted::Stopped))) => return None,
+            Err(error) => {
+                let log = partition.id().directory_name();
+                tracing::error!(log, %error, "state cannot be replayed, trying again");
+                pause_ms = (pause_ms * 2).clamp(shortest_ms, longest_ms);
+            }
+        }
+    }
 }
 
 /// What waits for a position to be committed.
@@ -72,6 +116,24 @@ struct Runner<M: Machine> {
 }
 
 impl<M: Machine> Runner<M> {
+    fn new(
+        env: Env,
+        partition: Arc<Partition>,
+        host: Arc<dyn Host<M>>,
+        (machine, end_offset): (M, i64),
+    ) -> Self {
+        Self {
+            env,
+            partition,
+            host,
+            machine,
+            end_offset,
+            callers: HashMap::new(),
+            next_ticket: 0,
+            parked: VecDeque::new(),
+        }
+    }
+
     async fn run(mut self, mut inputs: mpsc::Receiver<Input<M>>) {
         loop {
             match self.serve(&mut inputs).await {
@@ -91,8 +153,12 @@ impl<M: Machine> Runner<M> {
             for caller in parked.map(|(caller, _)| caller).chain(callers) {
                 let _ = caller.send(Err(CallError::Lost));
             }
-            if !self.reload(&mut inputs).await {
-                return;
+            let Self { env, partition, host, .. } = &self;
+            let (pause_ms, _) = RELOAD_PAUSE_MS;
+            let loaded = load_answering(env, partition, &**host, &mut inputs, pause_ms).await;
+            match loaded {
+                Some(loaded) => (self.machine, self.end_offset) = loaded,
+                None => return,
             }
         }
     }
@@ -185,6 +251,7 @@ impl<M: Machine> Runner<M> {
                 epoch: now.epoch,
                 timestamp_ms: now.now_ms,
                 size_bytes: raw.size_bytes(),
+                producer_id: batch.producer.map(|(producer_id, _)| producer_id),
             };
             self.machine.apply(record, at).map_err(WriteError::Apply)?;
         }
@@ -206,42 +273,6 @@ impl<M: Machine> Runner<M> {
             }
             for (caller, reply) in parked.replies {
                 let _ = caller.send(Ok(reply));
-            }
-        }
-    }
-
-    /// Replays the machine; false if the shard ended meanwhile.
-    async fn reload(&mut self, inputs: &mut mpsc::Receiver<Input<M>>) -> bool {
-        let (mut pause_ms, longest_ms) = RELOAD_PAUSE_MS;
-        loop {
-            let pause = tokio::time::sleep(Duration::from_millis(pause_ms));
-            let attempt = async {
-                pause.await;
-                load(&self.env, &self.partition, &*self.host).await
-            };
-            tokio::pin!(attempt);
-            let loaded = loop {
-                tokio::select! {
-                    biased;
-                    loaded = &mut attempt => break loaded,
-                    input = inputs.recv() => match input {
-                        Some(Input::Command(_, caller)) => {
-                            let _ = caller.send(Err(CallError::Loading));
-                        }
-                        Some(Input::Close(_)) | None => return false,
-                    },
-                }
-            };
-            match loaded {
-                Ok((machine, end_offset)) => {
-                    (self.machine, self.end_offset) = (machine, end_offset);
-                    return true;
-                }
-                Err(error) => {
-                    let log = self.partition.id().directory_name();
-                    tracing::error!(log, %error, "state cannot be replayed, trying again");
-                    pause_ms = (pause_ms * 2).min(longest_ms);
-                }
             }
         }
     }

@@ -6,8 +6,13 @@ use std::collections::BTreeSet;
 use bytes::Bytes;
 
 use super::messages::{
-    api_versions::*, create_topics::*, delete_topics::*, describe_cluster::*, describe_configs::*,
-    fetch, init_producer_id::*, list_offsets::*, metadata::*, offset_for_leader_epoch::*, produce,
+    alter_configs::*, api_versions::*, create_partitions::*, create_topics::*, delete_groups::*,
+    delete_records::*, delete_topics::*, describe_cluster::*, describe_configs::*,
+    describe_groups::*, describe_log_dirs::*, describe_producers::*, describe_topic_partitions::*,
+    fetch, find_coordinator::*, heartbeat::*, incremental_alter_configs::*, init_producer_id::*,
+    join_group::*, leave_group::*, list_config_resources::*, list_groups::*, list_offsets::*,
+    metadata::*, offset_commit::*, offset_delete::*, offset_fetch::*, offset_for_leader_epoch::*,
+    produce, sync_group::*,
 };
 use super::records::*;
 use super::{Decoder, Encoder, Keyed, Message, RequestHeader};
@@ -101,8 +106,19 @@ golden_messages! {
         CreateTopicsRequest CreateTopicsResponse DeleteTopicsRequest DeleteTopicsResponse
         InitProducerIdRequest InitProducerIdResponse OffsetForLeaderEpochRequest
         OffsetForLeaderEpochResponse DescribeConfigsRequest DescribeConfigsResponse
-        DescribeClusterRequest DescribeClusterResponse LeaderChangeMessage SnapshotHeaderRecord
-        SnapshotFooterRecord KRaftVersionRecord VotersRecord;
+        DescribeClusterRequest DescribeClusterResponse FindCoordinatorRequest
+        FindCoordinatorResponse JoinGroupRequest JoinGroupResponse HeartbeatRequest
+        HeartbeatResponse LeaveGroupRequest LeaveGroupResponse SyncGroupRequest SyncGroupResponse
+        DescribeGroupsRequest DescribeGroupsResponse ListGroupsRequest ListGroupsResponse
+        OffsetCommitRequest OffsetCommitResponse OffsetFetchRequest OffsetFetchResponse
+        DeleteGroupsRequest DeleteGroupsResponse OffsetDeleteRequest OffsetDeleteResponse
+        DeleteRecordsRequest DeleteRecordsResponse AlterConfigsRequest AlterConfigsResponse
+        DescribeLogDirsRequest DescribeLogDirsResponse CreatePartitionsRequest
+        CreatePartitionsResponse IncrementalAlterConfigsRequest IncrementalAlterConfigsResponse
+        DescribeProducersRequest DescribeProducersResponse ListConfigResourcesRequest
+        ListConfigResourcesResponse DescribeTopicPartitionsRequest DescribeTopicPartitionsResponse
+        OffsetCommitKey OffsetCommitValue GroupMetadataKey GroupMetadataValue LeaderChangeMessage
+        SnapshotHeaderRecord SnapshotFooterRecord KRaftVersionRecord VotersRecord;
     records:
         RegisterBrokerRecord UnregisterBrokerRecord TopicRecord PartitionRecord ConfigRecord
         PartitionChangeRecord FenceBrokerRecord UnfenceBrokerRecord RemoveTopicRecord

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A module imports only from those before it (docs/architecture.md).
-const ORDER: [&str; 14] = [
+const ORDER: [&str; 15] = [
     "env",
     "telemetry",
     "config",
@@ -14,6 +14,7 @@ const ORDER: [&str; 14] = [
     "partition",
     "shard",
     "metadata",
+    "coordinator",
     "api",
     "net",
     "broker",

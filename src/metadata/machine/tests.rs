@@ -63,7 +63,7 @@ impl Rig {
 
     fn started_with(settings: Settings) -> Self {
         let mut rig = Self::new(machine(settings, None, 100));
-        rig.machine.loaded().unwrap();
+        rig.machine.loaded(0).unwrap();
         rig.start();
         rig
     }
@@ -84,6 +84,7 @@ impl Rig {
                 epoch: self.epoch,
                 timestamp_ms: 1_000,
                 size_bytes: 100,
+                producer_id: None,
             };
             self.machine.apply(entry, at)?;
             self.log.push((entry.clone(), at));
@@ -133,7 +134,7 @@ impl Rig {
         }
         rig.log = self.log.clone();
         rig.epoch = self.epoch + 1;
-        assert_eq!(rig.machine.loaded().unwrap(), []);
+        assert_eq!(rig.machine.loaded(0).unwrap(), []);
         rig
     }
 
@@ -378,7 +379,7 @@ fn a_replay_in_the_same_run_serves_at_once() {
     for (entry, at) in &rig.log {
         again.apply(entry, *at).unwrap();
     }
-    let effects = again.loaded().unwrap();
+    let effects = again.loaded(0).unwrap();
     assert!(matches!(effects[..], [Effect::Open(_), Effect::Publish(_)]), "{effects:?}");
     assert!(!again.unclean);
 }
@@ -426,7 +427,7 @@ fn a_topic_that_lacks_a_partition_is_refused() {
     let partition =
         PartitionRecord { partition_id: 1, topic_id, replicas: vec![1], ..Default::default() };
     rig.write(&[TopicRecord { name: "t".into(), topic_id }.into(), partition.into()]).unwrap();
-    assert!(rig.machine.loaded().is_err());
+    assert!(rig.machine.loaded(0).is_err());
 }
 
 #[test]

@@ -72,7 +72,7 @@ impl Machine for Sum {
         std::mem::take(&mut self.applied)
     }
 
-    fn loaded(&mut self) -> Result<Vec<u64>, Infallible> {
+    fn loaded(&mut self, _now_ms: i64) -> Result<Vec<u64>, Infallible> {
         self.applied.clear();
         Ok(vec![self.total])
     }

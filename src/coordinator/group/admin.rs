@@ -1,0 +1,252 @@
+//! Offsets committed and deleted, groups described, listed and deleted.
+
+use super::classic::{Group, Member, State};
+use super::machine::{GroupMachine, Turn};
+use super::record::Record;
+use crate::wire::ErrorCode;
+use crate::wire::messages::describe_groups::{DescribedGroup, DescribedGroupMember};
+use crate::wire::messages::list_groups::ListedGroup;
+use crate::wire::messages::offset_commit::{
+    OffsetCommitRequest, OffsetCommitRequestPartition, OffsetCommitRequestTopic,
+    OffsetCommitResponse, OffsetCommitResponsePartition, OffsetCommitResponseTopic,
+};
+use crate::wire::messages::offset_delete::{
+    OffsetDeleteRequest, OffsetDeleteRequestTopic, OffsetDeleteResponse,
+    OffsetDeleteResponsePartition, OffsetDeleteResponseTopic,
+};
+use crate::wire::records::{OffsetCommitKey, OffsetCommitValue};
+
+/// Stands for the retention of the broker (`OffsetCommitRequest.DEFAULT_RETENTION_TIME`).
+const DEFAULT_RETENTION: i64 = -1;
+/// First version that says of a missing group that it is missing.
+const GROUP_ID_NOT_FOUND_VERSION: i16 = 9;
+/// State of a group that does not exist.
+const DEAD: &str = "Dead";
+/// `Group.GroupType.CLASSIC`.
+const CLASSIC_TYPE: &str = "classic";
+
+impl GroupMachine {
+    /// Commits offsets. Members must be of the generation; without members anyone may commit.
+    pub(super) fn commit(
+        &mut self,
+        request: &OffsetCommitRequest,
+        version: i16,
+        turn: &mut Turn,
+    ) -> OffsetCommitResponse {
+        if let Err(error) = self.check_commit(request, version, turn) {
+            return commit_refused(request, error);
+        }
+        let mut records = Vec::new();
+        let topics = request.topics.iter().map(|topic| OffsetCommitResponseTopic {
+            name: topic.name.clone(),
+            topic_id: topic.topic_id,
+            partitions: topic
+                .partitions
+                .iter()
+                .map(|partition| {
+                    let metadata = partition.committed_metadata.as_deref().unwrap_or_default();
+                    let units = metadata.encode_utf16().count();
+                    let error = if units > turn.settings.offset_metadata_max_bytes {
+                        ErrorCode::OffsetMetadataTooLarge
+                    } else {
+                        records.push(offset_record(request, topic, partition, turn.now_ms));
+                        ErrorCode::None
+                    };
+                    committed(partition.partition_index, error)
+                })
+                .collect(),
+        });
+        let response = OffsetCommitResponse { topics: topics.collect(), ..Default::default() };
+        if !turn.fits(&records) {
+            return commit_refused(request, ErrorCode::UnknownServerError);
+        }
+        turn.records.append(&mut records);
+        response
+    }
+
+    fn check_commit(
+        &mut self,
+        request: &OffsetCommitRequest,
+        version: i16,
+        turn: &Turn,
+    ) -> Result<(), ErrorCode> {
+        let outside = request.generation_id_or_member_epoch < 0;
+        let Some(group) = self.groups.get_mut(request.group_id.as_str()) else {
+            return match (outside, self.other_groups.contains(&request.group_id)) {
+                (true, _) => Ok(()),
+                (false, true) => Err(ErrorCode::UnknownMemberId),
+                (false, false) if version >= GROUP_ID_NOT_FOUND_VERSION => {
+                    Err(ErrorCode::GroupIdNotFound)
+                }
+                (false, false) => Err(ErrorCode::IllegalGeneration),
+            };
+        };
+        if outside && group.state == State::Empty {
+            return Ok(());
+        }
+        let (id, instance) = (&request.member_id, request.group_instance_id.as_deref());
+        if outside && id.is_empty() && instance.is_none() {
+            return Err(ErrorCode::UnknownMemberId);
+        }
+        group.check_member(id, instance)?;
+        if request.generation_id_or_member_epoch != group.generation_id {
+            return Err(ErrorCode::IllegalGeneration);
+        }
+        match group.state {
+            State::CompletingRebalance => return Err(ErrorCode::RebalanceInProgress),
+            State::Stable | State::PreparingRebalance => group.keep_alive(id, turn),
+            State::Empty => {}
+        }
+        Ok(())
+    }
+
+    /// Deletes offsets of topics that the group is not subscribed to.
+    pub(super) fn delete_offsets(
+        &self,
+        request: OffsetDeleteRequest,
+        turn: &mut Turn,
+    ) -> OffsetDeleteResponse {
+        let refused = match self.groups.get(request.group_id.as_str()) {
+            None => Some(ErrorCode::GroupIdNotFound),
+            Some(group) if group.state != State::Empty && !group.is_consumer_group() => {
+                Some(ErrorCode::NonEmptyGroup)
+            }
+            Some(_) => None,
+        };
+        if let Some(error) = refused {
+            return OffsetDeleteResponse { error_code: error.code(), ..Default::default() };
+        }
+        let group = self.groups.get(request.group_id.as_str());
+        let subscribed = |topic: &str| group.is_some_and(|group| group.is_subscribed_to(topic));
+        let mut delete_topic = |topic: OffsetDeleteRequestTopic| {
+            let partitions = topic.partitions.iter().map(|partition| partition.partition_index);
+            let partitions = partitions.map(|partition_index| {
+                let key = OffsetCommitKey {
+                    group: request.group_id.clone(),
+                    topic: topic.name.clone(),
+                    partition: partition_index,
+                };
+                let error = if subscribed(&topic.name) {
+                    ErrorCode::GroupSubscribedToTopic
+                } else {
+                    if self.offsets.has(&key) {
+                        turn.records.push(Record::Offset(key, None));
+                    }
+                    ErrorCode::None
+                };
+                OffsetDeleteResponsePartition { partition_index, error_code: error.code() }
+            });
+            let partitions = partitions.collect();
+            OffsetDeleteResponseTopic { name: topic.name, partitions }
+        };
+        let topics = request.topics.into_iter().map(&mut delete_topic).collect();
+        OffsetDeleteResponse { topics, ..Default::default() }
+    }
+
+    /// Describes groups; a missing one is `Dead` and GROUP_ID_NOT_FOUND.
+    pub(super) fn describe(&self, ids: Vec<String>) -> Vec<DescribedGroup> {
+        let missing = |id: String| DescribedGroup {
+            error_code: ErrorCode::GroupIdNotFound.code(),
+            error_message: Some(format!("Group {id} not found.")),
+            group_state: DEAD.to_owned(),
+            group_id: id,
+            ..Default::default()
+        };
+        let describe = |id: String| match self.groups.get(id.as_str()) {
+            Some(group) => described(group, id),
+            None => missing(id),
+        };
+        ids.into_iter().map(describe).collect()
+    }
+
+    /// All groups.
+    pub(super) fn list(&self) -> Vec<ListedGroup> {
+        let listed = |group: &Group| ListedGroup {
+            group_id: group.id.to_string(),
+            protocol_type: group.protocol_type.clone().unwrap_or_default(),
+            group_state: group.state.name().to_owned(),
+            group_type: CLASSIC_TYPE.to_owned(),
+        };
+        self.groups.values().map(listed).collect()
+    }
+
+    /// Deletes groups without members, and their offsets.
+    pub(super) fn delete(&self, ids: Vec<String>, turn: &mut Turn) -> Vec<(String, ErrorCode)> {
+        let mut delete = |id: &str| match self.groups.get(id).map(|group| group.state) {
+            None => ErrorCode::GroupIdNotFound,
+            Some(State::Empty) => {
+                let keys = self.offsets.keys(id).into_iter();
+                turn.records.extend(keys.map(|key| Record::Offset(key, None)));
+                turn.records.push(Record::remove_group(id));
+                ErrorCode::None
+            }
+            Some(_) => ErrorCode::NonEmptyGroup,
+        };
+        ids.into_iter().map(|id| (delete(&id), id)).map(|(error, id)| (id, error)).collect()
+    }
+}
+
+fn offset_record(
+    request: &OffsetCommitRequest,
+    topic: &OffsetCommitRequestTopic,
+    partition: &OffsetCommitRequestPartition,
+    now_ms: i64,
+) -> Record {
+    let key = OffsetCommitKey {
+        group: request.group_id.clone(),
+        topic: topic.name.clone(),
+        partition: partition.partition_index,
+    };
+    let expire_timestamp = match request.retention_time_ms {
+        DEFAULT_RETENTION => -1,
+        retention_ms => now_ms.saturating_add(retention_ms),
+    };
+    let value = OffsetCommitValue {
+        offset: partition.committed_offset,
+        leader_epoch: partition.committed_leader_epoch,
+        metadata: partition.committed_metadata.clone().unwrap_or_default(),
+        commit_timestamp: now_ms,
+        expire_timestamp,
+        topic_id: topic.topic_id,
+    };
+    Record::Offset(key, Some(value))
+}
+
+fn committed(partition_index: i32, error: ErrorCode) -> OffsetCommitResponsePartition {
+    OffsetCommitResponsePartition { partition_index, error_code: error.code() }
+}
+
+/// Every partition of the request with this error.
+pub fn commit_refused(request: &OffsetCommitRequest, error: ErrorCode) -> OffsetCommitResponse {
+    let topics = request.topics.iter().map(|topic| OffsetCommitResponseTopic {
+        name: topic.name.clone(),
+        topic_id: topic.topic_id,
+        partitions: topic
+            .partitions
+            .iter()
+            .map(|partition| committed(partition.partition_index, error))
+            .collect(),
+    });
+    OffsetCommitResponse { topics: topics.collect(), ..Default::default() }
+}
+
+fn described(group: &Group, group_id: String) -> DescribedGroup {
+    // Between two generations the members' metadata may belong to another protocol.
+    let protocol = group.protocol_name.as_deref().filter(|_| group.state == State::Stable);
+    let member = |(id, member): (&String, &Member)| DescribedGroupMember {
+        member_id: id.clone(),
+        group_instance_id: member.group_instance_id.clone(),
+        client_id: member.client_id.clone(),
+        client_host: member.client_host.clone(),
+        member_metadata: member.metadata(protocol),
+        member_assignment: member.assignment.clone(),
+    };
+    DescribedGroup {
+        group_id,
+        group_state: group.state.name().to_owned(),
+        protocol_type: group.protocol_type.clone().unwrap_or_default(),
+        protocol_data: protocol.unwrap_or_default().to_owned(),
+        members: group.members.iter().map(member).collect(),
+        ..Default::default()
+    }
+}

@@ -1,0 +1,170 @@
+//! The group coordinator: classic groups and committed offsets.
+//!
+//! Each partition of `__consumer_offsets` is a shard with a [`GroupMachine`]; a group lives on the
+//! partition that Java's hash of its id names, as Kafka has it. The topic is made when a client
+//! first looks for a coordinator, and its shards with it; at a start they are replayed while the
+//! broker already serves, and answer COORDINATOR_LOAD_IN_PROGRESS until they are.
+
+mod admin;
+mod classic;
+mod join;
+mod machine;
+mod membership;
+mod offsets;
+mod rebalance;
+mod record;
+#[cfg(test)]
+mod tests;
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use uuid::Uuid;
+
+use crate::config::{GroupConfig, ServerConfig};
+use crate::env::{Env, java_hash};
+use crate::log::BoxFuture;
+use crate::metadata::{Metadata, TopicError};
+use crate::partition::{Partition, Registry};
+use crate::shard::{CallError, Host, Loaded, Shard};
+use crate::wire::ErrorCode;
+
+pub use admin::commit_refused;
+pub use machine::{Caller, Command, GroupMachine, Reply};
+pub use record::{Record, ReplayError};
+
+/// The topic of groups and offsets (Kafka: `Topic.GROUP_METADATA_TOPIC_NAME`).
+pub const OFFSETS_TOPIC: &str = "__consumer_offsets";
+
+/// The shards of the topic with this id, by partition.
+struct Shards {
+    topic_id: Uuid,
+    shards: Vec<Shard<GroupMachine>>,
+}
+
+/// The coordinator.
+pub struct Groups {
+    env: Env,
+    config: Arc<ServerConfig>,
+    settings: Arc<GroupConfig>,
+    metadata: Metadata,
+    registry: Arc<Registry>,
+    shards: Mutex<Option<Arc<Shards>>>,
+}
+
+impl Groups {
+    /// A coordinator; the shards of a topic that exists are started.
+    pub fn new(
+        env: Env,
+        config: Arc<ServerConfig>,
+        metadata: Metadata,
+        registry: Arc<Registry>,
+    ) -> Self {
+        let settings = Arc::new(config.groups);
+        let groups = Self { env, config, settings, metadata, registry, shards: Mutex::default() };
+        groups.shards();
+        groups
+    }
+
+    /// Settings.
+    pub fn settings(&self) -> &GroupConfig {
+        &self.settings
+    }
+
+    /// Makes the topic where there is none. When this returns, groups can be coordinated.
+    pub async fn ensure_topic(&self) -> Result<(), TopicError> {
+        if self.shards().is_some() {
+            return Ok(());
+        }
+        let topic = super::on_first_use(OFFSETS_TOPIC, &self.config);
+        let created = self.metadata.create_topics(vec![topic], false).await;
+        match created.into_iter().next() {
+            Some(Err(error)) if error.code != ErrorCode::TopicAlreadyExists => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Asks the machine of a group.
+    pub async fn call(&self, group: &str, command: Command) -> Result<Reply, ErrorCode> {
+        let shards = self.shards().ok_or(ErrorCode::NotCoordinator)?;
+        let partition = (java_hash(group) & 0x7fff_ffff) as usize % shards.shards.len();
+        ask(&shards.shards[partition], command).await
+    }
+
+    /// Asks every machine; nobody answers if there is no group yet.
+    pub async fn call_all(&self, command: &Command) -> Result<Vec<Reply>, ErrorCode> {
+        let mut replies = Vec::new();
+        if let Some(shards) = self.shards() {
+            for shard in &shards.shards {
+                replies.push(ask(shard, command.clone()).await?);
+            }
+        }
+        Ok(replies)
+    }
+
+    /// Ends every shard after what it has been asked.
+    pub async fn close(&self) {
+        let shards = self.lock().take();
+        for shard in shards.iter().flat_map(|shards| &shards.shards) {
+            shard.close().await;
+        }
+    }
+
+    /// The shards, started now if the topic has just come to exist, or exists anew.
+    fn shards(&self) -> Option<Arc<Shards>> {
+        let image = self.metadata.image();
+        let topic = image.topic(OFFSETS_TOPIC)?;
+        let mut shards = self.lock();
+        if let Some(shards) = shards.as_ref().filter(|shards| shards.topic_id == topic.id) {
+            return Some(shards.clone());
+        }
+        let partitions = self.registry.partitions(OFFSETS_TOPIC);
+        if partitions.is_empty() || partitions.len() < topic.partitions.len() {
+            return None;
+        }
+        let started = partitions.into_iter().map(|partition| self.start_shard(partition));
+        let started = Arc::new(Shards { topic_id: topic.id, shards: started.collect() });
+        *shards = Some(started.clone());
+        Some(started)
+    }
+
+    fn start_shard(&self, partition: Arc<Partition>) -> Shard<GroupMachine> {
+        let host = GroupHost {
+            settings: self.settings.clone(),
+            env: self.env.clone(),
+            partition: partition.clone(),
+        };
+        Shard::start_loading(self.env.clone(), partition, Arc::new(host))
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Arc<Shards>>> {
+        self.shards.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn ask(shard: &Shard<GroupMachine>, command: Command) -> Result<Reply, ErrorCode> {
+    shard.call(command).await.map_err(|error| match error {
+        CallError::Loading => ErrorCode::CoordinatorLoadInProgress,
+        CallError::Lost | CallError::Closed => ErrorCode::NotCoordinator,
+    })
+}
+
+struct GroupHost {
+    settings: Arc<GroupConfig>,
+    env: Env,
+    partition: Arc<Partition>,
+}
+
+impl Host<GroupMachine> for GroupHost {
+    fn load(&self) -> BoxFuture<'_, Loaded<GroupMachine>> {
+        Box::pin(async {
+            let max_batch_bytes = self.partition.config().max_message_bytes as usize;
+            let random = self.env.random.clone();
+            let machine = GroupMachine::new(self.settings.clone(), random, max_batch_bytes);
+            Ok((machine, self.partition.bounds().log_start_offset))
+        })
+    }
+
+    fn run(&self, effect: std::convert::Infallible) -> BoxFuture<'_, ()> {
+        match effect {}
+    }
+}

@@ -1,0 +1,129 @@
+//! The records of `__consumer_offsets` as bytes.
+//!
+//! Written are the versions of the reference: 3 of a group's state, 4 of an offset (1 where an old
+//! client has given it its own end). Read is every version.
+
+use bytes::Bytes;
+
+use crate::shard::KeyValue;
+use crate::wire::records::{
+    GroupMetadataKey, GroupMetadataValue, OffsetCommitKey, OffsetCommitValue,
+};
+use crate::wire::{DecodeError, Decoder, Encoder, Field, Keyed, Message};
+
+/// Version of a group's state.
+const GROUP_VERSION: i16 = 3;
+/// Version of an offset, and of one with its own end.
+const OFFSET_VERSION: i16 = 4;
+const OFFSET_WITH_END_VERSION: i16 = 1;
+/// The number under which old brokers wrote the same key as [`OffsetCommitKey`].
+const OLD_OFFSET_KEY: i16 = 0;
+/// Keys that say that a consumer, share or streams group exists
+/// (`ConsumerGroupMetadataKey`, `ShareGroupMetadataKey`, `StreamsGroupMetadataKey`).
+const OTHER_GROUP_KEYS: [i16; 3] = [3, 11, 17];
+/// `EndTransactionMarker` of an abort and of a commit (`ControlRecordType`).
+const ABORT_MARKER: i16 = 0;
+const COMMIT_MARKER: i16 = 1;
+
+/// A record of `__consumer_offsets`.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Record {
+    /// State of a classic group; None removes it.
+    Group(String, Option<GroupMetadataValue>),
+    /// A committed offset; None removes it.
+    Offset(OffsetCommitKey, Option<OffsetCommitValue>),
+    /// A group of a kind that is not coordinated here exists (true) or no longer does.
+    OtherGroup(String, bool),
+    /// A producer's transaction has ended, with a commit (true) or an abort.
+    EndTransaction(bool),
+}
+
+/// Why a record cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplayError {
+    /// Its key is missing or damaged.
+    #[error("the key of a record cannot be read: {0}")]
+    Key(DecodeError),
+    /// A record without a key.
+    #[error("a record has no key")]
+    NoKey,
+    /// Its value is damaged or of a version of a newer Kafka.
+    #[error("the value of a record of kind {0} cannot be read: {1}")]
+    Value(i16, DecodeError),
+}
+
+impl Record {
+    /// Removes the group.
+    pub(super) fn remove_group(group: &str) -> Self {
+        Self::Group(group.to_owned(), None)
+    }
+
+    /// Key and value.
+    pub(super) fn encode(&self) -> KeyValue {
+        let end = |value: &OffsetCommitValue| match value.expire_timestamp {
+            -1 => OFFSET_VERSION,
+            _ => OFFSET_WITH_END_VERSION,
+        };
+        match self {
+            Self::Group(group, value) => {
+                let key = GroupMetadataKey { group: group.clone() };
+                let value =
+                    value.as_ref().map(|value| prefixed(GROUP_VERSION, value, GROUP_VERSION));
+                KeyValue { key: Some(prefixed(GroupMetadataKey::KEY, &key, 0)), value }
+            }
+            Self::Offset(key, value) => {
+                let value = value.as_ref().map(|value| prefixed(end(value), value, end(value)));
+                KeyValue { key: Some(prefixed(OffsetCommitKey::KEY, key, 0)), value }
+            }
+            // Read from Kafka's directories, never decided here.
+            Self::OtherGroup(..) | Self::EndTransaction(_) => KeyValue::default(),
+        }
+    }
+
+    /// Reads a record. None for the kinds of groups that are not coordinated here and for kinds
+    /// of a newer Kafka, which passes them over, too.
+    pub(super) fn decode(raw: KeyValue, control: bool) -> Result<Option<Self>, ReplayError> {
+        let mut key = Decoder::new(raw.key.ok_or(ReplayError::NoKey)?);
+        let mut number = || i16::read(&mut key, GroupMetadataKey::format(0));
+        let kind = number().map_err(ReplayError::Key)?;
+        if control {
+            // The key of a control record is its version and its kind.
+            let marker = number().map_err(ReplayError::Key)?;
+            let ends = [ABORT_MARKER, COMMIT_MARKER].contains(&marker);
+            return Ok(ends.then_some(Self::EndTransaction(marker == COMMIT_MARKER)));
+        }
+        Ok(Some(match kind {
+            GroupMetadataKey::KEY => {
+                let key = GroupMetadataKey::decode(&mut key, 0).map_err(ReplayError::Key)?;
+                Self::Group(key.group, value(kind, raw.value)?)
+            }
+            OLD_OFFSET_KEY | OffsetCommitKey::KEY => {
+                let key = OffsetCommitKey::decode(&mut key, 0).map_err(ReplayError::Key)?;
+                Self::Offset(key, value(kind, raw.value)?)
+            }
+            kind if OTHER_GROUP_KEYS.contains(&kind) => {
+                // Its first field is the group, too.
+                let key = GroupMetadataKey::decode(&mut key, 0).map_err(ReplayError::Key)?;
+                Self::OtherGroup(key.group, raw.value.is_some())
+            }
+            _ => return Ok(None),
+        }))
+    }
+}
+
+fn value<M: Message>(kind: i16, bytes: Option<Bytes>) -> Result<Option<M>, ReplayError> {
+    let read = |bytes: Bytes| {
+        let mut decoder = Decoder::new(bytes);
+        let version = i16::read(&mut decoder, M::format(0))?;
+        M::decode(&mut decoder, version)
+    };
+    bytes.map(read).transpose().map_err(|error| ReplayError::Value(kind, error))
+}
+
+/// The number and the message.
+fn prefixed<M: Message>(number: i16, message: &M, version: i16) -> Bytes {
+    let mut encoder = Encoder::new();
+    number.write(&mut encoder, M::format(version));
+    message.encode(&mut encoder, version);
+    encoder.finish().into_bytes().expect("only file ranges can fail, and there are none")
+}
