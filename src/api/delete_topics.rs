@@ -1,7 +1,8 @@
 //! DeleteTopics (key 20).
 //!
 //! Behavior:
-//! - A topic is gone from every answer, and its files with it, when its deletion is answered.
+//! - A topic is gone from every answer, and its files and its committed offsets with it, when its
+//!   deletion is answered.
 //! - Names or ids repeated in one request are refused once, with INVALID_REQUEST; so is a topic
 //!   with both or neither.
 //! - With `delete.topic.enable=false` every topic is refused.
@@ -44,6 +45,11 @@ impl Api for DeleteTopics {
         let chosen = selection.resolve(context);
         let ids: Vec<Uuid> = chosen.keys().copied().collect();
         let outcomes = context.shared.metadata.delete_topics(ids.clone()).await;
+        let gone = ids.iter().zip(&outcomes).filter(|(_, outcome)| outcome.is_ok());
+        let gone: Vec<String> = gone.filter_map(|(id, _)| chosen.get(id).cloned()).collect();
+        if !gone.is_empty() {
+            context.shared.groups.forget_topics(gone).await;
+        }
         let mut responses = selection.refused;
         for (id, outcome) in ids.iter().zip(outcomes) {
             responses.push(result(chosen.get(id).cloned(), *id, outcome.err().as_ref()));

@@ -46,12 +46,8 @@ impl Api for DescribeGroups {
 }
 
 async fn describe(context: Context<'_>, id: String) -> DescribedGroup {
-    let described = if id.is_empty() {
-        Err(ErrorCode::InvalidGroupId)
-    } else {
-        context.shared.groups.call(&id, Command::Describe(vec![id.clone()])).await
-    };
-    let found = match described {
+    let command = Command::Describe(vec![id.clone()]);
+    let found = match context.shared.groups.call(&id, command).await {
         Ok(group::Reply::Describe(groups)) => Ok(groups.into_iter().next().unwrap_or_default()),
         other => Err(super::refusal(other)),
     };

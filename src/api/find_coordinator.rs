@@ -9,6 +9,7 @@
 //! (key type 2) from 6.
 
 use super::{Api, Context, Reply};
+use crate::metadata::from_base64;
 use crate::wire::ErrorCode;
 use crate::wire::messages::find_coordinator::{
     Coordinator, FindCoordinatorRequest, FindCoordinatorResponse,
@@ -16,6 +17,11 @@ use crate::wire::messages::find_coordinator::{
 
 /// First version with several keys.
 const KEYS_VERSION: i16 = 4;
+/// What a key stands for (`FindCoordinatorRequest.CoordinatorType`).
+const GROUP: i8 = 0;
+const TRANSACTION: i8 = 1;
+const SHARE: i8 = 2;
+const KEY_TYPES: [i8; 3] = [GROUP, TRANSACTION, SHARE];
 /// First version that may ask for share state.
 const SHARE_VERSION: i16 = 6;
 
@@ -30,57 +36,72 @@ impl Api for FindCoordinator {
         request: FindCoordinatorRequest,
         version: i16,
     ) -> Reply<FindCoordinatorResponse> {
-        let error = find(context, request.key_type, version).await;
-        let found = |key: String| match error {
-            ErrorCode::None => {
-                let advertised = context.advertised();
-                Coordinator {
-                    key,
-                    node_id: context.shared.config.node_id,
-                    host: advertised.host,
-                    port: advertised.port,
-                    ..Default::default()
-                }
-            }
-            error => Coordinator {
-                key,
-                node_id: -1,
-                port: -1,
-                error_code: error.code(),
-                ..Default::default()
-            },
+        let keys = match version {
+            ..KEYS_VERSION => vec![request.key],
+            _ => request.coordinator_keys,
         };
+        let mut coordinators = Vec::new();
+        for key in keys {
+            let error = find(context, request.key_type, &key, version).await;
+            let mut found = coordinator(context, key, error);
+            // Newer versions put only this error into words.
+            if version < KEYS_VERSION || !KEY_TYPES.contains(&request.key_type) {
+                found.error_message = Some(message(error).to_owned());
+            }
+            coordinators.push(found);
+        }
         if version >= KEYS_VERSION {
-            let coordinators = request.coordinator_keys.into_iter().map(found).collect();
             return Reply::Ready(FindCoordinatorResponse { coordinators, ..Default::default() });
         }
-        let Coordinator { error_code, node_id, host, port, .. } = found(request.key);
-        let error_message = Some(message(error).to_owned());
+        let only = coordinators.pop().unwrap_or_default();
         Reply::Ready(FindCoordinatorResponse {
-            error_code,
-            error_message,
-            node_id,
-            host,
-            port,
+            error_code: only.error_code,
+            error_message: only.error_message,
+            node_id: only.node_id,
+            host: only.host,
+            port: only.port,
             ..Default::default()
         })
     }
 }
 
-async fn find(context: Context<'_>, key_type: i8, version: i16) -> ErrorCode {
+fn coordinator(context: Context<'_>, key: String, error: ErrorCode) -> Coordinator {
+    if error != ErrorCode::None {
+        let error_code = error.code();
+        return Coordinator { key, node_id: -1, port: -1, error_code, ..Default::default() };
+    }
+    let advertised = context.advertised();
+    Coordinator {
+        key,
+        node_id: context.shared.config.node_id,
+        host: advertised.host,
+        port: advertised.port,
+        ..Default::default()
+    }
+}
+
+async fn find(context: Context<'_>, key_type: i8, key: &str, version: i16) -> ErrorCode {
     match key_type {
-        0 => match context.shared.groups.ensure_topic().await {
+        GROUP => match context.shared.groups.ensure_topic().await {
             Ok(()) => ErrorCode::None,
             Err(error) => {
                 tracing::warn!(%error, "__consumer_offsets cannot be created");
                 ErrorCode::CoordinatorNotAvailable
             }
         },
-        1 => ErrorCode::CoordinatorNotAvailable,
-        2 if version >= SHARE_VERSION => ErrorCode::CoordinatorNotAvailable,
-        2 => ErrorCode::InvalidRequest,
-        _ => ErrorCode::UnknownServerError,
+        TRANSACTION => ErrorCode::CoordinatorNotAvailable,
+        SHARE if version >= SHARE_VERSION && is_share_key(key) => {
+            ErrorCode::CoordinatorNotAvailable
+        }
+        _ => ErrorCode::InvalidRequest,
     }
+}
+
+/// `group:topicId:partition` (Kafka: `SharePartitionKey`).
+fn is_share_key(key: &str) -> bool {
+    let parts: Vec<&str> = key.split(':').collect();
+    let [group, topic_id, partition] = parts[..] else { return false };
+    !group.is_empty() && from_base64(topic_id).is_some() && partition.parse::<i32>().is_ok()
 }
 
 /// Kafka's text, which old versions carry.
@@ -88,6 +109,9 @@ fn message(error: ErrorCode) -> &'static str {
     match error {
         ErrorCode::None => "NONE",
         ErrorCode::CoordinatorNotAvailable => "The coordinator is not available.",
-        _ => "The server experienced an unexpected error when processing the request.",
+        _ => {
+            "This most likely occurs because of a request being malformed by the client library or \
+             the message was sent to an incompatible broker. See the broker logs for more details."
+        }
     }
 }

@@ -12,7 +12,7 @@
 use std::net::IpAddr;
 
 use super::{Api, Context, Reply};
-use crate::coordinator::group::{self, Caller, Command};
+use crate::coordinator::group::{self, Caller, Command, refused};
 use crate::wire::ErrorCode;
 use crate::wire::messages::join_group::{JoinGroupRequest, JoinGroupResponse};
 
@@ -31,8 +31,7 @@ impl Api for JoinGroup {
             request.rebalance_timeout_ms = request.session_timeout_ms;
         }
         let caller = Caller {
-            // Java prints a missing client id so.
-            client_id: context.client_id.unwrap_or("null").to_owned(),
+            client_id: context.client_id.unwrap_or_default().to_owned(),
             client_host: java_host(context.session.peer().ip()),
             version,
         };
@@ -43,7 +42,7 @@ impl Api for JoinGroup {
         };
         Reply::Ready(match joined {
             Ok(group::Reply::Join(response)) => response,
-            other => JoinGroupResponse { member_id, ..refused(super::refusal(other)) },
+            other => refused(super::refusal(other), &member_id),
         })
     }
 }
@@ -56,10 +55,6 @@ fn check(context: Context<'_>, request: &JoinGroupRequest) -> Result<(), ErrorCo
     }
     let allowed = sessions.contains(&request.session_timeout_ms);
     if allowed { Ok(()) } else { Err(ErrorCode::InvalidSessionTimeout) }
-}
-
-fn refused(error: ErrorCode) -> JoinGroupResponse {
-    JoinGroupResponse { error_code: error.code(), ..Default::default() }
 }
 
 /// An address as Java's `InetAddress.toString` has it without a name: groups no zeros in IPv6.

@@ -80,7 +80,7 @@ fn take_unknown(
             topic.topic_id = found.id;
             (unknown.name, unknown.topic_id) = (topic.name.clone(), topic.topic_id);
         }
-        if !unknown.partitions.is_empty() || topic.partitions.is_empty() {
+        if !unknown.partitions.is_empty() {
             answers.push(unknown);
         }
     }

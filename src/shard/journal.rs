@@ -53,6 +53,8 @@ pub(super) enum WriteError<E: std::error::Error + 'static> {
     Commit(#[from] NotCommitted),
     #[error("a record just written cannot be applied: {0}")]
     Apply(E),
+    #[error("what somebody else has appended cannot be replayed: {0}")]
+    Foreign(#[from] LoadError<E>),
 }
 
 /// Appends a machine's records, as bytes, at `now.next_offset`; the end offset after it.

@@ -11,6 +11,7 @@
 //!   nothing: it may rest on records of an earlier one. Replies leave in the order of positions.
 //! - Effects follow from applied records. They run after the commit and before the replies parked
 //!   at the same position; after a replay the machine derives anew those that may be outstanding.
+//! - What somebody else has appended (Kafka's own tools may) is replayed before the next command.
 //! - If an append or a commit fails, every caller is answered [`CallError::Lost`], the machine is
 //!   dropped and replayed, with growing pauses; meanwhile callers get [`CallError::Loading`].
 
@@ -18,7 +19,7 @@ mod journal;
 mod runner;
 
 use bytes::Bytes;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::log::BoxFuture;
 use crate::records::Record;
@@ -192,11 +193,12 @@ enum Input<M: Machine> {
 /// Sends commands to a shard's task; cheap to clone.
 pub struct Shard<M: Machine> {
     queue: mpsc::Sender<Input<M>>,
+    loaded: watch::Receiver<bool>,
 }
 
 impl<M: Machine> Clone for Shard<M> {
     fn clone(&self) -> Self {
-        Self { queue: self.queue.clone() }
+        Self { queue: self.queue.clone(), loaded: self.loaded.clone() }
     }
 }
 
@@ -208,6 +210,11 @@ impl<M: Machine> Shard<M> {
         let sent = self.queue.send(Input::Command(command, reply)).await;
         sent.map_err(|_| CallError::Closed)?;
         answer.await.unwrap_or(Err(CallError::Closed))
+    }
+
+    /// Waits until the machine is replayed for the first time, or the shard has ended.
+    pub async fn loaded(&self) {
+        let _ = self.loaded.clone().wait_for(|&loaded| loaded).await;
     }
 
     /// Ends the task after the commands already sent; waits until it has.

@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::journal::{self, LoadError, WriteError};
 use super::{
@@ -28,20 +28,23 @@ impl<M: Machine> Shard<M> {
         let (queue, inputs) = mpsc::channel(QUEUE_LENGTH);
         let loaded = load(&env, &partition, &*host).await?;
         tokio::spawn(Runner::new(env, partition, host, loaded).run(inputs));
-        Ok(Self { queue })
+        let (_, loaded) = watch::channel(true);
+        Ok(Self { queue, loaded })
     }
 
     /// As [`Shard::start`], but does not wait: callers get [`CallError::Loading`] until the machine
     /// is replayed, and a replay that fails is tried again.
     pub fn start_loading(env: Env, partition: Arc<Partition>, host: Arc<dyn Host<M>>) -> Self {
         let (queue, mut inputs) = mpsc::channel(QUEUE_LENGTH);
+        let (done, loaded) = watch::channel(false);
         tokio::spawn(async move {
             let loaded = load_answering(&env, &partition, &*host, &mut inputs, 0).await;
             if let Some(loaded) = loaded {
+                done.send_replace(true);
                 Runner::new(env, partition, host, loaded).run(inputs).await;
             }
         });
-        Self { queue }
+        Self { queue, loaded }
     }
 }
 
@@ -188,12 +191,28 @@ impl<M: Machine> Runner<M> {
                     self.settle(outcome, now)?;
                 }
                 input = inputs.recv(), if closing.is_none() => match input {
-                    Some(Input::Command(command, caller)) => self.command(command, caller)?,
+                    Some(Input::Command(command, caller)) => {
+                        self.catch_up().await?;
+                        self.command(command, caller)?;
+                    }
                     Some(Input::Close(done)) => closing = Some(done),
                     None => return Ok(None),
                 },
             }
         }
+    }
+
+    /// Takes over what somebody else has appended: Kafka's own tools may write to internal topics.
+    async fn catch_up(&mut self) -> Result<(), WriteError<M::ReplayError>> {
+        if self.partition.bounds().end_offset == self.end_offset {
+            return Ok(());
+        }
+        let Self { env, partition, machine, end_offset, .. } = self;
+        *end_offset = journal::replay(partition, env, machine, *end_offset).await?;
+        let effects = self.machine.loaded(self.env.clock.now_ms()).map_err(LoadError::Host)?;
+        let parked = Parked { end_offset: self.end_offset, effects, replies: Vec::new() };
+        self.parked.push_back(parked);
+        Ok(())
     }
 
     fn now(&self) -> Moment {

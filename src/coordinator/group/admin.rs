@@ -175,7 +175,7 @@ impl GroupMachine {
         let mut delete = |id: &str| match self.groups.get(id).map(|group| group.state) {
             None => ErrorCode::GroupIdNotFound,
             Some(State::Empty) => {
-                let keys = self.offsets.keys(id).into_iter();
+                let keys = self.offsets.keys(|key| key.group == id).into_iter();
                 turn.records.extend(keys.map(|key| Record::Offset(key, None)));
                 turn.records.push(Record::remove_group(id));
                 ErrorCode::None

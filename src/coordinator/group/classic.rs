@@ -388,11 +388,13 @@ fn loaded_member(member: &MemberMetadata, protocol: &str) -> Member {
     }
 }
 
-/// The topics of a consumer's subscription (schema `ConsumerProtocolSubscription`): they stand
-/// first in every version.
+/// The topics of a consumer's subscription (schema `ConsumerProtocolSubscription`, whose version 0
+/// stands first in every later one); None if it is no subscription.
 fn subscription(metadata: Bytes) -> Option<Vec<String>> {
     let mut decoder = Decoder::new(metadata);
-    let form = GroupMetadataValue::format(0);
-    i16::read(&mut decoder, form).ok()?;
-    Vec::read(&mut decoder, form).ok()
+    let form = GroupMetadataValue::format(0).nullable(true);
+    let version = i16::read(&mut decoder, form).ok()?;
+    let topics = Vec::read(&mut decoder, form).ok()?;
+    let _user_data = Option::<Bytes>::read(&mut decoder, form).ok()?;
+    (version >= 0).then_some(topics)
 }

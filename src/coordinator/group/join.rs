@@ -18,9 +18,10 @@ const MEMBER_ID_REQUIRED_VERSION: i16 = 4;
 const SKIP_ASSIGNMENT_VERSION: i16 = 9;
 
 /// A refused join.
-pub(super) fn refused(error: ErrorCode, member_id: &str) -> JoinGroupResponse {
+pub fn refused(error: ErrorCode, member_id: &str) -> JoinGroupResponse {
     JoinGroupResponse {
         error_code: error.code(),
+        protocol_name: None,
         member_id: member_id.to_owned(),
         ..Default::default()
     }
@@ -112,13 +113,12 @@ impl Group {
         if self.pending.contains_key(&id) {
             if instance.is_some() {
                 // A pending id belongs to no static member.
-                return join.refuse(ErrorCode::UnknownServerError, &id, turn);
+                return join.refuse(ErrorCode::UnknownServerError, "", turn);
             }
             return self.add_member(id, join, turn);
         }
         if let Err(error) = self.check_member(&id, instance) {
-            let refused = JoinGroupResponse { protocol_name: None, ..refused(error, &id) };
-            return turn.reply(join.ticket, Reply::Join(refused));
+            return join.refuse(error, &id, turn);
         }
         let same = self.members.get(&id).is_some_and(|member| member.protocols == join.protocols);
         let leads = self.is_leader(&id);
@@ -182,8 +182,7 @@ impl Group {
         let Some(mut member) = self.members.remove(owner) else { return };
         let old_leader = self.leader.clone();
         if let Some(ticket) = member.joining.take() {
-            let fenced = refused(ErrorCode::FencedInstanceId, owner);
-            turn.reply(ticket, Reply::Join(JoinGroupResponse { protocol_name: None, ..fenced }));
+            turn.reply(ticket, Reply::Join(refused(ErrorCode::FencedInstanceId, owner)));
         }
         if let Some(ticket) = member.syncing.take() {
             turn.reply(ticket, Reply::sync_error(ErrorCode::FencedInstanceId));

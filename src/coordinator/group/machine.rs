@@ -60,6 +60,8 @@ pub enum Command {
     List,
     /// Delete groups.
     Delete(Vec<String>),
+    /// Delete every group's offsets of topics that no longer exist.
+    ForgetTopics(Vec<String>),
 }
 
 /// What it answers.
@@ -76,6 +78,7 @@ pub enum Reply {
     Describe(Vec<DescribedGroup>),
     List(Vec<ListedGroup>),
     Delete(Vec<(String, ErrorCode)>),
+    ForgetTopics,
 }
 
 impl Reply {
@@ -237,6 +240,11 @@ impl GroupMachine {
             Command::Describe(ids) => Reply::Describe(self.describe(ids)),
             Command::List => Reply::List(self.list()),
             Command::Delete(ids) => Reply::Delete(self.delete(ids, turn)),
+            Command::ForgetTopics(topics) => {
+                let keys = self.offsets.keys(|key| topics.contains(&key.topic));
+                turn.records.extend(keys.into_iter().map(|key| Record::Offset(key, None)));
+                Reply::ForgetTopics
+            }
         };
         turn.reply(ticket, reply);
     }

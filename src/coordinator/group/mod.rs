@@ -29,6 +29,7 @@ use crate::shard::{CallError, Host, Loaded, Shard};
 use crate::wire::ErrorCode;
 
 pub use admin::commit_refused;
+pub use join::refused;
 pub use machine::{Caller, Command, GroupMachine, Reply};
 pub use record::{Record, ReplayError};
 
@@ -77,9 +78,22 @@ impl Groups {
         }
         let topic = super::on_first_use(OFFSETS_TOPIC, &self.config);
         let created = self.metadata.create_topics(vec![topic], false).await;
-        match created.into_iter().next() {
-            Some(Err(error)) if error.code != ErrorCode::TopicAlreadyExists => Err(error),
-            _ => Ok(()),
+        if let Some(Err(error)) = created.into_iter().next()
+            && error.code != ErrorCode::TopicAlreadyExists
+        {
+            return Err(error);
+        }
+        let shards = self.shards();
+        for shard in shards.iter().flat_map(|shards| &shards.shards) {
+            shard.loaded().await;
+        }
+        Ok(())
+    }
+
+    /// Removes the offsets of topics that are deleted.
+    pub async fn forget_topics(&self, topics: Vec<String>) {
+        if let Err(error) = self.call_all(&Command::ForgetTopics(topics)).await {
+            tracing::warn!(error = error.name(), "offsets of deleted topics remain");
         }
     }
 

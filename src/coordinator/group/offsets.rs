@@ -119,20 +119,21 @@ impl Offsets {
         self.get(key).is_some() || self.is_undecided(key)
     }
 
-    /// Keys of everything that a group has.
-    pub(super) fn keys(&self, group: &str) -> Vec<OffsetCommitKey> {
-        let topics = self.groups.get(group).into_iter().flatten();
-        let keys = topics.flat_map(|(topic, partitions)| {
-            partitions.keys().map(|&partition| OffsetCommitKey {
-                group: group.to_owned(),
-                topic: topic.to_string(),
-                partition,
-            })
-        });
-        let mut keys: Vec<_> = keys.collect();
-        let held = self.undecided.values().flatten().filter(|(key, _)| key.group == group);
-        let held: Vec<_> = held.map(|(key, _)| key.clone()).collect();
-        keys.extend(held.into_iter().filter(|key| self.get(key).is_none()));
+    /// Keys of everything there is that is `wanted`.
+    pub(super) fn keys(&self, wanted: impl Fn(&OffsetCommitKey) -> bool) -> Vec<OffsetCommitKey> {
+        let mut keys = Vec::new();
+        for (group, topics) in &self.groups {
+            for (topic, partitions) in topics {
+                keys.extend(partitions.keys().map(|&partition| OffsetCommitKey {
+                    group: group.clone(),
+                    topic: topic.to_string(),
+                    partition,
+                }));
+            }
+        }
+        let undecided = self.undecided.values().flatten().map(|(key, _)| key);
+        keys.extend(undecided.filter(|key| self.get(key).is_none()).cloned());
+        keys.retain(wanted);
         keys
     }
 

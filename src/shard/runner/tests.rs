@@ -10,6 +10,7 @@ use crate::config::TopicConfig;
 use crate::env::{Offload, Random, SimClock, SimDisk};
 use crate::log::{BoxFuture, Commit, LogId, MemoryEngine};
 use crate::partition::PartitionSettings;
+use crate::records::BatchBuilder;
 
 /// Adds numbers; each record is one number, a tombstone takes all away.
 #[derive(Default)]
@@ -219,4 +220,40 @@ async fn a_tick_answers_who_waits() {
     assert!(!waiting.is_finished());
     rig.clock.advance(1_000);
     assert_eq!(waiting.await.unwrap(), Ok(7));
+}
+
+#[tokio::test]
+async fn what_somebody_else_appends_is_taken_over() {
+    let rig = Rig::new(&MemoryEngine::default()).await;
+    let shard = rig.shard().await;
+    assert_eq!(shard.call(Ask::Add(1)).await, Ok(1));
+    let foreign = |base_offset| {
+        let mut builder = BatchBuilder::new(base_offset, 0);
+        builder.push(0, Some(b"sum"), Some(b"5"));
+        builder.build()
+    };
+    rig.partition.append_internal(None, foreign).unwrap();
+    assert_eq!(shard.call(Ask::Get).await, Ok(6));
+    rig.partition.append_internal(None, foreign).unwrap();
+    assert_eq!(shard.call(Ask::Add(2)).await, Ok(13));
+    assert_eq!(rig.effects.loads.load(Ordering::SeqCst), 1, "nothing was dropped");
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_it_loads_callers_are_told_so() {
+    let engine = MemoryEngine::default();
+    let rig = Rig::new(&engine).await;
+    let shard = rig.shard().await;
+    assert_eq!(shard.call(Ask::Add(4)).await, Ok(4));
+    shard.close().await;
+    let again = Rig::new(&engine.restart()).await;
+    let host = again.effects.clone();
+    let shard = Shard::start_loading(again.env.clone(), again.partition.clone(), host);
+    assert_eq!(shard.call(Ask::Get).await, Err(CallError::Loading));
+    shard.loaded().await;
+    assert_eq!(shard.call(Ask::Get).await, Ok(4));
+    again.partition.stop();
+    assert_eq!(shard.call(Ask::Add(1)).await, Err(CallError::Lost));
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert_eq!(shard.call(Ask::Get).await, Err(CallError::Closed), "its partition is gone");
 }
