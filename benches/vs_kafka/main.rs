@@ -1,7 +1,7 @@
-//! Ottla beside Apache Kafka, in turn, on this machine: start, memory, and the price of waiting clients.
+//! Ottla beside Apache Kafka, in turn, on this machine: start, memory, the price of waiting clients, and groups.
 //!
 //! `cargo bench --bench vs_kafka` measures; `-- --quick` runs the same with small numbers, to see that it works;
-//! `-- --ours` leaves Apache Kafka out. Both brokers run with their default settings and are asked by the same raw
+//! `-- --ours` leaves Apache Kafka out; `-- --groups` leaves out all but the groups. Both brokers run with their default settings and are asked by the same raw
 //! client. Kafka's directory is formatted before the clock starts; ours is empty.
 #![expect(
     clippy::disallowed_methods,
@@ -12,16 +12,16 @@
 
 use std::env;
 use std::fmt::Write as _;
-use std::fs;
-use std::net::TcpListener;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use node::{Node, Product};
 use raw_client::{Batch, Connection, FETCH, fetch_body, frame};
-use reference::{Options, Reference};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
+
+mod groups;
+mod node;
 
 #[expect(dead_code, reason = "the tests use the rest")]
 #[path = "../../compat/raw_client.rs"]
@@ -34,12 +34,6 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 const START_TIMEOUT: Duration = Duration::from_mins(2);
 /// `TOPIC_ALREADY_EXISTS`
 const ALREADY_EXISTS: i16 = 36;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Product {
-    Ottla,
-    Kafka,
-}
 
 /// How much to do.
 #[derive(Clone, Copy, Debug)]
@@ -66,95 +60,6 @@ impl Plan {
         parked_for: Duration::from_secs(2),
         settle: Duration::from_secs(1),
     };
-}
-
-/// A running broker that this program started.
-enum Node {
-    Ottla(Child, u16),
-    Kafka(Reference),
-}
-
-impl Node {
-    /// Everything that precedes the start itself: an empty or formatted directory and a free port.
-    fn prepare(product: Product, work: &Path) -> u16 {
-        match product {
-            Product::Ottla => {
-                let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-                listener.local_addr().unwrap().port()
-            }
-            Product::Kafka => Reference::prepare(work, &Self::options(work)),
-        }
-    }
-
-    fn options(work: &Path) -> Options {
-        Options { data: Some(Self::data(work)), ..Options::default() }
-    }
-
-    fn data(work: &Path) -> PathBuf {
-        work.join("data")
-    }
-
-    fn spawn(product: Product, work: &Path, port: u16) -> Self {
-        match product {
-            Product::Ottla => {
-                let log = fs::File::create(work.join("broker.log")).unwrap();
-                let mut command = Command::new(env!("CARGO_BIN_EXE_ottla"));
-                let listener = format!("listeners=PLAINTEXT://localhost:{port}");
-                command.args(["server", "--override", &listener, "--override"]);
-                command.arg(format!("log.dirs={}", Self::data(work).display()));
-                let errors = log.try_clone().unwrap();
-                let child = command.stdin(Stdio::null()).stdout(log).stderr(errors).spawn();
-                Self::Ottla(child.unwrap(), port)
-            }
-            Product::Kafka => Self::Kafka(Reference::spawn(work, &Self::options(work), port)),
-        }
-    }
-
-    fn pid(&self) -> u32 {
-        match self {
-            Self::Ottla(child, _) => child.id(),
-            Self::Kafka(node) => node.pid(),
-        }
-    }
-
-    fn port(&self) -> u16 {
-        match self {
-            Self::Ottla(_, port) => *port,
-            Self::Kafka(node) => node.port(),
-        }
-    }
-
-    fn connect(&self) -> Connection {
-        Connection::open(self.port(), ANSWER_TIMEOUT).unwrap()
-    }
-
-    fn end(self, signal: Signal) {
-        match self {
-            Self::Ottla(mut child, _) => {
-                kill_process(Pid::from_child(&child), signal).unwrap();
-                child.wait().unwrap();
-            }
-            Self::Kafka(node) if signal == Signal::KILL => node.kill(),
-            Self::Kafka(node) => drop(node.stop()),
-        }
-    }
-
-    fn resident_bytes(&self) -> u64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
-        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
-        line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
-    }
-
-    /// Time its threads have run, from the scheduler's own counters: `utime` has steps of 10 ms, these of 1 ns.
-    fn cpu_time(&self) -> Duration {
-        let tasks = fs::read_dir(format!("/proc/{}/task", self.pid())).unwrap();
-        let ran = tasks.filter_map(|task| {
-            // A thread that ends between the two reads has no counters any more.
-            let counters = fs::read_to_string(task.ok()?.path().join("schedstat")).ok()?;
-            counters.split_whitespace().next()?.parse::<u64>().ok()
-        });
-        Duration::from_nanos(ran.sum())
-    }
 }
 
 /// Starts a broker and produces until it acknowledges: the running broker and the time from its spawn.
@@ -248,32 +153,40 @@ fn idle(product: Product, plan: &Plan) -> (u64, Duration) {
     (resident, used)
 }
 
-/// One number per row, in the unit that the row's name gives.
-fn measure(product: Product, plan: &Plan) -> Vec<f64> {
-    let milliseconds = |time: Duration| time.as_secs_f64() * 1e3;
+/// A row of the table: what was measured, with its unit, and how much.
+type Row = (String, f64);
+
+fn milliseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
+}
+
+fn mebibytes(bytes: u64) -> f64 {
+    bytes as f64 / f64::from(1 << 20)
+}
+
+/// Start, memory and waiting clients.
+fn measure(product: Product, plan: &Plan) -> Vec<Row> {
+    let topics = plan.topics;
     let empty = start_empty(product, plan);
     let (after_stop, after_kill) = start_full(product, plan);
     let (resident, cpu) = idle(product, plan);
-    let mebibytes = resident as f64 / f64::from(1 << 20);
-    let starts = [empty, after_stop, after_kill].map(milliseconds);
-    [starts.as_slice(), &[mebibytes, milliseconds(cpu)]].concat()
+    let parked = format!("CPU for {} parked fetches in {:?} (ms)", plan.parked, plan.parked_for);
+    vec![
+        ("process start to first acked record, empty directory (ms)".into(), milliseconds(empty)),
+        (format!("the same, {topics} topics, after a clean stop (ms)"), milliseconds(after_stop)),
+        (format!("the same, {topics} topics, after SIGKILL (ms)"), milliseconds(after_kill)),
+        (format!("VmRSS {:?} after start (MiB)", plan.settle), mebibytes(resident)),
+        (parked, milliseconds(cpu)),
+    ]
 }
 
-fn table(plan: &Plan, ours: &[f64], theirs: Option<&[f64]>) -> String {
-    let topics = plan.topics;
-    let rows = [
-        "process start to first acked record, empty directory (ms)".to_owned(),
-        format!("the same, {topics} topics, after a clean stop (ms)"),
-        format!("the same, {topics} topics, after SIGKILL (ms)"),
-        format!("VmRSS {:?} after start (MiB)", plan.settle),
-        format!("CPU for {} parked fetches in {:?} (ms)", plan.parked, plan.parked_for),
-    ];
+fn table(ours: &[Row], theirs: Option<&[Row]>) -> String {
     let mut text = format!("{:<58}{:>10}{:>10}{:>10}\n", "", "ottla", "kafka", "ratio");
-    for (number, row) in rows.iter().enumerate() {
-        let value = ours[number];
-        write!(text, "{row:<58}{value:>10.2}").unwrap();
+    for (number, (name, value)) in ours.iter().enumerate() {
+        write!(text, "{name:<58}{value:>10.2}").unwrap();
         if let Some(theirs) = theirs {
-            write!(text, "{:>10.2}{:>10.4}", theirs[number], value / theirs[number]).unwrap();
+            let (_, other) = theirs[number];
+            write!(text, "{other:>10.2}{:>10.4}", value / other).unwrap();
         }
         text.push('\n');
     }
@@ -282,14 +195,20 @@ fn table(plan: &Plan, ours: &[f64], theirs: Option<&[f64]>) -> String {
 
 fn main() {
     let given = |flag: &str| env::args().any(|argument| argument == flag);
-    let plan = if given("--quick") { Plan::QUICK } else { Plan::FULL };
-    let ours = measure(Product::Ottla, &plan);
-    let missing = reference::unavailable();
-    let theirs = match &missing {
-        None if !given("--ours") => Some(measure(Product::Kafka, &plan)),
-        _ => None,
+    let quick = given("--quick");
+    let run = |product| {
+        let mut rows = Vec::new();
+        if !given("--groups") {
+            rows.extend(measure(product, if quick { &Plan::QUICK } else { &Plan::FULL }));
+        }
+        let plan = if quick { &groups::Plan::QUICK } else { &groups::Plan::FULL };
+        rows.extend(groups::measure(product, plan));
+        rows
     };
-    println!("{}", table(&plan, &ours, theirs.as_deref()));
+    let ours = run(Product::Ottla);
+    let missing = reference::unavailable();
+    let theirs = (missing.is_none() && !given("--ours")).then(|| run(Product::Kafka));
+    println!("{}", table(&ours, theirs.as_deref()));
     if let Some(reason) = missing {
         println!("Apache Kafka was not measured: {reason}");
     }

@@ -256,6 +256,8 @@ impl Machine for MetadataMachine {
     type Effect = Effect;
     type ReplayError = ReplayError;
 
+    const BASE_SEQUENCE: i32 = -1;
+
     fn handle(&mut self, ticket: Ticket, command: Command, now: Moment) -> Outcome<Entry, Reply> {
         let done = |records: Vec<Entry>| {
             let reply = Reply::Done(records.len());

@@ -58,16 +58,19 @@ pub(super) enum WriteError<E: std::error::Error + 'static> {
 }
 
 /// Appends a machine's records, as bytes, at `now.next_offset`; the end offset after it.
-pub(super) fn append<R>(
+pub(super) fn append<M: Machine>(
     partition: &Partition,
-    batch: &Batch<R>,
+    batch: &Batch<M::Record>,
     encoded: &[KeyValue],
     now: Moment,
 ) -> Result<i64, InternalAppendError> {
     let build = |base_offset| {
+        let (producer_id, epoch) = batch.producer.unwrap_or((-1, -1));
+        let sequence = if batch.control { -1 } else { M::BASE_SEQUENCE };
         let mut builder = BatchBuilder::new(base_offset, now.epoch);
-        if let Some((producer_id, epoch)) = batch.producer {
-            builder = builder.producer(producer_id, epoch, -1).transactional();
+        builder = builder.producer(producer_id, epoch, sequence);
+        if batch.producer.is_some() {
+            builder = builder.transactional();
         }
         if batch.control {
             builder = builder.control();

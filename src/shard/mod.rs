@@ -45,6 +45,10 @@ pub trait Machine: Send + 'static {
     /// Why a record in the log cannot be applied.
     type ReplayError: std::error::Error + Send + Sync + 'static;
 
+    /// The base sequence of its batches but for control ones, which have -1. None needs one: Kafka's
+    /// controller writes -1, its coordinators 0 (`CoordinatorRuntime`).
+    const BASE_SEQUENCE: i32;
+
     /// Decides on a command. The answer to `ticket` is in this outcome or a later one.
     fn handle(
         &mut self,

@@ -274,7 +274,7 @@ impl<M: Machine> Runner<M> {
             };
             self.machine.apply(record, at).map_err(WriteError::Apply)?;
         }
-        self.end_offset = journal::append(&self.partition, batch, &encoded, now)?;
+        self.end_offset = journal::append::<M>(&self.partition, batch, &encoded, now)?;
         Ok(())
     }
 

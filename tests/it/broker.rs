@@ -56,10 +56,19 @@ impl Broker {
         Self::start_in(tempfile::tempdir().unwrap(), data, overrides)
     }
 
+    /// As [`Broker::start_on`], on the port of a broker that ended.
+    pub(crate) fn start_at(port: u16, data: &Path) -> Self {
+        Self::start_with_port(port, tempfile::tempdir().unwrap(), data, &[])
+    }
+
     fn start_in(work: TempDir, data: &Path, overrides: &[&str]) -> Self {
-        let overrides = overrides.iter().map(ToString::to_string).collect();
         // It must still be free when the broker starts again: not one that connections may take.
         let port = if against_kafka() { 0 } else { reference::free_port_pair() };
+        Self::start_with_port(port, work, data, overrides)
+    }
+
+    fn start_with_port(port: u16, work: TempDir, data: &Path, overrides: &[&str]) -> Self {
+        let overrides = overrides.iter().map(ToString::to_string).collect();
         let mut broker = Self { process: None, port, data: data.to_owned(), overrides, work };
         broker.restart();
         broker

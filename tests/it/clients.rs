@@ -48,17 +48,21 @@ pub(crate) fn consume(port: u16, topic: &str, counts: &[usize]) -> Vec<Vec<Owned
                 let partition = partition as usize;
                 ended[partition] = records[partition].len() >= counts[partition];
             }
-            // A connection lost to a restart is librdkafka's to mend.
-            Some(Err(KafkaError::MessageConsumption(
-                RDKafkaErrorCode::BrokerTransportFailure | RDKafkaErrorCode::AllBrokersDown,
-            )))
-            | None => {}
-            Some(Err(error)) => panic!("{topic}: {error}"),
+            Some(Err(error)) => assert!(is_lost_connection(&error), "{topic}: {error}"),
+            None => {}
         }
         let read = || records.iter().map(Vec::len).collect::<Vec<_>>();
         assert!(Instant::now() < deadline, "{topic}: {:?} of {counts:?} records read", read());
     }
     records
+}
+
+/// A connection lost to a restart is librdkafka's to mend.
+pub(crate) fn is_lost_connection(error: &KafkaError) -> bool {
+    let code = error.rdkafka_error_code();
+    code.is_some_and(|code| {
+        matches!(code, RDKafkaErrorCode::BrokerTransportFailure | RDKafkaErrorCode::AllBrokersDown)
+    })
 }
 
 /// As [`consume`], for a topic of one partition.

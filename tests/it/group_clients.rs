@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rdkafka::config::ClientConfig;
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Message, OwnedMessage};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
@@ -16,6 +17,7 @@ use rdkafka::util::Timeout;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::broker::Broker;
+use crate::clients::is_lost_connection;
 use crate::raw_client::Connection;
 use crate::wait::until;
 use crate::{needs, reference};
@@ -24,15 +26,16 @@ const TIMEOUT: Duration = Duration::from_mins(1);
 const CONSOLE_CONSUMER: &str = "org.apache.kafka.tools.consumer.ConsoleConsumer";
 const GROUP_COMMAND: &str = "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand";
 
-fn create_topic(broker: &Broker, topic: &str, partitions: i32) {
-    let mut client = Connection::open(broker.port(), TIMEOUT).unwrap();
+pub(crate) fn create_topic(port: u16, topic: &str, partitions: i32) {
+    let mut client = Connection::open(port, TIMEOUT).unwrap();
     assert_eq!(client.create_topics(&[topic.to_owned()], partitions, &[]).unwrap(), 0, "{topic}");
 }
 
 /// Sends the numbers of a range, to all partitions in turn.
-fn send(broker: &Broker, topic: &str, partitions: i32, numbers: std::ops::Range<i32>) {
+pub(crate) fn send(port: u16, topic: &str, partitions: i32, numbers: Range<i32>) {
+    let servers = format!("localhost:{port}");
     let producer: BaseProducer =
-        ClientConfig::new().set("bootstrap.servers", broker.bootstrap_servers()).create().unwrap();
+        ClientConfig::new().set("bootstrap.servers", servers).create().unwrap();
     for number in numbers {
         let value = number.to_string();
         let record = BaseRecord::<(), str>::to(topic).partition(number % partitions);
@@ -42,31 +45,39 @@ fn send(broker: &Broker, topic: &str, partitions: i32, numbers: std::ops::Range<
 }
 
 /// What [`send`] sent, one number a line.
-fn lines(numbers: std::ops::Range<i32>) -> String {
+fn lines(numbers: Range<i32>) -> String {
     numbers.map(|number| number.to_string() + "\n").collect()
 }
 
-fn consumer(broker: &Broker, group: &str, settings: &[(&str, &str)]) -> BaseConsumer {
+/// The configuration of a consumer in a group that commits when it is told to.
+pub(crate) fn consumer_config(port: u16, group: &str) -> ClientConfig {
     let mut config = ClientConfig::new();
-    config.set("bootstrap.servers", broker.bootstrap_servers()).set("group.id", group);
-    config.set("auto.offset.reset", "earliest").set("heartbeat.interval.ms", "100");
-    for (key, value) in settings {
-        config.set(*key, *value);
-    }
-    config.create().unwrap()
+    config.set("bootstrap.servers", format!("localhost:{port}")).set("group.id", group);
+    config.set("auto.offset.reset", "earliest").set("enable.auto.commit", "false");
+    config
 }
 
-fn read(consumer: &BaseConsumer, count: usize) -> Vec<OwnedMessage> {
+fn consumer(broker: &Broker, group: &str) -> BaseConsumer {
+    consumer_config(broker.port(), group).create().unwrap()
+}
+
+pub(crate) fn read<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    count: usize,
+) -> Vec<OwnedMessage> {
     let mut records = Vec::new();
     until(&format!("{count} records"), TIMEOUT, || {
-        let record = consumer.poll(Duration::from_millis(10))?;
-        records.push(record.unwrap().detach());
+        match consumer.poll(Duration::from_millis(10))? {
+            Ok(record) => records.push(record.detach()),
+            Err(error) => assert!(is_lost_connection(&error), "{error}"),
+        }
         (records.len() == count).then_some(())
     });
     records
 }
 
-fn partitions(topic: &str, offsets: &[Offset]) -> TopicPartitionList {
+/// Offsets of a topic's partitions from 0 on.
+pub(crate) fn partitions(topic: &str, offsets: &[Offset]) -> TopicPartitionList {
     let mut list = TopicPartitionList::new();
     for (partition, offset) in (0..).zip(offsets) {
         list.add_partition_offset(topic, partition, *offset).unwrap();
@@ -74,49 +85,70 @@ fn partitions(topic: &str, offsets: &[Offset]) -> TopicPartitionList {
     list
 }
 
-/// A group's committed offset of partition 0, asked by a consumer that is no member, and its metadata.
-fn committed(broker: &Broker, group: &str, topic: &str) -> (Offset, String) {
-    let asked = consumer(broker, group, &[]);
+/// Commits offset and metadata of partition 0 by a consumer that is no member.
+pub(crate) fn commit(port: u16, group: &str, topic: &str, offset: i64, metadata: &str) {
+    let consumer: BaseConsumer = consumer_config(port, group).create().unwrap();
+    let offsets = partitions(topic, &[Offset::Offset(offset)]);
+    offsets.find_partition(topic, 0).unwrap().set_metadata(metadata);
+    // The coordinator of a new Kafka loads for a while after its topic was created.
+    until("a commit", TIMEOUT, || consumer.commit(&offsets, CommitMode::Sync).ok());
+}
+
+/// A group's committed offset of partition 0 and its metadata, as a consumer that is no member learns them.
+pub(crate) fn committed(port: u16, group: &str, topic: &str) -> (Offset, String) {
+    let consumer: BaseConsumer = consumer_config(port, group).create().unwrap();
     let wanted = partitions(topic, &[Offset::Invalid]);
-    let offsets = asked.committed_offsets(wanted, Timeout::After(TIMEOUT)).unwrap();
+    let offsets = consumer.committed_offsets(wanted, Timeout::After(TIMEOUT)).unwrap();
     let partition = offsets.find_partition(topic, 0).unwrap();
     partition.error().unwrap();
     (partition.offset(), partition.metadata().to_owned())
 }
 
+/// State, protocol type and member ids of a group.
+pub(crate) fn described(port: u16, group: &str) -> (String, String, Vec<String>) {
+    let consumer: BaseConsumer = consumer_config(port, group).create().unwrap();
+    // A broker that has just started may not have loaded it yet.
+    until(group, TIMEOUT, || {
+        let groups = consumer.fetch_group_list(Some(group), Timeout::After(TIMEOUT)).ok()?;
+        let group = groups.groups().first()?;
+        let members = group.members().iter().map(|member| member.id().to_owned()).collect();
+        Some((group.state().to_owned(), group.protocol_type().to_owned(), members))
+    })
+}
+
 #[test]
 fn a_consumer_that_commits_automatically_closes_at_once() {
     let broker = Broker::start();
-    create_topic(&broker, "t", 1);
-    send(&broker, "t", 1, 0..100);
-    let automatic = [("enable.auto.commit", "true"), ("auto.commit.interval.ms", "3600000")];
-    let member = consumer(&broker, "closes", &automatic);
+    create_topic(broker.port(), "t", 1);
+    send(broker.port(), "t", 1, 0..100);
+    let mut config = consumer_config(broker.port(), "closes");
+    config.set("enable.auto.commit", "true").set("auto.commit.interval.ms", "3600000");
+    let member: BaseConsumer = config.create().unwrap();
     member.subscribe(&["t"]).unwrap();
     read(&member, 100);
     let closing = Instant::now();
     drop(member);
     let took = closing.elapsed();
     assert!(took < Duration::from_secs(5), "closing took {took:?}");
-    assert_eq!(committed(&broker, "closes", "t").0, Offset::Offset(100));
+    assert_eq!(committed(broker.port(), "closes", "t").0, Offset::Offset(100));
 }
 
 #[test]
 fn a_member_commits_offsets_with_metadata() {
     let broker = Broker::start();
-    create_topic(&broker, "t", 1);
-    send(&broker, "t", 1, 0..10);
-    let manual = [("enable.auto.commit", "false")];
-    let member = consumer(&broker, "marks", &manual);
+    create_topic(broker.port(), "t", 1);
+    send(broker.port(), "t", 1, 0..10);
+    let member = consumer(&broker, "marks");
     member.subscribe(&["t"]).unwrap();
     read(&member, 10);
     let offsets = partitions("t", &[Offset::Offset(4)]);
     offsets.find_partition("t", 0).unwrap().set_metadata("at the fourth, große Pause");
     member.commit(&offsets, CommitMode::Sync).unwrap();
     let kept = (Offset::Offset(4), "at the fourth, große Pause".to_owned());
-    assert_eq!(committed(&broker, "marks", "t"), kept);
+    assert_eq!(committed(broker.port(), "marks", "t"), kept);
     drop(member);
-    assert_eq!(committed(&broker, "marks", "t"), kept, "leaving does not commit");
-    let member = consumer(&broker, "marks", &manual);
+    assert_eq!(committed(broker.port(), "marks", "t"), kept, "leaving does not commit");
+    let member = consumer(&broker, "marks");
     member.subscribe(&["t"]).unwrap();
     assert_eq!(read(&member, 1)[0].offset(), 4);
 }
@@ -124,28 +156,21 @@ fn a_member_commits_offsets_with_metadata() {
 #[test]
 fn a_consumer_without_membership_commits() {
     let broker = Broker::start();
-    create_topic(&broker, "t", 1);
-    send(&broker, "t", 1, 0..10);
-    let alone = consumer(&broker, "simple", &[("enable.auto.commit", "false")]);
-    alone.assign(&partitions("t", &[Offset::Beginning])).unwrap();
-    let last = read(&alone, 6).pop().unwrap();
-    let offsets = partitions("t", &[Offset::Offset(last.offset() + 1)]);
-    // The coordinator of a new Kafka loads for a while after its topic was created.
-    until("a commit", TIMEOUT, || alone.commit(&offsets, CommitMode::Sync).ok());
-    assert_eq!(committed(&broker, "simple", "t").0, Offset::Offset(6));
+    create_topic(broker.port(), "t", 1);
+    send(broker.port(), "t", 1, 0..10);
+    commit(broker.port(), "simple", "t", 6, "");
+    assert_eq!(committed(broker.port(), "simple", "t").0, Offset::Offset(6));
+    let simple = described(broker.port(), "simple");
+    assert_eq!(simple, ("Empty".to_owned(), String::new(), Vec::new()));
+    let alone = consumer(&broker, "simple");
+    alone.assign(&partitions("t", &[Offset::Stored])).unwrap();
+    assert_eq!(read(&alone, 1)[0].offset(), 6);
 
-    let groups = alone.fetch_group_list(Some("simple"), Timeout::After(TIMEOUT)).unwrap();
-    let [group] = groups.groups() else { panic!("{} groups", groups.groups().len()) };
-    let described = (group.state(), group.protocol_type(), group.members().len());
-    assert_eq!(described, ("Empty", "", 0));
-
-    let again = consumer(&broker, "simple", &[]);
-    again.assign(&partitions("t", &[Offset::Stored])).unwrap();
-    assert_eq!(read(&again, 1)[0].offset(), 6);
     // A group with members takes no offsets of others.
-    let member = consumer(&broker, "simple", &[]);
+    let member = consumer(&broker, "simple");
     member.subscribe(&["t"]).unwrap();
     read(&member, 4);
+    let offsets = partitions("t", &[Offset::Offset(8)]);
     let refused = alone.commit(&offsets, CommitMode::Sync).unwrap_err();
     let unknown = KafkaError::ConsumerCommit(RDKafkaErrorCode::UnknownMemberId);
     assert_eq!(refused, unknown);
@@ -221,9 +246,9 @@ fn kcat_goes_on_at_the_committed_offset() {
         return;
     }
     let broker = Broker::start();
-    create_topic(&broker, "t", 1);
+    create_topic(broker.port(), "t", 1);
     for numbers in [0..3_000, 3_000..5_000, 5_000..5_000] {
-        send(&broker, "t", 1, numbers.clone());
+        send(broker.port(), "t", 1, numbers.clone());
         let output = kcat(&broker, &["-e", "-G", "reads", "t"]).output().unwrap();
         let errors = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{errors}");
@@ -237,7 +262,7 @@ fn kcats_share_partitions_and_take_over_from_one_that_leaves() {
         return;
     }
     let broker = Broker::start();
-    create_topic(&broker, "t", 4);
+    create_topic(broker.port(), "t", 4);
     let work = tempfile::tempdir().unwrap();
     let mut one = Kcat::start(&broker, work.path(), "one", "shares", "t");
     let two = Kcat::start(&broker, work.path(), "two", "shares", "t");
@@ -246,7 +271,7 @@ fn kcats_share_partitions_and_take_over_from_one_that_leaves() {
         let all: BTreeSet<&String> = shares.iter().flatten().collect();
         (shares.iter().all(|share| share.len() == 2) && all.len() == 4).then_some(())
     });
-    send(&broker, "t", 4, 0..1_000);
+    send(broker.port(), "t", 4, 0..1_000);
     let both = |one: &Kcat| one.records().len() + two.records().len();
     until("all records", TIMEOUT, || (both(&one) == 1_000).then_some(()));
     for kcat in [&one, &two] {
@@ -257,7 +282,7 @@ fn kcats_share_partitions_and_take_over_from_one_that_leaves() {
 
     one.stop();
     until("all partitions", TIMEOUT, || (two.assigned().len() == 4).then_some(()));
-    send(&broker, "t", 4, 1_000..2_000);
+    send(broker.port(), "t", 4, 1_000..2_000);
     until("the rest", TIMEOUT, || (both(&one) == 2_000).then_some(()));
     let mut values: Vec<i32> =
         [one.records(), two.records()].concat().into_iter().map(|(_, value)| value).collect();
@@ -291,8 +316,8 @@ fn java_console_consumers_go_on_in_their_group() {
     }
     let _one_at_a_time = reference::exclusive();
     let broker = Broker::start();
-    create_topic(&broker, "t", 1);
-    send(&broker, "t", 1, 0..1_000);
+    create_topic(broker.port(), "t", 1);
+    send(broker.port(), "t", 1, 0..1_000);
     for numbers in [0..300, 300..1_000] {
         let count = numbers.len().to_string();
         let group = ["--topic", "t", "--group", "console", "--from-beginning"];
@@ -300,7 +325,7 @@ fn java_console_consumers_go_on_in_their_group() {
         let text = tool(&broker, CONSOLE_CONSUMER, &[group.as_slice(), &until].concat());
         assert!(text == lines(numbers.clone()), "{numbers:?}: {} bytes", text.len());
     }
-    assert_eq!(committed(&broker, "console", "t").0, Offset::Offset(1_000));
+    assert_eq!(committed(broker.port(), "console", "t").0, Offset::Offset(1_000));
 }
 
 #[test]
@@ -310,11 +335,11 @@ fn javas_group_command_describes_and_changes_groups() {
     }
     let _one_at_a_time = reference::exclusive();
     let broker = Broker::start();
-    create_topic(&broker, "t", 2);
-    send(&broker, "t", 2, 0..20);
+    create_topic(broker.port(), "t", 2);
+    send(broker.port(), "t", 2, 0..20);
     let command = |arguments: &[&str]| tool(&broker, GROUP_COMMAND, arguments);
-    let settings = [("client.id", "mine"), ("enable.auto.commit", "false")];
-    let member = consumer(&broker, "kept", &settings);
+    let mut config = consumer_config(broker.port(), "kept");
+    let member: BaseConsumer = config.set("client.id", "mine").create().unwrap();
     member.subscribe(&["t"]).unwrap();
     read(&member, 20);
     member
@@ -346,10 +371,10 @@ fn javas_group_command_describes_and_changes_groups() {
     let reset =
         ["--reset-offsets", "--group", "kept", "--topic", "t", "--to-earliest", "--execute"];
     assert_eq!(rows(&command(&reset)), [["kept", "t", "0", "0"], ["kept", "t", "1", "0"]]);
-    assert_eq!(committed(&broker, "kept", "t").0, Offset::Offset(0));
+    assert_eq!(committed(broker.port(), "kept", "t").0, Offset::Offset(0));
     let text = command(&["--delete-offsets", "--group", "kept", "--topic", "t:0"]);
     assert!(text.contains("Request succeeded") && text.contains("Successful"), "{text}");
-    assert_eq!(committed(&broker, "kept", "t").0, Offset::Invalid);
+    assert_eq!(committed(broker.port(), "kept", "t").0, Offset::Invalid);
     let text = command(&["--delete", "--group", "kept"]);
     assert!(
         text.contains("Deletion of requested consumer groups ('kept') was successful"),

@@ -257,6 +257,8 @@ impl Machine for GroupMachine {
     type Effect = Infallible;
     type ReplayError = ReplayError;
 
+    const BASE_SEQUENCE: i32 = 0;
+
     fn handle(&mut self, ticket: Ticket, command: Command, now: Moment) -> Outcome<Record, Reply> {
         let mut turn = self.turn(now.now_ms);
         self.decide(ticket, command, &mut turn);

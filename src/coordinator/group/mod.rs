@@ -100,8 +100,9 @@ impl Groups {
     /// Asks the machine of a group.
     pub async fn call(&self, group: &str, command: Command) -> Result<Reply, ErrorCode> {
         let shards = self.shards().ok_or(ErrorCode::NotCoordinator)?;
-        let partition = (java_hash(group) & 0x7fff_ffff) as usize % shards.shards.len();
-        ask(&shards.shards[partition], command).await
+        // `Utils.abs`: the least integer, which has no absolute value, counts as 0.
+        let hash = (java_hash(group) as i32).checked_abs().unwrap_or(0);
+        ask(&shards.shards[hash as usize % shards.shards.len()], command).await
     }
 
     /// Asks every machine; nobody answers if there is no group yet.

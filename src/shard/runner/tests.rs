@@ -39,6 +39,8 @@ impl Machine for Sum {
     type Effect = u64;
     type ReplayError = Infallible;
 
+    const BASE_SEQUENCE: i32 = -1;
+
     fn handle(&mut self, ticket: Ticket, command: Ask, _now: Moment) -> Outcome<Option<u64>, u64> {
         match command {
             Ask::Add(number) => Outcome::new(vec![Some(number)], ticket, self.total + number),

@@ -1,6 +1,6 @@
 //! What Kafka's `DumpLogSegments` says of a directory's files.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -122,4 +122,49 @@ pub(super) fn root_files(data: &Path) -> BTreeSet<String> {
     let entries = fs::read_dir(data).unwrap().map(|entry| entry.unwrap().file_name());
     let names = entries.map(|name| name.to_string_lossy().into_owned());
     names.filter(|name| name != ".lock" && name != "cleaner-offset-checkpoint").collect()
+}
+
+/// The segments of `__consumer_offsets` that hold anything.
+pub(super) fn group_segments(data: &Path) -> Vec<PathBuf> {
+    let mut directories = partition_directories(data);
+    directories.retain(|path| path.to_string_lossy().contains("/__consumer_offsets-"));
+    let mut segments = files_ending(&directories, &[".log"]);
+    segments.retain(|file| fs::metadata(file).unwrap().len() > 0);
+    segments
+}
+
+/// Batches and records of `__consumer_offsets` by partition, without what no two runs have in common: times, random
+/// ids, and checksums over them.
+pub(super) fn group_records(data: &Path) -> BTreeMap<i32, Vec<String>> {
+    let dump = dump(&group_segments(data), &["--offsets-decoder"]);
+    let files = dump.split("Dumping ").skip(1).map(|file| {
+        let (name, lines) = file.split_once('\n').unwrap();
+        let directory = Path::new(name).parent().unwrap().to_string_lossy().into_owned();
+        let partition = directory.rsplit_once('-').unwrap().1.parse().unwrap();
+        (partition, lines.lines().map(masked).collect())
+    });
+    files.collect()
+}
+
+fn masked(line: &str) -> String {
+    let is_word = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    let is_time = |word: &str| word.len() == 13 && word.bytes().all(|byte| byte.is_ascii_digit());
+    let mut masked = String::new();
+    for part in line.split_inclusive(|c| !is_word(c)) {
+        let word = part.trim_end_matches(|c| !is_word(c));
+        let uuid = word.len().checked_sub(36).and_then(|start| word.get(start..));
+        let kept = match uuid {
+            Some(uuid) if uuid.split('-').map(str::len).eq([8, 4, 4, 4, 12]) => word.len() - 36,
+            _ if masked.ends_with("crc: ") || is_time(word) => 0,
+            _ => word.len(),
+        };
+        masked.push_str(&word[..kept]);
+        masked.push_str(if kept < word.len() { "*" } else { "" });
+        masked.push_str(&part[word.len()..]);
+    }
+    // A topic id may contain dashes and underscores.
+    match masked.split_once("\"topicId\":\"") {
+        Some((before, after)) => format!("{before}\"topicId\":\"*{}", &after[22..]),
+        None => masked,
+    }
 }
