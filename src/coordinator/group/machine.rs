@@ -202,6 +202,13 @@ impl GroupMachine {
         self.requeue(&request.group_id);
     }
 
+    fn heartbeat(&mut self, request: &HeartbeatRequest, turn: &Turn) -> ErrorCode {
+        let group = self.groups.get_mut(request.group_id.as_str());
+        let error = group.map(|group| group.heartbeat(request, turn));
+        self.requeue(&request.group_id);
+        error.unwrap_or(ErrorCode::UnknownMemberId)
+    }
+
     fn leave(&mut self, request: &LeaveGroupRequest, turn: &mut Turn) -> LeaveGroupResponse {
         let members = if let Some(group) = self.groups.get_mut(request.group_id.as_str()) {
             group.leave(request, turn)
@@ -217,14 +224,12 @@ impl GroupMachine {
         let reply = match command {
             Command::Join(caller, request) => return self.join(ticket, caller, request, turn),
             Command::Sync(request) => return self.sync(ticket, &request, turn),
-            Command::Heartbeat(request) => {
-                let group = self.groups.get_mut(request.group_id.as_str());
-                let error = group.map(|group| group.heartbeat(&request, turn));
-                Reply::Heartbeat(error.unwrap_or(ErrorCode::UnknownMemberId))
-            }
+            Command::Heartbeat(request) => Reply::Heartbeat(self.heartbeat(&request, turn)),
             Command::Leave(request) => Reply::Leave(self.leave(&request, turn)),
             Command::Commit(request, version) => {
-                Reply::Commit(self.commit(&request, version, turn))
+                let response = self.commit(&request, version, turn);
+                self.requeue(&request.group_id);
+                Reply::Commit(response)
             }
             Command::Fetch(request, require_stable) => {
                 let id = request.group_id.as_str();
