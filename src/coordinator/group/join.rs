@@ -262,8 +262,7 @@ impl Group {
         self.dismiss(id, turn);
         match self.state {
             State::Stable | State::CompletingRebalance => self.prepare(turn),
-            State::PreparingRebalance if self.all_joined() => self.complete_join(turn),
-            State::PreparingRebalance | State::Empty => {}
+            State::PreparingRebalance | State::Empty => self.await_one_less(turn),
         }
     }
 

@@ -352,7 +352,7 @@ fn expire(group: &mut Group, turn: &mut Turn) {
     let pending = group.pending.iter().find(|(_, ends_ms)| **ends_ms <= now_ms);
     if let Some(id) = pending.map(|(id, _)| id.clone()) {
         group.remove(&id);
-        return group.complete_if_joined(turn);
+        return group.await_one_less(turn);
     }
     let ended = group.members.iter().find(|(_, member)| member.session_ends_ms <= now_ms);
     if let Some(id) = ended.map(|(id, _)| id.clone()) {

@@ -47,6 +47,14 @@ impl Group {
         }
     }
 
+    /// Somebody's time is over. If that was the last to be awaited, the join phase is complete, as
+    /// in Kafka also while it would wait for more members.
+    pub(super) fn await_one_less(&mut self, turn: &mut Turn) {
+        if self.state == State::PreparingRebalance && self.all_joined() {
+            self.complete_join(turn);
+        }
+    }
+
     /// The time to join is over, or the first delay is.
     pub(super) fn end_joining(&mut self, turn: &mut Turn) {
         let Some(delay) = self.initial_delay.filter(|delay| delay.member_added) else {
