@@ -304,9 +304,8 @@ impl Group {
     /// Takes over what a record says: the group is then `Stable`, or without members `Empty`.
     /// Of members that are known already, what they wait for is kept.
     pub(super) fn settle(&mut self, value: &GroupMetadataValue) {
-        let forming = !self.members.is_empty() || !self.pending.is_empty();
-        if value.members.is_empty() && value.generation == self.generation_id && forming {
-            // The record of a group's creation says nothing of those who have begun to join it.
+        if value.members.is_empty() && self.state == State::PreparingRebalance {
+            // The record of a group's creation says nothing of who has begun to join it.
             return;
         }
         let protocol = value.protocol.clone().unwrap_or_default();
