@@ -188,7 +188,7 @@ impl GroupMachine {
         let group = self.group_or_new(&id, turn.now_ms);
         if is_new {
             // A group is in the log from its first member on, who may only have asked for an id.
-            group.write(turn, |_, member| member.assignment.clone());
+            turn.records.push(group.record(|_, member| member.assignment.clone()));
         }
         group.join(Join::new(ticket, caller, request), turn);
         self.requeue(&id);

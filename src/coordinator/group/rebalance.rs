@@ -97,7 +97,7 @@ impl Group {
         if self.members.is_empty() {
             tracing::info!(group, generation, "group is now empty");
             self.enter(State::Empty, turn.now_ms);
-            self.write(turn, |_, _| Bytes::new());
+            turn.records.push(self.record(|_, _| Bytes::new()));
             return;
         }
         tracing::info!(group, generation, members, "group stabilized");
@@ -154,9 +154,8 @@ impl Group {
         }
     }
 
-    /// Writes the group as it is, with these assignments.
-    pub(super) fn write(&self, turn: &mut Turn, assignment: impl Fn(&str, &Member) -> Bytes) {
-        let value = self.to_record(assignment);
-        turn.records.push(Record::Group(self.id.to_string(), Some(value)));
+    /// The group as it is, with these assignments.
+    pub(super) fn record(&self, assignment: impl Fn(&str, &Member) -> Bytes) -> Record {
+        Record::Group(self.id.to_string(), Some(self.to_record(assignment)))
     }
 }
