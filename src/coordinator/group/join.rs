@@ -117,7 +117,7 @@ impl Group {
         if self.pending.contains_key(&id) {
             if instance.is_some() {
                 // A pending id belongs to no static member.
-                return join.refuse(ErrorCode::UnknownServerError, &id, turn);
+                return join.refuse(ErrorCode::UnknownServerError, "", turn);
             }
             return self.add_member(id, join, turn);
         }
