@@ -11,6 +11,7 @@ use super::offsets::Offsets;
 use super::record::{Record, ReplayError};
 use crate::config::GroupConfig;
 use crate::env::Random;
+use crate::records::BATCH_HEADER_BYTES;
 use crate::shard::{Batch, KeyValue, Machine, Moment, Outcome, Position, Ticket};
 use crate::wire::ErrorCode;
 use crate::wire::messages::describe_groups::DescribedGroup;
@@ -23,8 +24,8 @@ use crate::wire::messages::offset_delete::{OffsetDeleteRequest, OffsetDeleteResp
 use crate::wire::messages::offset_fetch::{OffsetFetchRequestGroup, OffsetFetchResponseGroup};
 use crate::wire::messages::sync_group::{SyncGroupRequest, SyncGroupResponse};
 
-/// Bytes of a record beside its key and value, at most.
-const RECORD_OVERHEAD_BYTES: usize = 32;
+/// Bytes of a record beside its key and value, at most: four lengths or deltas and three bytes.
+const RECORD_OVERHEAD_BYTES: usize = 4 * 5 + 3;
 
 /// Who asks, as far as a group remembers it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,7 +104,8 @@ impl Turn {
     /// Whether the log takes a batch of these records.
     pub(super) fn fits<'r>(&self, records: impl IntoIterator<Item = &'r Record>) -> bool {
         let size = |record: &Record| record.encode().size_bytes() + RECORD_OVERHEAD_BYTES;
-        records.into_iter().map(size).sum::<usize>() <= self.max_batch_bytes
+        let records = records.into_iter().map(size).sum::<usize>();
+        BATCH_HEADER_BYTES + records <= self.max_batch_bytes
     }
 
     fn into_outcome(self) -> Outcome<Record, Reply> {
