@@ -147,7 +147,10 @@ impl GroupMachine {
     pub(super) fn describe(&self, ids: Vec<String>) -> Vec<DescribedGroup> {
         let missing = |id: String| DescribedGroup {
             error_code: ErrorCode::GroupIdNotFound.code(),
-            error_message: Some(format!("Group {id} not found.")),
+            error_message: Some(match self.other_groups.contains(&id) {
+                true => format!("Group {id} is not a classic group."),
+                false => format!("Group {id} not found."),
+            }),
             group_state: DEAD.to_owned(),
             group_id: id,
             ..Default::default()

@@ -243,17 +243,11 @@ impl Group {
 
     /// Makes sure that the leader is one who has joined; false if nobody has.
     pub(super) fn elect_joined_leader(&mut self) -> bool {
-        let Some(leader) = self.leader.as_ref().and_then(|leader| self.members.get(leader)) else {
+        let joined = |id: &&String| self.members.get(*id).is_some_and(|it| it.joining.is_some());
+        let Some(leader) = self.leader.iter().chain(self.members.keys()).find(joined) else {
             return false;
         };
-        if leader.joining.is_some() {
-            return true;
-        }
-        let joined = self.members.iter().find(|(_, member)| member.joining.is_some());
-        match joined {
-            Some((id, _)) => self.leader = Some(id.clone()),
-            None => return false,
-        }
+        self.leader = Some(leader.clone());
         true
     }
 
@@ -310,9 +304,8 @@ impl Group {
     /// Takes over what a record says: the group is then `Stable`, or without members `Empty`.
     /// Of members that are known already, what they wait for is kept.
     pub(super) fn settle(&mut self, value: &GroupMetadataValue) {
-        let forming = !self.members.is_empty() || !self.pending.is_empty();
-        if value.members.is_empty() && value.generation == self.generation_id && forming {
-            // The record of a group's creation says nothing of those who have begun to join it.
+        if value.members.is_empty() && self.state == State::PreparingRebalance {
+            // The record of a group's creation says nothing of who has begun to join it.
             return;
         }
         let protocol = value.protocol.clone().unwrap_or_default();

@@ -179,46 +179,57 @@ impl Group {
 
     /// A static member is back without its id: it takes the place of `owner`, which is fenced.
     fn replace_static(&mut self, owner: &str, id: &str, join: &Join, turn: &mut Turn) {
-        let Some(mut member) = self.members.remove(owner) else { return };
-        let old_leader = self.leader.clone();
-        if let Some(ticket) = member.joining.take() {
-            turn.reply(ticket, Reply::Join(refused(ErrorCode::FencedInstanceId, owner)));
-        }
+        self.answer_join(owner, refused(ErrorCode::FencedInstanceId, owner), turn);
+        let Some(member) = self.members.get_mut(owner) else { return };
         if let Some(ticket) = member.syncing.take() {
             turn.reply(ticket, Reply::sync_error(ErrorCode::FencedInstanceId));
         }
-        member.session_ends_ms = turn.now_ms + i64::from(member.session_timeout_ms);
-        if let Some(instance) = &member.group_instance_id {
-            self.static_members.insert(instance.clone(), id.to_owned());
-        }
-        if self.is_leader(owner) {
-            self.leader = Some(id.to_owned());
-        }
-        self.members.insert(id.to_owned(), member);
+        member.is_new = false;
+        let replaced = member.clone();
+        let old_leader = self.leader.clone();
+        self.rename(owner, id);
+        self.keep_alive(id, turn);
         self.update(id, join, turn);
         match self.state {
             State::Stable if self.select_protocol() == self.protocol_name.as_deref() => {
                 // Nothing changes for the others: the generation stays.
-                if let Some(member) = self.members.get_mut(id) {
-                    member.joining = None;
-                }
-                let skips = join.caller.version >= SKIP_ASSIGNMENT_VERSION;
-                let leads = self.is_leader(id);
+                let record = self.record(|_, member| member.assignment.clone());
                 let mut answer = self.joined(id);
-                if skips {
-                    answer.skip_assignment = leads;
+                if turn.fits([&record]) {
+                    turn.records.push(record);
+                } else {
+                    self.rename(id, owner);
+                    self.members.insert(owner.to_owned(), replaced);
+                    let error_code = ErrorCode::UnknownServerError.code();
+                    answer = JoinGroupResponse { error_code, ..self.joined("") };
+                }
+                if join.caller.version >= SKIP_ASSIGNMENT_VERSION {
+                    answer.skip_assignment = self.is_leader(id);
                 } else {
                     // The old leader's id keeps this member from assigning anew.
                     answer.leader = old_leader.unwrap_or_default();
                     answer.members.clear();
                 }
+                if let Some(member) = self.members.get_mut(id) {
+                    member.joining = None;
+                }
                 turn.reply(join.ticket, Reply::Join(answer));
-                self.write(turn, |_, member| member.assignment.clone());
             }
             // The leader may have been told the old id, so its assignment would miss this member.
             State::Stable | State::CompletingRebalance => self.prepare(turn),
             State::PreparingRebalance | State::Empty => self.complete_if_joined(turn),
         }
+    }
+
+    fn rename(&mut self, from: &str, to: &str) {
+        let Some(member) = self.members.remove(from) else { return };
+        if let Some(instance) = &member.group_instance_id {
+            self.static_members.insert(instance.clone(), to.to_owned());
+        }
+        if self.is_leader(from) {
+            self.leader = Some(to.to_owned());
+        }
+        self.members.insert(to.to_owned(), member);
     }
 
     /// What a member is told of the current generation.
@@ -261,8 +272,7 @@ impl Group {
         self.dismiss(id, turn);
         match self.state {
             State::Stable | State::CompletingRebalance => self.prepare(turn),
-            State::PreparingRebalance if self.all_joined() => self.complete_join(turn),
-            State::PreparingRebalance | State::Empty => {}
+            State::PreparingRebalance | State::Empty => self.await_one_less(turn),
         }
     }
 

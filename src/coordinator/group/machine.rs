@@ -11,6 +11,7 @@ use super::offsets::Offsets;
 use super::record::{Record, ReplayError};
 use crate::config::GroupConfig;
 use crate::env::Random;
+use crate::records::BATCH_HEADER_BYTES;
 use crate::shard::{Batch, KeyValue, Machine, Moment, Outcome, Position, Ticket};
 use crate::wire::ErrorCode;
 use crate::wire::messages::describe_groups::DescribedGroup;
@@ -23,8 +24,8 @@ use crate::wire::messages::offset_delete::{OffsetDeleteRequest, OffsetDeleteResp
 use crate::wire::messages::offset_fetch::{OffsetFetchRequestGroup, OffsetFetchResponseGroup};
 use crate::wire::messages::sync_group::{SyncGroupRequest, SyncGroupResponse};
 
-/// Bytes of a record beside its key and value, at most.
-const RECORD_OVERHEAD_BYTES: usize = 32;
+/// Bytes of a record beside its key and value, at most: four lengths or deltas and three bytes.
+const RECORD_OVERHEAD_BYTES: usize = 4 * 5 + 3;
 
 /// Who asks, as far as a group remembers it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,7 +107,8 @@ impl Turn {
     /// Whether the log takes a batch of these records.
     pub(super) fn fits<'r>(&self, records: impl IntoIterator<Item = &'r Record>) -> bool {
         let size = |record: &Record| record.encode().size_bytes() + RECORD_OVERHEAD_BYTES;
-        records.into_iter().map(size).sum::<usize>() <= self.max_batch_bytes
+        let records = records.into_iter().map(size).sum::<usize>();
+        BATCH_HEADER_BYTES + records <= self.max_batch_bytes
     }
 
     fn into_outcome(self) -> Outcome<Record, Reply> {
@@ -169,8 +171,18 @@ impl GroupMachine {
 
     /// Puts the group in the queue for its next deadline, if it is not there for an earlier one.
     fn requeue(&mut self, id: &str) {
+        let next_ms = self.groups.get(id).map_or(NEVER_MS, Group::next_deadline);
+        self.requeue_by(id, next_ms);
+    }
+
+    /// As [`Self::requeue`], where only this member's session has a new end: its members may be many.
+    fn requeue_session(&mut self, id: &str, member_id: &str) {
+        let member = self.groups.get(id).and_then(|group| group.members.get(member_id));
+        self.requeue_by(id, member.map_or(NEVER_MS, |member| member.session_ends_ms));
+    }
+
+    fn requeue_by(&mut self, id: &str, next_ms: i64) {
         let Some(group) = self.groups.get_mut(id) else { return };
-        let next_ms = group.next_deadline();
         if next_ms < group.queued_ms {
             self.deadlines.remove(&(group.queued_ms, group.id.clone()));
             group.queued_ms = next_ms;
@@ -191,7 +203,7 @@ impl GroupMachine {
         let group = self.group_or_new(&id, turn.now_ms);
         if is_new {
             // A group is in the log from its first member on, who may only have asked for an id.
-            group.write(turn, |_, member| member.assignment.clone());
+            turn.records.push(group.record(|_, member| member.assignment.clone()));
         }
         group.join(Join::new(ticket, caller, request), turn);
         self.requeue(&id);
@@ -203,6 +215,13 @@ impl GroupMachine {
             _ => turn.reply(ticket, Reply::sync_error(ErrorCode::UnknownMemberId)),
         }
         self.requeue(&request.group_id);
+    }
+
+    fn heartbeat(&mut self, request: &HeartbeatRequest, turn: &Turn) -> ErrorCode {
+        let group = self.groups.get_mut(request.group_id.as_str());
+        let error = group.map(|group| group.heartbeat(request, turn));
+        self.requeue_session(&request.group_id, &request.member_id);
+        error.unwrap_or(ErrorCode::UnknownMemberId)
     }
 
     fn leave(&mut self, request: &LeaveGroupRequest, turn: &mut Turn) -> LeaveGroupResponse {
@@ -220,14 +239,12 @@ impl GroupMachine {
         let reply = match command {
             Command::Join(caller, request) => return self.join(ticket, caller, request, turn),
             Command::Sync(request) => return self.sync(ticket, &request, turn),
-            Command::Heartbeat(request) => {
-                let group = self.groups.get_mut(request.group_id.as_str());
-                let error = group.map(|group| group.heartbeat(&request, turn));
-                Reply::Heartbeat(error.unwrap_or(ErrorCode::UnknownMemberId))
-            }
+            Command::Heartbeat(request) => Reply::Heartbeat(self.heartbeat(&request, turn)),
             Command::Leave(request) => Reply::Leave(self.leave(&request, turn)),
             Command::Commit(request, version) => {
-                Reply::Commit(self.commit(&request, version, turn))
+                let response = self.commit(&request, version, turn);
+                self.requeue_session(&request.group_id, &request.member_id);
+                Reply::Commit(response)
             }
             Command::Fetch(request, require_stable) => {
                 let id = request.group_id.as_str();
@@ -357,7 +374,7 @@ fn expire(group: &mut Group, turn: &mut Turn) {
     let pending = group.pending.iter().find(|(_, ends_ms)| **ends_ms <= now_ms);
     if let Some(id) = pending.map(|(id, _)| id.clone()) {
         group.remove(&id);
-        return group.complete_if_joined(turn);
+        return group.await_one_less(turn);
     }
     let ended = group.members.iter().find(|(_, member)| member.session_ends_ms <= now_ms);
     if let Some(id) = ended.map(|(id, _)| id.clone()) {

@@ -7,7 +7,6 @@ use bytes::Bytes;
 
 use super::classic::{Group, State};
 use super::machine::{Reply, Turn};
-use super::record::Record;
 use crate::shard::Ticket;
 use crate::wire::ErrorCode;
 use crate::wire::messages::heartbeat::HeartbeatRequest;
@@ -77,10 +76,7 @@ impl Group {
             assignments.iter().map(|it| (it.member_id.as_str(), &it.assignment)).collect();
         // A copy: the request's bytes are those of its whole frame.
         let of = |id: &str| by_member.get(id).map(|it| Bytes::copy_from_slice(it));
-        let record = Record::Group(
-            self.id.to_string(),
-            Some(self.to_record(|id, _| of(id).unwrap_or_default())),
-        );
+        let record = self.record(|id, _| of(id).unwrap_or_default());
         if !turn.fits([&record]) {
             // The log would refuse it, as Kafka's does (message.max.bytes).
             self.answer_syncs(ErrorCode::UnknownServerError, turn);

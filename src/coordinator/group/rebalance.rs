@@ -47,6 +47,14 @@ impl Group {
         }
     }
 
+    /// Somebody's time is over. If that was the last to be awaited, the join phase is complete, as
+    /// in Kafka also while it would wait for more members.
+    pub(super) fn await_one_less(&mut self, turn: &mut Turn) {
+        if self.state == State::PreparingRebalance && self.all_joined() {
+            self.complete_join(turn);
+        }
+    }
+
     /// The time to join is over, or the first delay is.
     pub(super) fn end_joining(&mut self, turn: &mut Turn) {
         let Some(delay) = self.initial_delay.filter(|delay| delay.member_added) else {
@@ -89,7 +97,7 @@ impl Group {
         if self.members.is_empty() {
             tracing::info!(group, generation, "group is now empty");
             self.enter(State::Empty, turn.now_ms);
-            self.write(turn, |_, _| Bytes::new());
+            turn.records.push(self.record(|_, _| Bytes::new()));
             return;
         }
         tracing::info!(group, generation, members, "group stabilized");
@@ -146,9 +154,8 @@ impl Group {
         }
     }
 
-    /// Writes the group as it is, with these assignments.
-    pub(super) fn write(&self, turn: &mut Turn, assignment: impl Fn(&str, &Member) -> Bytes) {
-        let value = self.to_record(assignment);
-        turn.records.push(Record::Group(self.id.to_string(), Some(value)));
+    /// The group as it is, with these assignments.
+    pub(super) fn record(&self, assignment: impl Fn(&str, &Member) -> Bytes) -> Record {
+        Record::Group(self.id.to_string(), Some(self.to_record(assignment)))
     }
 }
