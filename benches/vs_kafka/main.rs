@@ -1,8 +1,8 @@
 //! Ottla beside Apache Kafka, in turn, on this machine: start, memory, the price of waiting clients, and groups.
 //!
 //! `cargo bench --bench vs_kafka` measures; `-- --quick` runs the same with small numbers, to see that it works;
-//! `-- --ours` leaves Apache Kafka out; `-- --groups` leaves out all but the groups. Both brokers run with their default settings and are asked by the same raw
-//! client. Kafka's directory is formatted before the clock starts; ours is empty.
+//! `-- --ours` leaves Apache Kafka out; `-- --groups` leaves out all but the groups. Both brokers run with their default
+//! settings and are asked by the same raw client. Kafka's directory is formatted before the clock starts; ours is empty.
 #![expect(
     clippy::disallowed_methods,
     clippy::unwrap_used,
