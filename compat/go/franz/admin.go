@@ -15,7 +15,7 @@ type admin struct{ client *kadm.Client }
 func (a admin) Close() { a.client.Close() }
 
 func ask() (context.Context, context.CancelFunc) {
-	return context.WithTimeout(context.Background(), deliveryTimeout)
+	return context.WithTimeout(context.Background(), patience)
 }
 
 func (a admin) CreateTopic(name string, partitions int32, replicationFactor int16, configs map[string]string) error {

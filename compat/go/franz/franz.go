@@ -16,8 +16,8 @@ import (
 
 const Module = "github.com/twmb/franz-go"
 
-// deliveryTimeout ends what a broker does not answer.
-const deliveryTimeout = 60 * time.Second
+// patience ends what a broker does not answer.
+const patience = 60 * time.Second
 
 var codecs = map[string]kgo.CompressionCodec{
 	"":       kgo.NoCompression(),
@@ -57,7 +57,6 @@ func (c client) Producer(config scenario.ProducerConfig) (scenario.Producer, err
 	options := []kgo.Opt{
 		kgo.RecordPartitioner(kgo.ManualPartitioner()),
 		kgo.ProducerBatchCompression(codecs[config.Codec]),
-		kgo.RecordDeliveryTimeout(deliveryTimeout),
 	}
 	switch config.Acks {
 	case 0:
@@ -84,8 +83,9 @@ func (p producer) Produce(topic string, records []*scenario.Record) error {
 	for i, record := range records {
 		sent[i] = outgoing(topic, record)
 	}
-	results := p.ProduceSync(context.Background(), sent...)
-	if err := results.FirstErr(); err != nil {
+	ctx, cancel := ask()
+	defer cancel()
+	if err := p.ProduceSync(ctx, sent...).FirstErr(); err != nil {
 		return err
 	}
 	for i, record := range records {
