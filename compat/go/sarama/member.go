@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/IBM/sarama"
 
@@ -48,6 +49,8 @@ func (c client) Member(config scenario.MemberConfig, events scenario.Events) (sc
 func settings(config scenario.MemberConfig) *sarama.Config {
 	s := newConfig()
 	s.Consumer.Return.Errors = true
+	// A commit goes over the connection of the fetches and is answered after the one that waits.
+	s.Consumer.MaxWaitTime = 50 * time.Millisecond
 	s.Consumer.Offsets.Initial = sarama.OffsetOldest
 	if config.FromLatest {
 		s.Consumer.Offsets.Initial = sarama.OffsetNewest
