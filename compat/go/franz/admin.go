@@ -12,34 +12,27 @@ import (
 
 type admin struct{ client *kadm.Client }
 
+// background: kgo itself gives up on a broker that does not answer.
+var background = context.Background()
+
 func (a admin) Close() { a.client.Close() }
 
-func ask() (context.Context, context.CancelFunc) {
-	return context.WithTimeout(context.Background(), patience)
-}
-
 func (a admin) CreateTopic(name string, partitions int32, replicationFactor int16, configs map[string]string) error {
-	ctx, cancel := ask()
-	defer cancel()
 	values := make(map[string]*string)
 	for key, value := range configs {
 		values[key] = &value
 	}
-	_, err := a.client.CreateTopic(ctx, partitions, replicationFactor, values, name)
+	_, err := a.client.CreateTopic(background, partitions, replicationFactor, values, name)
 	return err
 }
 
 func (a admin) DeleteTopic(name string) error {
-	ctx, cancel := ask()
-	defer cancel()
-	_, err := a.client.DeleteTopic(ctx, name)
+	_, err := a.client.DeleteTopic(background, name)
 	return err
 }
 
 func (a admin) CreatePartitions(name string, total int32) error {
-	ctx, cancel := ask()
-	defer cancel()
-	answer, err := a.client.UpdatePartitions(ctx, int(total), name)
+	answer, err := a.client.UpdatePartitions(background, int(total), name)
 	if err != nil {
 		return err
 	}
@@ -47,16 +40,12 @@ func (a admin) CreatePartitions(name string, total int32) error {
 }
 
 func (a admin) Topics() ([]string, error) {
-	ctx, cancel := ask()
-	defer cancel()
-	topics, err := a.client.ListTopics(ctx)
+	topics, err := a.client.ListTopics(background)
 	return topics.Names(), err
 }
 
 func (a admin) DescribeTopic(name string) (scenario.Topic, error) {
-	ctx, cancel := ask()
-	defer cancel()
-	topics, err := a.client.ListTopics(ctx, name)
+	topics, err := a.client.ListTopics(background, name)
 	if err != nil {
 		return scenario.Topic{}, err
 	}
@@ -76,9 +65,7 @@ func (a admin) DescribeTopic(name string) (scenario.Topic, error) {
 }
 
 func (a admin) TopicConfig(name, key string) (scenario.Config, error) {
-	ctx, cancel := ask()
-	defer cancel()
-	answer, err := a.client.DescribeTopicConfigs(ctx, name)
+	answer, err := a.client.DescribeTopicConfigs(background, name)
 	if err != nil {
 		return scenario.Config{}, err
 	}
@@ -101,13 +88,11 @@ func (a admin) TopicConfig(name, key string) (scenario.Config, error) {
 }
 
 func (a admin) AlterTopicConfig(name, key string, value *string) error {
-	ctx, cancel := ask()
-	defer cancel()
 	change := kadm.AlterConfig{Op: kadm.SetConfig, Name: key, Value: value}
 	if value == nil {
 		change.Op = kadm.DeleteConfig
 	}
-	answer, err := a.client.AlterTopicConfigs(ctx, []kadm.AlterConfig{change}, name)
+	answer, err := a.client.AlterTopicConfigs(background, []kadm.AlterConfig{change}, name)
 	if err != nil {
 		return err
 	}
@@ -119,27 +104,23 @@ func (a admin) AlterTopicConfig(name, key string, value *string) error {
 }
 
 func (a admin) Cluster() (scenario.Cluster, error) {
-	ctx, cancel := ask()
-	defer cancel()
-	metadata, err := a.client.BrokerMetadata(ctx)
+	metadata, err := a.client.BrokerMetadata(background)
 	return scenario.Cluster{Controller: metadata.Controller, Brokers: metadata.Brokers.NodeIDs()}, err
 }
 
-func (a admin) list(ctx context.Context, topic string, at int64) (kadm.ListedOffsets, error) {
+func (a admin) list(topic string, at int64) (kadm.ListedOffsets, error) {
 	switch at {
 	case scenario.Earliest:
-		return a.client.ListStartOffsets(ctx, topic)
+		return a.client.ListStartOffsets(background, topic)
 	case scenario.Latest:
-		return a.client.ListEndOffsets(ctx, topic)
+		return a.client.ListEndOffsets(background, topic)
 	default:
-		return a.client.ListOffsetsAfterMilli(ctx, at, topic)
+		return a.client.ListOffsetsAfterMilli(background, at, topic)
 	}
 }
 
 func (a admin) Offsets(topic string, partitions int32, at int64) ([]int64, error) {
-	ctx, cancel := ask()
-	defer cancel()
-	listed, err := a.list(ctx, topic, at)
+	listed, err := a.list(topic, at)
 	if err != nil {
 		return nil, err
 	}
@@ -162,11 +143,9 @@ func (a admin) Offsets(topic string, partitions int32, at int64) ([]int64, error
 }
 
 func (a admin) DeleteRecords(topic string, partition int32, before int64) error {
-	ctx, cancel := ask()
-	defer cancel()
 	var offsets kadm.Offsets
 	offsets.AddOffset(topic, partition, before, -1)
-	answer, err := a.client.DeleteRecords(ctx, offsets)
+	answer, err := a.client.DeleteRecords(background, offsets)
 	if err != nil {
 		return err
 	}
@@ -174,8 +153,6 @@ func (a admin) DeleteRecords(topic string, partition int32, before int64) error 
 }
 
 func (a admin) Commit(group, topic string, partition int32, committed scenario.Committed) error {
-	ctx, cancel := ask()
-	defer cancel()
 	var offsets kadm.Offsets
 	offsets.Add(kadm.Offset{
 		Topic:       topic,
@@ -184,13 +161,11 @@ func (a admin) Commit(group, topic string, partition int32, committed scenario.C
 		LeaderEpoch: -1,
 		Metadata:    committed.Metadata,
 	})
-	return a.client.CommitAllOffsets(ctx, group, offsets)
+	return a.client.CommitAllOffsets(background, group, offsets)
 }
 
 func (a admin) Committed(group, topic string, partition int32) (scenario.Committed, error) {
-	ctx, cancel := ask()
-	defer cancel()
-	answer, err := a.client.FetchOffsetsForTopics(ctx, group, topic)
+	answer, err := a.client.FetchOffsetsForTopics(background, group, topic)
 	if err != nil {
 		return scenario.Committed{}, err
 	}

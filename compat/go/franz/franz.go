@@ -16,7 +16,7 @@ import (
 
 const Module = "github.com/twmb/franz-go"
 
-// patience ends what a broker does not answer.
+// patience ends a production that is not acknowledged; kgo itself would go on for ever.
 const patience = 60 * time.Second
 
 var codecs = map[string]kgo.CompressionCodec{
@@ -83,7 +83,7 @@ func (p producer) Produce(topic string, records []*scenario.Record) error {
 	for i, record := range records {
 		sent[i] = outgoing(topic, record)
 	}
-	ctx, cancel := ask()
+	ctx, cancel := context.WithTimeout(background, patience)
 	defer cancel()
 	if err := p.ProduceSync(ctx, sent...).FirstErr(); err != nil {
 		return err

@@ -20,7 +20,7 @@ type member struct {
 }
 
 func (c client) Member(config scenario.MemberConfig, events scenario.Events) (scenario.Member, error) {
-	ctx, leave := context.WithCancel(context.Background())
+	ctx, leave := context.WithCancel(background)
 	m := &member{config: config, events: events, leave: leave, left: make(chan struct{})}
 	connection, err := c.connect(m.options()...)
 	if err != nil {
@@ -87,16 +87,13 @@ func (m *member) consume(ctx context.Context) {
 func (m *member) Name() string { return m.config.Name }
 
 func (m *member) Commit(partition int32, committed scenario.Committed) error {
-	ctx, cancel := ask()
-	defer cancel()
 	result := make(chan error, 1)
-	m.CommitOffsetsSync(m.with(ctx, committed), m.offsets(partition, committed), answered(result))
+	m.CommitOffsetsSync(m.with(committed), m.offsets(partition, committed), answered(result))
 	return <-result
 }
 
 func (m *member) CommitAsync(partition int32, committed scenario.Committed) error {
-	ctx := m.with(context.Background(), committed)
-	m.CommitOffsets(ctx, m.offsets(partition, committed), answered(make(chan error, 1)))
+	m.CommitOffsets(m.with(committed), m.offsets(partition, committed), answered(make(chan error, 1)))
 	return nil
 }
 
@@ -106,8 +103,8 @@ func (m *member) offsets(partition int32, committed scenario.Committed) map[stri
 }
 
 // with adds the metadata, which kgo lets an application put into the request.
-func (m *member) with(ctx context.Context, committed scenario.Committed) context.Context {
-	return kgo.PreCommitFnContext(ctx, func(request *kmsg.OffsetCommitRequest) error {
+func (m *member) with(committed scenario.Committed) context.Context {
+	return kgo.PreCommitFnContext(background, func(request *kmsg.OffsetCommitRequest) error {
 		for _, topic := range request.Topics {
 			for i := range topic.Partitions {
 				topic.Partitions[i].Metadata = &committed.Metadata
