@@ -23,6 +23,7 @@ use fetch::{FetchRequest, FetchResponse};
 use produce::{ProduceRequest, ProduceResponse};
 
 /// Name, version and bytes of each golden message.
+#[expect(clippy::disallowed_methods, reason = "a test may read the project's files")]
 fn golden() -> Vec<(String, i16, Bytes)> {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/wire");
     let mut messages = Vec::new();
