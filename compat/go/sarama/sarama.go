@@ -32,6 +32,7 @@ func (c client) addresses() []string { return []string{c.bootstrap} }
 func newConfig() *sarama.Config {
 	config := sarama.NewConfig()
 	config.Version = sarama.MaxVersion
+	config.Metadata.Timeout = time.Minute // it would ask a silent broker for minutes
 	return config
 }
 
