@@ -3,6 +3,7 @@ package franz
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -48,6 +49,8 @@ func (m *member) options() []kgo.Opt {
 		kgo.SessionTimeout(m.config.SessionTimeout()),
 		kgo.HeartbeatInterval(m.config.HeartbeatInterval()),
 		kgo.BlockRebalanceOnPoll(),
+		// The first fetch may leave out a partition, which then waits as long as that one does.
+		kgo.FetchMaxWait(500 * time.Millisecond),
 		kgo.OnPartitionsAssigned(m.each(m.events.Assigned)),
 		kgo.OnPartitionsRevoked(m.each(m.events.Revoked)),
 		kgo.OnPartitionsLost(m.each(m.events.Revoked)),
