@@ -3,6 +3,8 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.stream.IntStream;
+import java.util.stream.Stream;
 import org.apache.kafka.clients.consumer.CooperativeStickyAssignor;
 import org.apache.kafka.common.TopicPartition;
 
@@ -98,15 +100,14 @@ final class Groups {
     }
 
     private static List<Integer> rebalancesOfOthers(int returning, Member[] members) {
-        return List.of(members).stream().filter(member -> member != members[returning]).map(Member::rebalances).toList();
+        return Stream.of(members).filter(member -> member != members[returning]).map(Member::rebalances).toList();
     }
 
     /** A rebalance is announced in the answer to a heartbeat, and joined before the next one. */
     private static void awaitHeartbeats(Member... members) throws Exception {
-        for (Member member : members) {
-            double heartbeats = member.heartbeats();
-            Check.await("two heartbeats of " + member, () -> member.heartbeats() >= heartbeats + 2);
-        }
+        double[] before = Stream.of(members).mapToDouble(Member::heartbeats).toArray();
+        Check.await("two heartbeats of each member", () ->
+            IntStream.range(0, members.length).allMatch(i -> members[i].heartbeats() >= before[i] + 2));
     }
 
     static void cooperative(Broker broker) throws Exception {

@@ -6,6 +6,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.OffsetAndMetadata;
 import org.apache.kafka.common.TopicPartition;
@@ -93,7 +94,7 @@ final class Journal {
     void awaitShares(int partitions, Member... members) throws Exception {
         Check.await(members.length + " members own " + partitions + " partitions each", () -> {
             hasNoViolation();
-            return List.of(members).stream().allMatch(member -> owned(member).size() == partitions);
+            return Stream.of(members).allMatch(member -> owned(member).size() == partitions);
         });
     }
 }

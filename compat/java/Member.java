@@ -62,16 +62,16 @@ final class Member implements ConsumerRebalanceListener {
 
     @Override
     public void onPartitionsAssigned(Collection<TopicPartition> partitions) {
-        journal.assigned(this, partitions);
         seeRebalance(Set.of());
+        journal.assigned(this, partitions);
     }
 
     @Override
     public void onPartitionsRevoked(Collection<TopicPartition> partitions) {
+        seeRebalance(partitions);
         commit();
         uncommitted.keySet().removeAll(partitions);
         journal.revoked(this, partitions);
-        seeRebalance(partitions);
     }
 
     @Override

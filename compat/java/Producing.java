@@ -34,8 +34,10 @@ final class Producing {
         Map<String, Object> settings = Map.of("enable.idempotence", true, "batch.size", 1000, "linger.ms", 0);
         try (var producer = broker.producer(settings)) {
             var records = new Records(producer);
+            // With their own timestamps, as a repeated batch is answered with the largest one of its records.
+            long start = System.currentTimeMillis();
             for (int i = 0; i < 2000; i++) {
-                records.send(new ProducerRecord<>(topic, i % PARTITIONS, "key-" + i, Records.text(i, 100)));
+                records.send(new ProducerRecord<>(topic, i % PARTITIONS, start + i, "key-" + i, Records.text(i, 100)));
             }
             producer.flush();
             records.areIn(broker, topic, PARTITIONS, true);

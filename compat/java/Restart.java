@@ -12,7 +12,7 @@ import org.apache.kafka.common.TopicPartition;
 
 /** Records are produced and read by a group while the broker restarts. */
 final class Restart {
-    private static final int PARTITIONS = 3;
+    private static final int PARTITIONS = 4;
     private static final int ENOUGH = 500;
     /** With linger.ms this bounds the load: some thousand records a second. */
     private static final int UNACKNOWLEDGED_MAX = 50;
@@ -32,6 +32,7 @@ final class Restart {
 
     void run() throws Exception {
         Member[] members = {member("first"), member("second")};
+        journal.awaitShares(PARTITIONS / members.length, members);
         // One request at a time: Apache Kafka knows only the last batch of a producer again after a clean restart.
         var settings = Map.of("linger.ms", 10, "max.in.flight.requests.per.connection", 1);
         try (var producer = broker.producer(settings)) {

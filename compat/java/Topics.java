@@ -61,9 +61,10 @@ final class Topics {
         Check.equal("id listed", id, admin.listTopics().namesToListings().get().get(topic).topicId());
         TopicDescription description = describe();
         Check.equal("id", id, description.topicId());
-        Check.equal("described by id", description,
-            admin.describeTopics(TopicCollection.ofTopicIds(Set.of(id))).allTopicIds().get().get(id));
         consistsOf(description, 3, node);
+        TopicDescription byId = admin.describeTopics(TopicCollection.ofTopicIds(Set.of(id))).allTopicIds().get().get(id);
+        Check.equal("name by id", topic, byId.name());
+        consistsOf(byId, 3, node);
         return id;
     }
 
