@@ -5,6 +5,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.UUID;
+import java.util.concurrent.ExecutionException;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import org.apache.kafka.clients.admin.Admin;
@@ -14,11 +15,12 @@ import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.errors.UnknownTopicOrPartitionException;
 import org.apache.kafka.common.serialization.StringDeserializer;
 import org.apache.kafka.common.serialization.StringSerializer;
 
 /** The broker that is judged: clients of it, and names on it that are new in every run. */
-final class Broker implements AutoCloseable {
+final class Broker {
     static final Duration POLL = Duration.ofMillis(100);
 
     final Admin admin;
@@ -40,8 +42,20 @@ final class Broker implements AutoCloseable {
         String topic = name(what);
         admin.createTopics(List.of(new NewTopic(topic, Optional.of(partitions), Optional.empty()))).all().get();
         var latest = partitions(topic, partitions).stream().collect(Collectors.toMap(p -> p, p -> OffsetSpec.latest()));
-        admin.listOffsets(latest).all().get();
+        Check.await("service of " + topic, () -> serves(latest));
         return topic;
+    }
+
+    private boolean serves(Map<TopicPartition, OffsetSpec> partitions) throws Exception {
+        try {
+            admin.listOffsets(partitions).all().get();
+            return true;
+        } catch (ExecutionException e) {
+            if (e.getCause() instanceof UnknownTopicOrPartitionException) {
+                return false;
+            }
+            throw e;
+        }
     }
 
     static List<TopicPartition> partitions(String topic, int partitions) {
@@ -87,10 +101,5 @@ final class Broker implements AutoCloseable {
         }
         Check.equal("records", count, read.values().stream().mapToInt(List::size).sum());
         return read;
-    }
-
-    @Override
-    public void close() {
-        admin.close();
     }
 }

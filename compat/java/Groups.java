@@ -6,6 +6,7 @@ import java.util.Set;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.apache.kafka.clients.consumer.CooperativeStickyAssignor;
+import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.common.TopicPartition;
 
 /** Members of a group come and go. */
@@ -15,10 +16,14 @@ final class Groups {
     private final Broker broker;
     private final String topic;
     private final Journal journal = new Journal();
+    private final KafkaProducer<String, String> producer;
+    private final Records records;
 
-    private Groups(Broker broker) throws Exception {
+    Groups(Broker broker) throws Exception {
         this.broker = broker;
         this.topic = broker.topic("records", PARTITIONS);
+        this.producer = broker.producer(Map.of());
+        this.records = new Records(producer);
     }
 
     private Member member(String name, Map<String, Object> more) {
@@ -27,67 +32,54 @@ final class Groups {
         return new Member(name, broker.consumer(settings), journal, topic);
     }
 
-    static void group(Broker broker) throws Exception {
-        var groups = new Groups(broker);
-        try (var producer = broker.producer(Map.of())) {
-            groups.comeAndGo(new Records(producer));
-        }
-    }
-
-    private void comeAndGo(Records records) throws Exception {
+    void group() throws Exception {
         Member first = member("first", Map.of());
         Member second = member("second", Map.of());
         Member third = member("third", Map.of());
         journal.awaitShares(2, first, second, third);
-        sendAroundAChange(records);
+        sendAroundAChange();
         second.close();
         journal.awaitShares(3, first, third);
-        sendAroundAChange(records);
+        sendAroundAChange();
         Member fourth = member("fourth", Map.of());
         journal.awaitShares(2, first, third, fourth);
         records.spread(topic, PARTITIONS, 200);
-        close(records, first, third, fourth);
+        finish(first, third, fourth);
     }
 
     /** Half of the records is delivered, and half on its way when the next member comes or goes. */
-    private void sendAroundAChange(Records records) throws Exception {
+    private void sendAroundAChange() throws Exception {
         records.spread(topic, PARTITIONS, 100);
         journal.awaitDelivered(records.count());
         records.spread(topic, PARTITIONS, 100);
     }
 
-    private void close(Records records, Member... members) throws Exception {
+    private void finish(Member... members) throws Exception {
         journal.awaitDelivered(records.count());
         for (Member member : members) {
             member.close();
         }
+        producer.close();
         for (TopicPartition partition : Broker.partitions(topic, PARTITIONS)) {
             Check.equal("delivered in " + partition, records.values(partition), journal.delivered(partition));
         }
     }
 
-    static void staticMembers(Broker broker) throws Exception {
-        var groups = new Groups(broker);
-        try (var producer = broker.producer(Map.of())) {
-            groups.comeBack(new Records(producer));
-        }
-    }
-
     /** Each in turn, so that the leader is among them. */
-    private void comeBack(Records records) throws Exception {
+    void staticMembers() throws Exception {
         Member[] members = {instance(0), instance(1), instance(2)};
         journal.awaitShares(2, members);
         for (int i = 0; i < members.length; i++) {
-            comeBack(i, members, records);
+            comeBack(i, members);
         }
-        close(records, members);
+        finish(members);
     }
 
     private Member instance(int number) {
         return member("member-" + number, Map.of("group.instance.id", "instance-" + number));
     }
 
-    private void comeBack(int returning, Member[] members, Records records) throws Exception {
+    private void comeBack(int returning, Member[] members) throws Exception {
         Set<TopicPartition> owned = journal.owned(members[returning]);
         List<Integer> rebalances = rebalancesOfOthers(returning, members);
         members[returning].close();
@@ -110,14 +102,7 @@ final class Groups {
             IntStream.range(0, members.length).allMatch(i -> members[i].heartbeats() >= before[i] + 2));
     }
 
-    static void cooperative(Broker broker) throws Exception {
-        var groups = new Groups(broker);
-        try (var producer = broker.producer(Map.of())) {
-            groups.joinCooperatively(new Records(producer));
-        }
-    }
-
-    private void joinCooperatively(Records records) throws Exception {
+    void cooperative() throws Exception {
         Map<String, Object> settings = Map.of("partition.assignment.strategy", CooperativeStickyAssignor.class.getName());
         Member first = member("first", settings);
         Member second = member("second", settings);
@@ -125,7 +110,7 @@ final class Groups {
         awaitHeartbeats(first, second);
         Map<Member, Set<TopicPartition>> before = Map.of(first, journal.owned(first), second, journal.owned(second));
         before.keySet().forEach(Member::forgetRevoked);
-        sendAroundAChange(records);
+        sendAroundAChange();
         Member third = member("third", settings);
         journal.awaitShares(2, first, second, third);
         records.spread(topic, PARTITIONS, 100);
@@ -137,6 +122,6 @@ final class Groups {
             Check.equal("partitions that moved from " + member, 1, moved.size());
             Check.equal("partitions revoked from " + member, moved, member.revoked());
         }
-        close(records, first, second, third);
+        finish(first, second, third);
     }
 }

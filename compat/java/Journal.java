@@ -11,7 +11,7 @@ import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.OffsetAndMetadata;
 import org.apache.kafka.common.TopicPartition;
 
-/** What the members of a group saw, put together: a partition has one owner, and what is committed is not delivered again. */
+/** What the members of a group saw together: a partition has one owner, what is committed is not delivered again. */
 final class Journal {
     private final Map<TopicPartition, Member> owners = new HashMap<>();
     /** The next offset of each owner, once it got one. */

@@ -16,9 +16,9 @@ public final class Main {
         scenarios.put("idempotent", Producing::idempotent);
         scenarios.put("headers", Producing::headers);
         scenarios.put("large", Producing::large);
-        scenarios.put("group", Groups::group);
-        scenarios.put("static", Groups::staticMembers);
-        scenarios.put("cooperative", Groups::cooperative);
+        scenarios.put("group", broker -> new Groups(broker).group());
+        scenarios.put("static", broker -> new Groups(broker).staticMembers());
+        scenarios.put("cooperative", broker -> new Groups(broker).cooperative());
         scenarios.put("seek", Reading::seek);
         scenarios.put("commit", Commits::commit);
         scenarios.put("delete-records", DeletedRecords::deleteRecords);
@@ -33,11 +33,13 @@ public final class Main {
             System.err.println("Main SCENARIO BOOTSTRAP, with one of " + scenarios().keySet());
             System.exit(2);
         }
-        try (var broker = new Broker(args[1], args[0])) {
+        try {
+            var broker = new Broker(args[1], args[0]);
             scenario.run(broker);
+            broker.admin.close();
         } catch (Throwable e) {
             e.printStackTrace();
-            // Threads of members may still wait for a broker that does not answer.
+            // Nothing is closed, and threads may still wait for a broker that does not answer.
             Runtime.getRuntime().halt(1);
         }
     }

@@ -50,7 +50,8 @@ final class Producing {
         List<List<Header>> headers = List.of(
             List.of(),
             List.of(header("one", bytes)),
-            List.of(header("again", bytes), header("other", new byte[0]), header("again", utf8("2")), header("again", bytes)),
+            List.of(header("again", bytes), header("other", new byte[0]), header("again", utf8("2")),
+                header("again", bytes)),
             List.of(header("null", null), header("", utf8("of an empty key")), header("schlüssel", utf8("größe"))));
         try (var producer = broker.producer(Map.of())) {
             var records = new Records(producer);
