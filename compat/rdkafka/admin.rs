@@ -27,7 +27,9 @@ pub(crate) fn administer(broker: &Broker) {
     let grown = NewPartitions::new(&topic, 5);
     let grown = wait(admin.create_partitions([&grown], &options())).unwrap();
     assert_eq!(grown, [Ok(topic.clone())]);
-    until("the new partitions", || (partitions(&consumer, &topic)? == [0, 1, 2, 3, 4]).then_some(()));
+    until("the new partitions", || {
+        (partitions(&consumer, &topic)? == [0, 1, 2, 3, 4]).then_some(())
+    });
 
     let deleted = wait(admin.delete_topics(&[&topic], &options())).unwrap();
     assert_eq!(deleted, [Ok(topic.clone())]);

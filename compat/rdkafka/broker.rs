@@ -85,7 +85,10 @@ pub(crate) fn delivered(producer: &Records, count: usize) -> Vec<(i32, i64)> {
     producer.flush(TIMEOUT).unwrap();
     let reports = producer.context().reports.lock().unwrap();
     assert_eq!(reports.len(), count, "delivery reports");
-    reports.iter().map(|(number, report)| report.clone().unwrap_or_else(|e| panic!("record {number}: {e}"))).collect()
+    reports
+        .iter()
+        .map(|(number, report)| report.clone().unwrap_or_else(|e| panic!("record {number}: {e}")))
+        .collect()
 }
 
 /// What became of the only record that was sent.
@@ -138,8 +141,11 @@ impl Broker {
 
     /// A consumer without membership; the group is for its commits only.
     pub(crate) fn consumer(&self, group: &str, settings: &[(&str, &str)]) -> BaseConsumer {
-        let common =
-            [("group.id", group), ("enable.auto.commit", "false"), ("enable.partition.eof", "true")];
+        let common = [
+            ("group.id", group),
+            ("enable.auto.commit", "false"),
+            ("enable.partition.eof", "true"),
+        ];
         self.config(&[&common, settings].concat()).create().unwrap()
     }
 
@@ -155,7 +161,9 @@ impl Broker {
         // Apache Kafka answers the creation before that.
         let consumer = self.consumer("unused", &[]);
         for partition in 0..partitions {
-            until("the new partition", || consumer.fetch_watermarks(&name, partition, TIMEOUT).ok());
+            until("the new partition", || {
+                consumer.fetch_watermarks(&name, partition, TIMEOUT).ok()
+            });
         }
         name
     }
@@ -173,7 +181,8 @@ impl Broker {
     /// All records of the partitions from the beginning, at least as many as `counts` says: each is read until its end
     /// has come after them.
     pub(crate) fn read(&self, topic: &str, counts: &[usize]) -> Vec<Vec<OwnedMessage>> {
-        let consumer = self.consumer("unused", &[("fetch.wait.max.ms", "50"), ("check.crcs", "true")]);
+        let consumer =
+            self.consumer("unused", &[("fetch.wait.max.ms", "50"), ("check.crcs", "true")]);
         let mut list = TopicPartitionList::new();
         for partition in (0..).take(counts.len()) {
             list.add_partition_offset(topic, partition, Offset::Beginning).unwrap();

@@ -51,8 +51,9 @@ impl<'a> Stage<'a> {
     fn check_all_read(&self) {
         let ledger = self.ledger.lock().unwrap();
         let read: BTreeSet<(i32, i64, String)> = ledger.read.iter().cloned().collect();
-        let expected = (0..PARTITIONS)
-            .flat_map(|partition| (0..self.written).map(move |n| (partition, n as i64, n.to_string())));
+        let expected = (0..PARTITIONS).flat_map(|partition| {
+            (0..self.written).map(move |n| (partition, n as i64, n.to_string()))
+        });
         assert!(read.into_iter().eq(expected), "records are missing or wrong");
     }
 }
@@ -99,8 +100,7 @@ pub(crate) fn come_back(broker: &Broker) {
 }
 
 pub(crate) fn cooperate(broker: &Broker) {
-    const COOPERATIVE: &[(&str, &str)] =
-        &[("partition.assignment.strategy", "cooperative-sticky")];
+    const COOPERATIVE: &[(&str, &str)] = &[("partition.assignment.strategy", "cooperative-sticky")];
     let mut stage = Stage::new(broker);
     stage.write(10);
     let (a, b) = (stage.join("a", COOPERATIVE), stage.join("b", COOPERATIVE));

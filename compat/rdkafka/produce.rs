@@ -13,7 +13,8 @@ const BYTES_MAX: usize = 10_000;
 fn value(number: usize) -> Vec<u8> {
     let mut random = fastrand::Rng::with_seed(number as u64);
     // The smallest and the largest come for certain.
-    let size = if number % 100 == 0 { number / 100 % 2 * BYTES_MAX } else { random.usize(..BYTES_MAX) };
+    let size =
+        if number % 100 == 0 { number / 100 % 2 * BYTES_MAX } else { random.usize(..BYTES_MAX) };
     (0..size).map(|place| if place % 8 < 4 { b'a' } else { random.u8(..) }).collect()
 }
 
@@ -27,7 +28,10 @@ pub(crate) fn produce(broker: &Broker, codec: &str) {
         for (number, value) in values.iter().enumerate() {
             let key = number.to_string();
             let record = BaseRecord::with_opaque_to(&topic, number).key(key.as_bytes());
-            send(&producer, record.payload(value).partition((number % PARTITIONS) as i32));
+            send(
+                &producer,
+                record.payload(value.as_slice()).partition((number % PARTITIONS) as i32),
+            );
         }
         let places = delivered(&producer, COUNT);
         let read = broker.read(&topic, &[334, 333, 333]);
@@ -70,7 +74,10 @@ pub(crate) fn idempotent(broker: &Broker) {
         assert_eq!(record.payload().unwrap(), number.to_string().as_bytes());
         assert_eq!(record.offset(), (number / PARTITIONS) as i64);
         // librdkafka may learn from a duplicate's answer only that the record is there.
-        assert!(offset < 0 || offset == record.offset(), "record {number} acknowledged at {offset}");
+        assert!(
+            offset < 0 || offset == record.offset(),
+            "record {number} acknowledged at {offset}"
+        );
     }
 }
 
@@ -90,7 +97,8 @@ fn fields(number: usize) -> Fields {
 }
 
 fn fields_of(message: &OwnedMessage) -> Fields {
-    let owned = |header: Header<'_, &[u8]>| (header.key.to_owned(), header.value.map(<[u8]>::to_vec));
+    let owned =
+        |header: Header<'_, &[u8]>| (header.key.to_owned(), header.value.map(<[u8]>::to_vec));
     let headers = message.headers().map(|headers| headers.iter().map(owned).collect());
     let Timestamp::CreateTime(timestamp) = message.timestamp() else { panic!("no create time") };
     let bytes = |bytes: Option<&[u8]>| bytes.map(<[u8]>::to_vec);

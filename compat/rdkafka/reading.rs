@@ -8,9 +8,7 @@ use rdkafka::message::Message;
 use rdkafka::producer::BaseRecord;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
-use crate::broker::{
-    Broker, POLL, TIMEOUT, delivered, options, outcome, send, until, wait,
-};
+use crate::broker::{Broker, POLL, TIMEOUT, delivered, options, outcome, send, until, wait};
 
 /// Offset and value of the next record.
 fn next(consumer: &BaseConsumer) -> (i64, String) {
@@ -118,7 +116,10 @@ pub(crate) fn long_poll(broker: &Broker) {
     for number in 0..20 {
         let value = number.to_string();
         let producer = broker.producer(&[("linger.ms", "0")]);
-        send(&producer, BaseRecord::with_opaque_to(&topic, 0).payload(value.as_bytes()).partition(0));
+        send(
+            &producer,
+            BaseRecord::with_opaque_to(&topic, 0).payload(value.as_bytes()).partition(0),
+        );
         assert_eq!(outcome(&producer), Ok((0, number)));
         let acknowledged = Instant::now();
         assert_eq!(next(&consumer), (number, value));

@@ -60,7 +60,9 @@ fn write(producer: &Records, topic: &str) -> Vec<(i32, i64)> {
     let deliveries = producer.context();
     until("acknowledgements", || (write_one() > 0 && deliveries.count() >= RECORDS).then_some(()));
     println!("restart");
-    until("a lost connection", || (write_one() > 0 && deliveries.has_lost_connection()).then_some(()));
+    until("a lost connection", || {
+        (write_one() > 0 && deliveries.has_lost_connection()).then_some(())
+    });
     let enough = write_one() + RECORDS;
     until("acknowledgements", || (write_one() > 0 && deliveries.count() >= enough).then_some(()));
     let sent = write_one();

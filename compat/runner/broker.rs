@@ -114,9 +114,9 @@ impl Broker {
     }
 
     fn start_kafka(&self) -> Result<Reference, Failure> {
-        let advertised = self.advertised.map(|port| {
-            format!("{},CONTROLLER://localhost:{}", advertise(port), self.port + 1)
-        });
+        let advertised = self
+            .advertised
+            .map(|port| format!("{},CONTROLLER://localhost:{}", advertise(port), self.port + 1));
         let options = Options {
             data: Some(self.directory.path().join("data")),
             port: Some(self.port),

@@ -106,7 +106,8 @@ impl Link {
     fn carry_requests(&self) -> io::Result<()> {
         loop {
             let frame = read_frame(&mut &self.client)?;
-            if let [key_high, key_low, _, _, id @ ..] = &frame.get(..REQUEST_HEADER_BYTES).unwrap_or_default()
+            if let [key_high, key_low, _, _, id @ ..] =
+                &frame.get(..REQUEST_HEADER_BYTES).unwrap_or_default()
                 && i16::from_be_bytes([*key_high, *key_low]) == PRODUCE
                 && self.is_chosen()
             {

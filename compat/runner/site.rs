@@ -4,11 +4,11 @@ use std::fmt;
 
 use rustix::process::Signal;
 
+use crate::Failure;
 use crate::broker::{Broker, Product};
 use crate::cell::{self, Outcome};
 use crate::folders::Client;
 use crate::relay::{Entrance, Relay};
-use crate::Failure;
 
 /// The line by which a program says that the broker may be restarted.
 const RESTART: &str = "restart";
@@ -123,7 +123,9 @@ impl Site {
         let through = format!("127.0.0.1:{}", relay.port());
         let outcome = cell::run(client, scenario, &through, |_| Ok(()))?;
         if outcome == Outcome::Passed && relay.cuts() == 0 {
-            return Ok(Outcome::Failed("no connection was cut: the relay saw no Produce".to_owned()));
+            return Ok(Outcome::Failed(
+                "no connection was cut: the relay saw no Produce".to_owned(),
+            ));
         }
         Ok(with_broker(outcome, broker))
     }
