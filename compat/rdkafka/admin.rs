@@ -7,6 +7,7 @@ use rdkafka::admin::{
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::metadata::MetadataPartition;
 
 use crate::broker::{Broker, TIMEOUT, new_name, options, until, wait};
 
@@ -53,7 +54,7 @@ fn partitions(consumer: &BaseConsumer, topic: &str) -> Option<Vec<i32>> {
         assert_eq!(partition.leader(), leader);
         assert_eq!((partition.replicas(), partition.isr()), (&[leader][..], &[leader][..]));
     }
-    let mut ids: Vec<i32> = described.partitions().iter().map(|partition| partition.id()).collect();
+    let mut ids: Vec<i32> = described.partitions().iter().map(MetadataPartition::id).collect();
     ids.sort_unstable();
     Some(ids)
 }

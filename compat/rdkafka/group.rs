@@ -38,7 +38,9 @@ impl<'a> Stage<'a> {
     /// Until these members own so many partitions each, and all that was written is read and committed.
     fn settle(&self, members: &[(&str, &Member, usize)]) {
         until(&format!("all of {} records by partition", self.written), || {
-            members.iter().for_each(|(_, member, _)| member.work());
+            for (_, member, _) in members {
+                member.work();
+            }
             let ledger = self.ledger.lock().unwrap();
             let shares = members.iter().all(|(name, _, share)| ledger.owned(name) == *share);
             let end = self.written as i64;

@@ -13,8 +13,11 @@ const BYTES_MAX: usize = 10_000;
 fn value(number: usize) -> Vec<u8> {
     let mut random = fastrand::Rng::with_seed(number as u64);
     // The smallest and the largest come for certain.
-    let size =
-        if number % 100 == 0 { number / 100 % 2 * BYTES_MAX } else { random.usize(..BYTES_MAX) };
+    let size = if number.is_multiple_of(100) {
+        number / 100 % 2 * BYTES_MAX
+    } else {
+        random.usize(..BYTES_MAX)
+    };
     (0..size).map(|place| if place % 8 < 4 { b'a' } else { random.u8(..) }).collect()
 }
 

@@ -8,7 +8,7 @@ use rdkafka::message::Message;
 use rdkafka::producer::BaseRecord;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
-use crate::broker::{Broker, POLL, TIMEOUT, delivered, options, outcome, send, until, wait};
+use crate::broker::{Broker, POLL, TIMEOUT, delivered, options, send, until, wait};
 
 /// Offset and value of the next record.
 fn next(consumer: &BaseConsumer) -> (i64, String) {
@@ -113,16 +113,15 @@ pub(crate) fn long_poll(broker: &Broker) {
     let consumer = broker.consumer("unused", &[("fetch.wait.max.ms", "20000")]);
     assign(&consumer, &topic, Offset::End);
     read_to_end(&consumer);
+    let producer = broker.producer(&[("linger.ms", "0")]);
     for number in 0..20 {
         let value = number.to_string();
-        let producer = broker.producer(&[("linger.ms", "0")]);
-        send(
-            &producer,
-            BaseRecord::with_opaque_to(&topic, 0).payload(value.as_bytes()).partition(0),
-        );
-        assert_eq!(outcome(&producer), Ok((0, number)));
+        let record = BaseRecord::with_opaque_to(&topic, number).payload(value.as_bytes());
+        send(&producer, record.partition(0));
+        let places = delivered(&producer, number + 1);
         let acknowledged = Instant::now();
-        assert_eq!(next(&consumer), (number, value));
+        assert_eq!(places.last(), Some(&(0, number as i64)));
+        assert_eq!(next(&consumer), (number as i64, value));
         let waited = acknowledged.elapsed();
         assert!(waited < LIMIT, "record {number} came {waited:?} after its acknowledgement");
     }
