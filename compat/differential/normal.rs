@@ -14,10 +14,14 @@ use crate::tree::Node;
 
 const UUID_LENGTH: usize = 36;
 
-/// Lists that the reference writes in the order of a hash map or of what was done first.
-const UNORDERED: &[(&str, &str)] = &[];
+/// Lists of each API that the reference writes in the order of a hash map of what it drew or of many names.
+const UNORDERED: [(&str, &str); 4] = [
+    ("DeleteTopics", "responses"),
+    ("JoinGroup", "members"),
+    ("ListGroups", "groups"),
+    ("Metadata", "topics"),
+];
 
-/// Lists, by API, whose order is the reference's own accident.
 fn is_unordered(api: &str, field: &str) -> bool {
     UNORDERED.contains(&(api, field))
 }
@@ -58,6 +62,10 @@ impl Names {
                 fields.iter_mut().for_each(|(name, value)| self.value(api, name, value));
             }
             Node::List(elements) => {
+                // Before, so that what has no name yet gets it in the order of what is beside it.
+                if is_unordered(api, field) {
+                    elements.sort();
+                }
                 elements.iter_mut().for_each(|element| self.value(api, field, element));
                 if is_unordered(api, field) {
                     elements.sort();
