@@ -11,4 +11,57 @@ pub(crate) struct Accepted {
     pub(crate) why: &'static str,
 }
 
-pub(crate) const ACCEPTED: &[Accepted] = &[];
+const ANY: &str = "*";
+const TOPICS_ONLY: &str = "only topics can be configured while the broker runs, and the answer says so";
+const TOPICS_AND_BROKERS: &str = "groups, client metrics and loggers have no configuration yet";
+
+pub(crate) const ACCEPTED: &[Accepted] = &[
+    Accepted {
+        api: "*AlterConfigs",
+        step: "type * named '*', *",
+        path: "responses[*].error_code",
+        ours: "42",
+        theirs: ANY,
+        why: TOPICS_ONLY,
+    },
+    Accepted {
+        api: "*AlterConfigs",
+        step: "type * named '*', *",
+        path: "responses[*].error_message",
+        ours: "\"Dynamic configuration of * is not supported yet.\"",
+        theirs: ANY,
+        why: TOPICS_ONLY,
+    },
+    Accepted {
+        api: "DescribeConfigs",
+        step: "type * named '*'",
+        path: "results[*].error_code",
+        ours: "42",
+        theirs: "0",
+        why: TOPICS_AND_BROKERS,
+    },
+    Accepted {
+        api: "DescribeConfigs",
+        step: "type * named '*'",
+        path: "results[*].error_message",
+        ours: "\"Unexpected resource type * for resource *\"",
+        theirs: "\"\"",
+        why: TOPICS_AND_BROKERS,
+    },
+    Accepted {
+        api: "DescribeConfigs",
+        step: "type * named '*'",
+        path: "results[*].configs[*]",
+        ours: "nothing",
+        theirs: ANY,
+        why: TOPICS_AND_BROKERS,
+    },
+    Accepted {
+        api: "DescribeConfigs",
+        step: "the broker: *",
+        path: "results[*].configs[*]",
+        ours: "nothing",
+        theirs: "{name: *config_source: *",
+        why: "of the broker's keys those are described that it serves",
+    },
+];

@@ -15,7 +15,9 @@ use crate::tree::Node;
 const UUID_LENGTH: usize = 36;
 
 /// Lists of each API that the reference writes in the order of a hash map of what it drew or of many names.
-const UNORDERED: [(&str, &str); 4] = [
+const UNORDERED: [(&str, &str); 6] = [
+    ("ListConfigResources", "config_resources"),
+    ("CreatePartitions", "results"),
     ("DeleteTopics", "responses"),
     ("JoinGroup", "members"),
     ("ListGroups", "groups"),
