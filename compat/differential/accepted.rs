@@ -12,6 +12,7 @@ pub(crate) struct Accepted {
 }
 
 const ANY: &str = "*";
+const ANSWERED: &str = "every request gets an answer, also where the reference forgets one";
 const TOPICS_ONLY: &str = "only topics can be configured while the broker runs, and the answer says so";
 const TOPICS_AND_BROKERS: &str = "groups, client metrics and loggers have no configuration yet";
 
@@ -63,5 +64,45 @@ pub(crate) const ACCEPTED: &[Accepted] = &[
         ours: "nothing",
         theirs: "{name: *config_source: *",
         why: "of the broker's keys those are described that it serves",
+    },
+    Accepted {
+        api: "Produce",
+        step: "null records",
+        path: "",
+        ours: "{responses: *error_code: 87, *",
+        theirs: "silence",
+        why: ANSWERED,
+    },
+    Accepted {
+        api: "Produce",
+        step: "a record with a wrong delta",
+        path: "responses[*].partition_responses[0].*",
+        ours: ANY,
+        theirs: ANY,
+        why: "records whose offset deltas are wrong are refused, and stored by the reference",
+    },
+    Accepted {
+        api: "Produce",
+        step: "*",
+        path: "responses[\"produce-odd\"].partition_responses[0].base_offset",
+        ours: ANY,
+        theirs: ANY,
+        why: "what is refused with a wrong delta takes no offsets",
+    },
+    Accepted {
+        api: "JoinGroup",
+        step: "a protocol twice",
+        path: "",
+        ours: "{*error_code: -1, *",
+        theirs: "silence",
+        why: ANSWERED,
+    },
+    Accepted {
+        api: "Fetch",
+        step: "session: *unknown*",
+        path: "responses*",
+        ours: ANY,
+        theirs: ANY,
+        why: "the order in which a session names partitions that are not there",
     },
 ];

@@ -158,8 +158,22 @@ fn joined(script: &mut Script, step: &str, version: i16, group: &str, member: &s
 
 /// A new member takes its id, if the version has it so.
 fn take_id(script: &mut Script, version: i16, group: &str, member: &str) {
+    take_id_with(script, version, group, member, |_| {});
+}
+
+fn take_id_with(
+    script: &mut Script,
+    version: i16,
+    group: &str,
+    member: &str,
+    change: impl Fn(&mut JoinGroupRequest),
+) {
     if version >= ID_FIRST {
-        script.send(member, version, |side| joining(side, group, member));
+        script.send(member, version, |side| {
+            let mut request = joining(side, group, member);
+            change(&mut request);
+            request
+        });
         let answers = script.receive::<JoinGroupRequest>(member, "a new member", version);
         script.learn(&key(group, member), &answers, |answer| answer.member_id.clone());
     }
@@ -316,13 +330,18 @@ fn refused_joins(script: &mut Script, version: i16) {
         request.protocol_type.clear();
         request.protocols.clear();
     });
-    join("a protocol twice", &|request| request.protocols.push(protocol("range", b"")));
     join("an unknown member", &|request| request.member_id = "nobody".into());
     join("an unknown member and an instance", &|request| {
         request.member_id = "nobody".into();
         request.group_instance_id = Some("instance".into());
     });
     described(script, group);
+    // The reference keeps the member that it does not answer, so that is a group of its own.
+    script.briefly().ask("a protocol twice", version, |side| {
+        let mut request = joining(side, &format!("{group}-twice"), "");
+        request.protocols.push(protocol("range", b""));
+        request
+    });
 }
 
 fn fixed(side: &Side, group: &str, member: &str) -> JoinGroupRequest {
@@ -433,14 +452,19 @@ fn outsiders(script: &mut Script) {
 fn protocols(script: &mut Script) {
     for version in 0..=9 {
         let group = &format!("protocols-v{version}");
+        let named = |names: &[&str]| -> Vec<JoinGroupRequestProtocol> {
+            names.iter().map(|name| protocol(name, name.as_bytes())).collect()
+        };
         let with = |side: &Side, member: &str, names: &[&str]| JoinGroupRequest {
-            protocols: names.iter().map(|name| protocol(name, name.as_bytes())).collect(),
+            protocols: named(names),
             ..joining(side, group, member)
         };
         take_id(script, version, group, "a");
         script.send("a", version, |side| with(side, "a", &["x", "y", "z"]));
         joined(script, "it supports three", version, group, "a");
-        take_id(script, version, group, "b");
+        take_id_with(script, version, group, "b", |request| {
+            request.protocols = named(&["w", "z", "y"]);
+        });
         script.send("b", version, |side| with(side, "b", &["w", "z", "y"]));
         script.until_state(group, "PreparingRebalance");
         script.send("a", version, |side| with(side, "a", &["x", "z", "y"]));

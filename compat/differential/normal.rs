@@ -15,7 +15,14 @@ use crate::tree::Node;
 const UUID_LENGTH: usize = 36;
 
 /// Lists of each API that the reference writes in the order of a hash map of what it drew or of many names.
-const UNORDERED: [(&str, &str); 6] = [
+const UNORDERED: [(&str, &str); 13] = [
+    ("DeleteRecords", "topics"),
+    ("DeleteRecords", "partitions"),
+    ("DescribeLogDirs", "topics"),
+    ("DescribeLogDirs", "partitions"),
+    ("DescribeGroups", "members"),
+    ("Produce", "responses"),
+    ("Produce", "partition_responses"),
     ("ListConfigResources", "config_resources"),
     ("CreatePartitions", "results"),
     ("DeleteTopics", "responses"),
@@ -97,6 +104,10 @@ impl Names {
 
     /// Names the ids in a text: those of topics and of members, and those of topics in messages, in Base64.
     fn ids(&mut self, text: &str) -> String {
+        // What follows are times around now.
+        if let Some((before, _)) = text.split_once("The timestamp should be within [") {
+            return before.to_owned();
+        }
         let mut named = String::new();
         let mut rest = text;
         while let Some(next) = rest.chars().next() {

@@ -63,6 +63,9 @@ pub(crate) fn append(script: &mut Script, topic: &str, batch: &[u8]) {
 }
 
 fn init_producer_id(script: &mut Script) {
+    // The reference refuses until it has a block of ids.
+    let asking = InitProducerIdRequest { transactional_id: None, ..Default::default() };
+    script.until("a producer id", 4, |_| asking.clone(), |response| response.error_code == 0);
     for (timeout_ms, id, epoch) in
         [(60_000, -1, -1), (0, -1, -1), (-1, 5, 3), (i32::MAX, i64::MAX, i16::MAX)]
     {
