@@ -82,14 +82,6 @@ pub(crate) const ACCEPTED: &[Accepted] = &[
         why: "records whose offset deltas are wrong are refused, and stored by the reference",
     },
     Accepted {
-        api: "Produce",
-        step: "*",
-        path: "responses[\"produce-odd\"].partition_responses[0].base_offset",
-        ours: ANY,
-        theirs: ANY,
-        why: "what is refused with a wrong delta takes no offsets",
-    },
-    Accepted {
         api: "JoinGroup",
         step: "a protocol twice",
         path: "",

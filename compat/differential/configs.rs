@@ -174,7 +174,8 @@ fn operating(
 
 fn incrementally(script: &mut Script) {
     const SET: i8 = 0;
-    const OPERATIONS: [i8; 6] = [SET, 1, 2, 3, 9, -1];
+    // Unknown ones are left out: the reference's controller resigns over each.
+    const OPERATIONS: [i8; 4] = [SET, 1, 2, 3];
     let name = "configs-incremental";
     script.topic(name, 1, &[("retention.ms", "5000")]);
     let values = [

@@ -20,6 +20,8 @@ const LOG_APPEND_TIME: i16 = 0x08;
 const TRANSACTIONAL: i16 = 0x10;
 const CONTROL: i16 = 0x20;
 
+const WRONG_DELTA: &str = "a record with a wrong delta";
+
 pub(crate) fn run(script: &mut Script) {
     init_producer_id(script);
     addresses(script);
@@ -213,7 +215,7 @@ fn odd_batches(time_ms: i64) -> Vec<(&'static str, Vec<u8>)> {
         ("a time two hours ahead", with(|batch| batch.timestamp_ms += 10_800_000)),
         ("the time -1", with(|batch| batch.timestamp_ms = -1)),
         ("the time 0", with(|batch| batch.timestamp_ms = 0)),
-        ("a record with a wrong delta", with(|batch| batch.records = record(5, None, b"x").repeat(3))),
+        (WRONG_DELTA, with(|batch| batch.records = record(5, None, b"x").repeat(3))),
         ("fewer bytes than records", with(|batch| batch.records.truncate(20))),
         ("bytes after the records", with(|batch| batch.records.extend([0, 0]))),
         ("a sequence without a producer", with(|batch| batch.base_sequence = 4)),
@@ -229,7 +231,10 @@ fn odd_batches(time_ms: i64) -> Vec<(&'static str, Vec<u8>)> {
 fn batches(script: &mut Script) {
     let topic = "produce-odd";
     script.topic(topic, 1, &[]);
+    script.topic("produce-delta", 1, &[]);
     for (step, batch) in odd_batches(script.time_ms) {
+        // What only one of the two takes would move the offsets of all others.
+        let topic = if step == WRONG_DELTA { "produce-delta" } else { topic };
         script.over(step, VERSIONS, |side, _| producing(side, topic, &[(0, Some(batch.clone()))]));
     }
     let batch = three(script.time_ms).encode();

@@ -6,7 +6,7 @@ use crate::accepted::ACCEPTED;
 use crate::compare::{Difference, is_like};
 
 /// Differences shown of one answer.
-const SHOWN_MAX: usize = 8;
+const SHOWN_MAX: usize = 40;
 
 /// Counts answers and prints what differs.
 #[derive(Debug)]

@@ -24,6 +24,7 @@ impl Node {
     fn read(first: &str, lines: &mut Lines<'_>) -> Self {
         let first = first.strip_suffix(',').unwrap_or(first);
         match first.chars().last() {
+            Some(']') if first == "[]" => Self::List(Vec::new()),
             Some('[') => {
                 Self::List(from_fn(|| Some(Self::read(element(lines, "]")?, lines))).collect())
             }

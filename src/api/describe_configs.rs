@@ -30,8 +30,22 @@ impl Api for DescribeConfigs {
         request: DescribeConfigsRequest,
         _version: i16,
     ) -> Reply<DescribeConfigsResponse> {
+        let types = [
+            resource::TOPIC,
+            resource::BROKER,
+            resource::BROKER_LOGGER,
+            resource::CLIENT_METRICS,
+            resource::GROUP,
+        ];
+        // One type that nobody knows fails them all.
+        let malformed = request.resources.iter().any(|one| !types.contains(&one.resource_type));
         let results = request.resources.iter().map(|resource| {
-            let (error, message, configs) = match describe(context, resource) {
+            let described = if malformed {
+                Err((ErrorCode::InvalidRequest, MALFORMED_REQUEST.to_owned()))
+            } else {
+                describe(context, resource)
+            };
+            let (error, message, configs) = match described {
                 Ok(described) => (ErrorCode::None, String::new(), described),
                 Err((error, message)) => (error, message, Vec::new()),
             };
@@ -92,10 +106,7 @@ fn refusal(resource_type: i8, name: &str, node_id: i32) -> String {
             "Client metrics subscription name must not be empty".to_owned()
         }
         (resource::GROUP, _) if name.is_empty() => "Group name must not be empty".to_owned(),
-        (resource::BROKER_LOGGER | resource::CLIENT_METRICS | resource::GROUP, _) => {
-            format!("Unexpected resource type {resource_type} for resource {name}")
-        }
-        _ => MALFORMED_REQUEST.to_owned(),
+        _ => format!("Unexpected resource type {resource_type} for resource {name}"),
     }
 }
 
