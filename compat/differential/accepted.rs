@@ -16,6 +16,12 @@ const ANSWERED: &str = "every request gets an answer, also where the reference f
 const TOPICS_ONLY: &str = "only topics can be configured while the broker runs, and the answer says so";
 const TOPICS_AND_BROKERS: &str = "groups, client metrics and loggers have no configuration yet";
 
+/// A key of the broker that the two are started with differently, or that has another default here.
+const fn setting(path: &'static str) -> Accepted {
+    let why = "what the two were started with, and defaults that differ on purpose";
+    Accepted { api: "DescribeConfigs", step: "the broker: *", path, ours: ANY, theirs: ANY, why }
+}
+
 pub(crate) const ACCEPTED: &[Accepted] = &[
     Accepted {
         api: "*AlterConfigs",
@@ -97,4 +103,48 @@ pub(crate) const ACCEPTED: &[Accepted] = &[
         theirs: ANY,
         why: "the order in which a session names partitions that are not there",
     },
+    Accepted {
+        api: "ListOffsets",
+        step: "time -3 after it",
+        path: "topics[*].partitions[*].*",
+        ours: "-1",
+        theirs: ANY,
+        why: "the largest time is no longer that of a record that was deleted",
+    },
+    Accepted {
+        api: "DescribeLogDirs",
+        step: "everything",
+        path: "results[0].topics[\"produce-delta\"].partitions[0].partition_size",
+        ours: "0",
+        theirs: ANY,
+        why: "what was refused has no size",
+    },
+    Accepted {
+        api: "DescribeLogDirs",
+        step: "everything",
+        path: "results[0].topics[\"produce-compression.type\"].partitions[0].partition_size",
+        ours: ANY,
+        theirs: ANY,
+        why: "batches stay as they came where the reference compresses them anew",
+    },
+    Accepted {
+        api: "ApiVersions",
+        step: "*",
+        path: "api_keys[*]",
+        ours: "nothing",
+        theirs: ANY,
+        why: "the APIs that are not served yet",
+    },
+    setting("results[\"1\"].configs[\"advertised.listeners\"].*"),
+    setting("results[\"1\"].configs[\"broker.id\"].*"),
+    setting("results[\"1\"].configs[\"controller.listener.names\"].*"),
+    setting("results[\"1\"].configs[\"controller.quorum.bootstrap.servers\"].*"),
+    setting("results[\"1\"].configs[\"group.initial.rebalance.delay.ms\"].*"),
+    setting("results[\"1\"].configs[\"inter.broker.listener.name\"].*"),
+    setting("results[\"1\"].configs[\"listener.security.protocol.map\"].*"),
+    setting("results[\"1\"].configs[\"listeners\"].*"),
+    setting("results[\"1\"].configs[\"log.dir\"].*"),
+    setting("results[\"1\"].configs[\"log.dirs\"].*"),
+    setting("results[\"1\"].configs[\"node.id\"].*"),
+    setting("results[\"1\"].configs[\"process.roles\"].*"),
 ];

@@ -15,7 +15,11 @@ use crate::tree::Node;
 const UUID_LENGTH: usize = 36;
 
 /// Lists of each API that the reference writes in the order of a hash map of what it drew or of many names.
-const UNORDERED: [(&str, &str); 13] = [
+const UNORDERED: [(&str, &str); 17] = [
+    ("OffsetFetch", "topics"),
+    ("OffsetFetch", "partitions"),
+    ("ListOffsets", "topics"),
+    ("ListOffsets", "partitions"),
     ("DeleteRecords", "topics"),
     ("DeleteRecords", "partitions"),
     ("DescribeLogDirs", "topics"),

@@ -76,8 +76,10 @@ impl Side {
             Node::Structure(fields) => {
                 let text = |field| node.get(field).map(Node::text);
                 let id = text("topic_id").and_then(|id| Uuid::try_parse(&id).ok());
-                if let (Some(name), Some(id)) = (text("name"), id.filter(|id| !id.is_nil())) {
-                    self.topic_ids.insert(name.trim_matches('"').to_owned(), id);
+                let name = text("name").map(|name| name.trim_matches('"').to_owned());
+                let name = name.filter(|name| !name.is_empty() && name != "None");
+                if let (Some(name), Some(id)) = (name, id.filter(|id| !id.is_nil())) {
+                    self.topic_ids.insert(name, id);
                 }
                 fields.iter().for_each(|(_, value)| self.learn_topics(value));
             }

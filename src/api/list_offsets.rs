@@ -40,7 +40,7 @@ impl Api for ListOffsets {
             (_, 0 | 1) => Isolation::LogEnd,
             _ => return Reply::Ready(failed(&request, ErrorCode::UnknownServerError)),
         };
-        // The reference groups by topic, in the order of the request, and keeps one answer for each partition.
+        // The reference groups by topic and keeps one answer for each partition.
         let mut topics: Vec<ListOffsetsTopicResponse> = Vec::new();
         let mut places: HashMap<&str, (usize, HashMap<i32, usize>)> = HashMap::new();
         for topic in request.topics.iter().filter(|topic| !topic.partitions.is_empty()) {
