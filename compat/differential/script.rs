@@ -141,12 +141,13 @@ impl Script {
 
     /// A step of bytes, on a connection of its own.
     pub(crate) fn ask_bytes<R: Request>(&mut self, step: &str, version: i16, bytes: &[u8]) {
+        let patience = std::mem::replace(&mut self.patience, ANSWER_TIMEOUT);
         let read_as = if R::VERSIONS.contains(&version) { version } else { 0 };
         let answers = [0, 1].map(|of| {
             let side = &mut self.sides[of];
             side.leave("bytes");
             side.send_bytes("bytes", bytes);
-            Read::new::<R>(side.next("bytes", ANSWER_TIMEOUT), read_as)
+            Read::new::<R>(side.next("bytes", patience), read_as)
         });
         let (differences, _) = self.judge::<R>(step, answers);
         self.report.add(api::<R>(), step, version, &differences);
