@@ -13,7 +13,8 @@ pub(crate) struct Accepted {
 
 const ANY: &str = "*";
 const ANSWERED: &str = "every request gets an answer, also where the reference forgets one";
-const TOPICS_ONLY: &str = "only topics can be configured while the broker runs, and the answer says so";
+const TOPICS_ONLY: &str =
+    "only topics can be configured while the broker runs, and the answer says so";
 const TOPICS_AND_BROKERS: &str = "groups, client metrics and loggers have no configuration yet";
 
 /// A key of the broker that the two are started with differently, or that has another default here.

@@ -154,20 +154,18 @@ fn operating(
     resources: &[Operated<'_>],
     validate_only: bool,
 ) -> incremental::IncrementalAlterConfigsRequest {
-    let config = |(name, config_operation, value): &(&str, i8, Option<&str>)| {
-        incremental::AlterableConfig {
+    let config =
+        |(name, config_operation, value): &(&str, i8, Option<&str>)| incremental::AlterableConfig {
             name: (*name).into(),
             config_operation: *config_operation,
             value: value.map(Into::into),
-        }
-    };
-    let resource = |(resource_type, name, configs): &Operated<'_>| {
-        incremental::AlterConfigsResource {
+        };
+    let resource =
+        |(resource_type, name, configs): &Operated<'_>| incremental::AlterConfigsResource {
             resource_type: *resource_type,
             resource_name: (*name).into(),
             configs: configs.iter().map(config).collect(),
-        }
-    };
+        };
     let resources = resources.iter().map(resource).collect();
     incremental::IncrementalAlterConfigsRequest { resources, validate_only }
 }

@@ -27,9 +27,7 @@ impl Doctoring {
                 fields.iter_mut().any(|(name, value)| self.change(name, value))
             }
             Node::List(elements) if self == Self::Element => elements.pop().is_some(),
-            Node::List(elements) => {
-                elements.iter_mut().any(|element| self.change(field, element))
-            }
+            Node::List(elements) => elements.iter_mut().any(|element| self.change(field, element)),
             Node::Atom(text) => {
                 let wanted = match self {
                     Self::ErrorCode => field == "error_code",

@@ -45,13 +45,7 @@ fn topic(side: &Side, name: &str, partitions: Vec<FetchPartition>) -> FetchTopic
 }
 
 fn fetching(topics: Vec<FetchTopic>) -> FetchRequest {
-    FetchRequest {
-        max_wait_ms: 0,
-        min_bytes: 1,
-        max_bytes: 1 << 20,
-        topics,
-        ..Default::default()
-    }
+    FetchRequest { max_wait_ms: 0, min_bytes: 1, max_bytes: 1 << 20, topics, ..Default::default() }
 }
 
 fn one(side: &Side, partition: FetchPartition) -> FetchRequest {
@@ -113,9 +107,7 @@ fn limits(script: &mut Script) {
 
 fn addresses(script: &mut Script) {
     script.over("no topics", VERSIONS, |_, _| fetching(vec![]));
-    script.over("no partitions", VERSIONS, |side, _| {
-        fetching(vec![topic(side, "fetch", vec![])])
-    });
+    script.over("no partitions", VERSIONS, |side, _| fetching(vec![topic(side, "fetch", vec![])]));
     script.over("three partitions", VERSIONS, |side, _| {
         let partitions = [2, 0, 1].map(|number| partition(number, 0));
         fetching(vec![topic(side, "fetch", partitions.into())])
@@ -163,11 +155,7 @@ fn readers(script: &mut Script) {
 
 /// A request in the session that was learnt.
 fn in_session(side: &Side, epoch: i32, topics: Vec<FetchTopic>) -> FetchRequest {
-    FetchRequest {
-        session_id: side.number("session"),
-        session_epoch: epoch,
-        ..fetching(topics)
-    }
+    FetchRequest { session_id: side.number("session"), session_epoch: epoch, ..fetching(topics) }
 }
 
 fn sessions(script: &mut Script, version: i16) {
@@ -176,9 +164,8 @@ fn sessions(script: &mut Script, version: i16) {
     let time_ms = script.time_ms;
     let batch = three(time_ms).encode();
     append(script, &name, &batch);
-    let both = |side: &Side, offset| {
-        vec![topic(side, &name, vec![partition(0, offset), partition(1, 0)])]
-    };
+    let both =
+        |side: &Side, offset| vec![topic(side, &name, vec![partition(0, offset), partition(1, 0)])];
     let opened = script.ask("session: opened", version, |side| FetchRequest {
         session_epoch: 0,
         ..fetching(both(side, 0))

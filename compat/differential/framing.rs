@@ -121,7 +121,8 @@ pub(crate) fn run(script: &mut Script) {
 }
 
 fn api_versions(script: &mut Script) {
-    let names = ["a", "0", "a.b-c--d", "", "two words", "name!", "-name", "name-", ".name", "n\u{e4}me"];
+    let names =
+        ["a", "0", "a.b-c--d", "", "two words", "name!", "-name", "name-", ".name", "n\u{e4}me"];
     let named = |name: &str, version: &str| ApiVersionsRequest {
         client_software_name: name.into(),
         client_software_version: version.into(),

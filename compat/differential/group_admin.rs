@@ -71,7 +71,8 @@ fn list(script: &mut Script) {
         &["No such state"],
         &["Stable", ""],
     ];
-    let types: [&[&str]; 6] = [&[], &["classic"], &["Consumer"], &["share"], &["x"], &["x", "Classic"]];
+    let types: [&[&str]; 6] =
+        [&[], &["classic"], &["Consumer"], &["share"], &["x"], &["x", "Classic"]];
     for states in states {
         for types in types {
             let from = if types.is_empty() { if states.is_empty() { 0 } else { 4 } } else { 5 };

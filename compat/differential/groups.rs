@@ -135,10 +135,8 @@ pub(crate) fn beating(side: &Side, group: &str, member: &str) -> HeartbeatReques
 }
 
 pub(crate) fn leaving_of(side: &Side, group: &str, members: &[&str]) -> LeaveGroupRequest {
-    let identity = |member: &&str| MemberIdentity {
-        member_id: id(side, group, member),
-        ..Default::default()
-    };
+    let identity =
+        |member: &&str| MemberIdentity { member_id: id(side, group, member), ..Default::default() };
     LeaveGroupRequest {
         group_id: group.into(),
         member_id: members.first().map(|member| id(side, group, member)).unwrap_or_default(),
@@ -444,9 +442,8 @@ fn outsiders(script: &mut Script) {
                 ..leaving_of(side, group, &[])
             });
         }
-        script.each(&format!("the group '{group}', nobody"), |side, _| {
-            leaving_of(side, group, &[])
-        });
+        script
+            .each(&format!("the group '{group}', nobody"), |side, _| leaving_of(side, group, &[]));
     }
 }
 

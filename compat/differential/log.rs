@@ -179,9 +179,12 @@ fn delete_records(script: &mut Script) {
             ..deleting(&[(&name, &[(0, 9)])])
         });
         for timestamp in [-1, -2, -3, -4, time_ms] {
-            script.ask(&format!("time {timestamp} after it").replace(&time_ms.to_string(), "of the records"), 11, |_| {
-                listing(&[(&name, &[0, 1])], timestamp)
-            });
+            script.ask(
+                &format!("time {timestamp} after it")
+                    .replace(&time_ms.to_string(), "of the records"),
+                11,
+                |_| listing(&[(&name, &[0, 1])], timestamp),
+            );
         }
         append(script, &name, &three(time_ms).encode());
         script.ask("sizes after it", 5, |_| describing(Some(&[(&name, &[0, 1])])));

@@ -25,10 +25,10 @@ mod side;
 mod tree;
 
 mod configs;
+mod fetch;
 mod framing;
 mod group_admin;
 mod groups;
-mod fetch;
 mod log;
 mod offsets;
 mod produce;

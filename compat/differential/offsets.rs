@@ -48,14 +48,13 @@ fn committing(
     group: &str,
     topics: &[(&str, &[(i32, i64)])],
 ) -> OffsetCommitRequest {
-    let partition = |(partition_index, committed_offset): &(i32, i64)| {
-        OffsetCommitRequestPartition {
+    let partition =
+        |(partition_index, committed_offset): &(i32, i64)| OffsetCommitRequestPartition {
             partition_index: *partition_index,
             committed_offset: *committed_offset,
             committed_metadata: Some(format!("at {committed_offset}")),
             ..Default::default()
-        }
-    };
+        };
     let topic = |(name, partitions): &(&str, &[(i32, i64)])| OffsetCommitRequestTopic {
         name: (*name).into(),
         topic_id: topic_id(side, name, version),
@@ -258,16 +257,14 @@ fn delete(script: &mut Script) {
         committing(side, 9, group, &[("offsets", &[(0, 5), (1, 6), (2, 7)])])
     });
     let deleting = |group: &str, topics: &[(&str, &[i32])]| {
-        let partition =
-            |partition_index: &i32| OffsetDeleteRequestPartition { partition_index: *partition_index };
+        let partition = |partition_index: &i32| OffsetDeleteRequestPartition {
+            partition_index: *partition_index,
+        };
         let topic = |(name, partitions): &(&str, &[i32])| OffsetDeleteRequestTopic {
             name: (*name).into(),
             partitions: partitions.iter().map(partition).collect(),
         };
-        OffsetDeleteRequest {
-            group_id: group.into(),
-            topics: topics.iter().map(topic).collect(),
-        }
+        OffsetDeleteRequest { group_id: group.into(), topics: topics.iter().map(topic).collect() }
     };
     let cases: [(&str, &[(&str, &[i32])]); 8] = [
         ("no topics", &[]),

@@ -119,9 +119,8 @@ fn addresses(script: &mut Script) {
     script.over("known and unknown partitions", VERSIONS, |side, _| {
         producing(side, topic, &[data(0), data(3), data(-1)])
     });
-    script.over("a partition twice", VERSIONS, |side, _| {
-        producing(side, topic, &[data(0), data(0)])
-    });
+    script
+        .over("a partition twice", VERSIONS, |side, _| producing(side, topic, &[data(0), data(0)]));
     script.over("no partitions", VERSIONS, |side, _| producing(side, topic, &[]));
     script.over("no topics", VERSIONS, |side, _| ProduceRequest {
         topic_data: vec![],
@@ -219,12 +218,18 @@ fn odd_batches(time_ms: i64) -> Vec<(&'static str, Vec<u8>)> {
         ("fewer bytes than records", with(|batch| batch.records.truncate(20))),
         ("bytes after the records", with(|batch| batch.records.extend([0, 0]))),
         ("a sequence without a producer", with(|batch| batch.base_sequence = 4)),
-        ("a producer without a sequence", with(|batch| {
-            (batch.producer_id, batch.producer_epoch) = (77, 0);
-        })),
-        ("a producer without an epoch", with(|batch| {
-            (batch.producer_id, batch.base_sequence) = (78, 0);
-        })),
+        (
+            "a producer without a sequence",
+            with(|batch| {
+                (batch.producer_id, batch.producer_epoch) = (77, 0);
+            }),
+        ),
+        (
+            "a producer without an epoch",
+            with(|batch| {
+                (batch.producer_id, batch.base_sequence) = (78, 0);
+            }),
+        ),
     ]
 }
 

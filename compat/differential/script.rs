@@ -189,7 +189,8 @@ impl Script {
         answers: [Read<R::Response>; 2],
     ) -> (Vec<Difference>, Both<R::Response>) {
         let [mut ours, mut theirs] = answers;
-        if self.report.judges(api::<R>()) && self.doctoring.is_some_and(|kind| kind.apply(&mut ours.tree))
+        if self.report.judges(api::<R>())
+            && self.doctoring.is_some_and(|kind| kind.apply(&mut ours.tree))
         {
             self.doctoring = None;
         }
@@ -199,7 +200,8 @@ impl Script {
         }
         let mut differences = compare(&ours.tree, &theirs.tree);
         if ours.is_unreadable || theirs.is_unreadable {
-            let (path, [ours, theirs]) = (String::new(), [&ours, &theirs].map(|read| read.tree.text()));
+            let (path, [ours, theirs]) =
+                (String::new(), [&ours, &theirs].map(|read| read.tree.text()));
             differences = vec![Difference { path, ours, theirs }];
         }
         let differences = self.report.unexplained(api::<R>(), step, differences);
@@ -224,7 +226,8 @@ impl Script {
                     break;
                 }
                 if Instant::now() > deadline {
-                    self.report.fail(api::<R>(), &format!("{what} did not come: {}", answer.tree.text()));
+                    self.report
+                        .fail(api::<R>(), &format!("{what} did not come: {}", answer.tree.text()));
                     break;
                 }
                 thread::sleep(POLL);
@@ -261,9 +264,18 @@ impl Script {
             }],
             ..Default::default()
         };
-        self.until(&format!("topic {name}"), 7, |_| request.clone(), |response| {
-            response.topics.iter().flat_map(|topic| &topic.partitions).all(|one| one.error_code == 0)
-        });
+        self.until(
+            &format!("topic {name}"),
+            7,
+            |_| request.clone(),
+            |response| {
+                response
+                    .topics
+                    .iter()
+                    .flat_map(|topic| &topic.partitions)
+                    .all(|one| one.error_code == 0)
+            },
+        );
     }
 
     /// Leaves a connection on both sides.
@@ -275,9 +287,12 @@ impl Script {
     pub(crate) fn until_state(&mut self, group: &str, state: &str) {
         let request =
             DescribeGroupsRequest { groups: vec![group.to_owned()], ..Default::default() };
-        self.until(&format!("{group} {state}"), 0, |_| request.clone(), |response| {
-            response.groups[0].group_state == state
-        });
+        self.until(
+            &format!("{group} {state}"),
+            0,
+            |_| request.clone(),
+            |response| response.groups[0].group_state == state,
+        );
     }
 }
 

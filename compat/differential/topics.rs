@@ -252,9 +252,7 @@ fn metadata(script: &mut Script) {
         by_id(Some("metadata-2"), side.topic_id("metadata-1"))
     });
     script.over("an unknown id", 10..=13, |_, _| by_id(None, UNKNOWN_ID));
-    script.over("an unknown id with a name", 10..=13, |_, _| {
-        by_id(Some("metadata-1"), UNKNOWN_ID)
-    });
+    script.over("an unknown id with a name", 10..=13, |_, _| by_id(Some("metadata-1"), UNKNOWN_ID));
     script.over("neither name nor id", 10..=13, |_, _| by_id(None, Uuid::nil()));
     script.over("ids and names", 10..=13, |side, _| {
         let mut request = by_id(None, side.topic_id("metadata-1"));
@@ -306,11 +304,7 @@ fn describe_topic_partitions(script: &mut Script) {
     }
 }
 
-fn growing(
-    names: &[&str],
-    count: i32,
-    assignments: Option<&[&[i32]]>,
-) -> CreatePartitionsRequest {
+fn growing(names: &[&str], count: i32, assignments: Option<&[&[i32]]>) -> CreatePartitionsRequest {
     let assignment =
         |broker_ids: &&[i32]| CreatePartitionsAssignment { broker_ids: broker_ids.to_vec() };
     let topic = |name: &&str| CreatePartitionsTopic {
@@ -351,8 +345,7 @@ fn create_partitions(script: &mut Script) {
             let step = format!("assigned {assignment:?}");
             grow(&step, growing(&[&one], 3, Some(assignment)));
         }
-        let without_time =
-            CreatePartitionsRequest { timeout_ms: 0, ..growing(&[&one], 3, None) };
+        let without_time = CreatePartitionsRequest { timeout_ms: 0, ..growing(&[&one], 3, None) };
         grow("without time", without_time);
         grow("two topics", growing(&[&one, &two], 3, None));
         grow("assigned", growing(&[&one], 5, Some(&[&[1], &[1]])));
@@ -362,8 +355,7 @@ fn create_partitions(script: &mut Script) {
 }
 
 fn deleting(names: &[&str], timeout_ms: i32) -> DeleteTopicsRequest {
-    let topic =
-        |name: &&str| DeleteTopicState { name: Some((*name).into()), ..Default::default() };
+    let topic = |name: &&str| DeleteTopicState { name: Some((*name).into()), ..Default::default() };
     DeleteTopicsRequest {
         topics: names.iter().map(topic).collect(),
         topic_names: names.iter().map(ToString::to_string).collect(),

@@ -45,7 +45,10 @@ impl Api for ListOffsets {
         let mut places: HashMap<&str, (usize, HashMap<i32, usize>)> = HashMap::new();
         for topic in request.topics.iter().filter(|topic| !topic.partitions.is_empty()) {
             let (at, indexes) = places.entry(&topic.name).or_insert_with(|| {
-                topics.push(ListOffsetsTopicResponse { name: topic.name.clone(), ..Default::default() });
+                topics.push(ListOffsetsTopicResponse {
+                    name: topic.name.clone(),
+                    ..Default::default()
+                });
                 (topics.len() - 1, HashMap::new())
             });
             let answers = &mut topics[*at].partitions;
