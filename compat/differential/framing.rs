@@ -123,13 +123,13 @@ pub(crate) fn run(script: &mut Script) {
 fn api_versions(script: &mut Script) {
     let names =
         ["a", "0", "a.b-c--d", "", "two words", "name!", "-name", "name-", ".name", "n\u{e4}me"];
-    let named = |name: &str, version: &str| ApiVersionsRequest {
+    let of_software = |name: &str, version: &str| ApiVersionsRequest {
         client_software_name: name.into(),
         client_software_version: version.into(),
     };
     for name in names {
-        script.each(&format!("client '{name}'"), |_, _| named(name, "1.0"));
-        script.each(&format!("client version '{name}'"), |_, _| named("name", name));
+        script.each(&format!("client '{name}'"), |_, _| of_software(name, "1.0"));
+        script.each(&format!("client version '{name}'"), |_, _| of_software("name", name));
     }
 }
 

@@ -36,7 +36,8 @@ pub(crate) fn run(script: &mut Script) {
 
 /// Waits until groups have a coordinator.
 pub(crate) fn coordinator(script: &mut Script) {
-    for (key, key_type) in [("groups", 0)] {
+    {
+        let (key, key_type) = ("groups", 0);
         script.until(
             "a coordinator",
             3,
@@ -242,7 +243,9 @@ fn life(script: &mut Script, version: i16) {
     described(script, group);
     script.at("a").ask("an empty group", beat, |side| beating(side, group, "a"));
     script.at("a").ask("an empty group", sync, |side| syncing(side, group, "a", &[]));
-    connections.iter().for_each(|connection| script.leave(connection));
+    for connection in connections {
+        script.leave(connection);
+    }
 }
 
 /// What a member of a stable group of two must not say.

@@ -15,6 +15,9 @@ use crate::compare::{Difference, compare};
 use crate::doctor::Doctoring;
 use crate::report::Report;
 use crate::requests::{Outcome, Request, unframed};
+
+/// Partitions of topics.
+pub(crate) type Partitions<'a> = &'a [(&'a str, &'a [i32])];
 use crate::side::{ANSWER_TIMEOUT, Address, Side};
 use crate::topics::creation;
 use crate::tree::Node;
@@ -312,7 +315,7 @@ impl<T> Read<T> {
         let (tree, response, is_unreadable) = match outcome {
             Outcome::Closed => other("closed"),
             Outcome::Silent => other("silence"),
-            Outcome::Answer(frame) => match unframed::<R>(frame, version) {
+            Outcome::Answer(frame) => match unframed::<R>(&frame, version) {
                 Err(reason) => (Node::atom(reason), None, true),
                 Ok((_, response)) => {
                     let mut tree = Node::of(&response);

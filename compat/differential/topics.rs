@@ -129,8 +129,11 @@ fn create_topics(script: &mut Script) {
     }
 }
 
+/// The brokers of partitions.
+type Replicas<'a> = &'a [(i32, &'a [i32])];
+
 fn assignments(name: &str, create: &mut impl FnMut(&str, Vec<CreatableTopic>)) {
-    let cases: [(&str, &[(i32, &[i32])]); 8] = [
+    let cases: [(&str, Replicas<'_>); 8] = [
         ("an unknown broker", &[(0, &[9])]),
         ("a broker twice", &[(0, &[1, 1])]),
         ("no broker", &[(0, &[])]),
@@ -366,7 +369,9 @@ fn deleting(names: &[&str], timeout_ms: i32) -> DeleteTopicsRequest {
 fn delete_topics(script: &mut Script) {
     for version in 1..=6 {
         let names = [1, 2, 3, 4].map(|number| format!("delete-{number}-v{version}"));
-        names.iter().for_each(|name| script.topic(name, 1, &[]));
+        for name in &names {
+            script.topic(name, 1, &[]);
+        }
         let [one, two, three, four] = names.each_ref().map(String::as_str);
         let mut delete = |step: &str, names: &[&str], timeout_ms| {
             script.ask(step, version, |_| deleting(names, timeout_ms));

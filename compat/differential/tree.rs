@@ -84,7 +84,7 @@ mod tests {
         text: &'static str,
         bytes: bytes::Bytes,
         list: Vec<Option<Vec<i32>>>,
-        inner: Option<Option<(u8,)>>,
+        inner: Option<(u8,)>,
     }
 
     #[test]

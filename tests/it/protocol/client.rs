@@ -173,7 +173,7 @@ pub(super) fn framed<R: Request>(request: &R, version: i16, correlation_id: i32)
 }
 
 /// Reads the answer to `R` in a frame; its correlation id, and what it says.
-pub(super) fn unframed<R: Request>(frame: Bytes, version: i16) -> (i32, R::Response) {
+pub(super) fn unframed<R: Request>(frame: &Bytes, version: i16) -> (i32, R::Response) {
     crate::requests::unframed::<R>(frame, version).unwrap()
 }
 
@@ -208,7 +208,7 @@ impl Client {
     pub(super) fn receive<R: Request>(&mut self, version: i16) -> (i32, R::Response) {
         let context = || format!("key {} version {version}", R::KEY);
         match self.outcome() {
-            Outcome::Answer(frame) => unframed::<R>(frame, version),
+            Outcome::Answer(frame) => unframed::<R>(&frame, version),
             other => panic!("{}: {other:?}", context()),
         }
     }

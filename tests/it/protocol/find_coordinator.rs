@@ -220,7 +220,7 @@ fn write_as_a_tool(target: &Target) {
     let mut client = target.client();
     client.send_bytes(&framed_as(&produce(&offsets, &batch(1)), 9, 1, "__admin_client"));
     let Outcome::Answer(frame) = client.outcome() else { panic!("no answer") };
-    let response = unframed::<ProduceRequest>(frame, 9).1;
+    let response = unframed::<ProduceRequest>(&frame, 9).1;
     assert_eq!(response.responses[0].partition_responses[0].error_code, 0, "{response:?}");
 }
 

@@ -71,7 +71,7 @@ fn metadata_framed(target: &Target, version: i16, frame: &[u8]) -> MetadataRespo
     let Outcome::Answer(answer) = target.outcome(frame) else {
         panic!("version {version} is not answered")
     };
-    unframed::<MetadataRequest>(answer, version).1
+    unframed::<MetadataRequest>(&answer, version).1
 }
 
 fn has_topic(response: &MetadataResponse, name: &str) -> bool {

@@ -107,7 +107,7 @@ fn a_member_id_begins_with_the_client_id(target: &Target) {
         let mut client = target.client();
         client.send_bytes(bytes);
         let Outcome::Answer(frame) = client.outcome() else { panic!("an answer") };
-        unframed::<JoinGroupRequest>(frame, JOIN).1.member_id
+        unframed::<JoinGroupRequest>(&frame, JOIN).1.member_id
     };
     let request = joining(&group);
     for client_id in ["one", "", "a b\u{1f9a6}"] {

@@ -88,7 +88,7 @@ fn an_unknown_version_of_api_versions_is_answered_in_version_0(target: &Target) 
         let Outcome::Answer(answer) = client.outcome() else {
             panic!("version {version} is not answered")
         };
-        let (_, response) = unframed::<ApiVersionsRequest>(answer, 0);
+        let (_, response) = unframed::<ApiVersionsRequest>(&answer, 0);
         assert_eq!(response.error_code, UNSUPPORTED_VERSION, "version {version}");
         let rows = response.api_keys.iter();
         let rows: Vec<_> =
