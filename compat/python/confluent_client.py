@@ -3,7 +3,7 @@
 from contextlib import contextmanager
 
 import confluent_kafka
-from confluent_kafka import ConsumerGroupState, KafkaException, TopicCollection, TopicPartition
+from confluent_kafka import ConsumerGroupState, KafkaError, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, NewPartitions, NewTopic
 from confluent_kafka.admin import AdminClient
 
@@ -12,8 +12,9 @@ from client import TIMEOUT_S, BrokerError, Record
 LACKS = set()
 # librdkafka's own names of settings that Apache Kafka's client calls otherwise.
 NAMES = {"max.request.size": "message.max.bytes", "fetch.max.wait.ms": "fetch.wait.max.ms"}
-# auto.offset.reset that reports the offset instead of choosing one.
+# The auto.offset.reset that reports an offset out of range instead of choosing another, and the code it reports.
 NO_RESET = "error"
+OUT_OF_RANGE = KafkaError._AUTO_OFFSET_RESET
 
 
 @contextmanager
@@ -108,7 +109,9 @@ class Producer:
         def delivered(error, message):
             outcome.append((error, message))
 
-        self.client.produce(topic, value, key, partition, delivered, timestamp_ms, list(headers))
+        self.client.produce(
+            topic, value, key, partition, on_delivery=delivered, timestamp=timestamp_ms, headers=list(headers)
+        )
         self.client.poll(0)
 
         def offset():

@@ -7,13 +7,14 @@ from kafka.admin import ConfigResource
 from kafka.consumer.subscription_state import ConsumerRebalanceListener
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
 from kafka.coordinator.assignors.range import RangePartitionAssignor
-from kafka.errors import CommitFailedError, KafkaError, OffsetOutOfRangeError
+from kafka.errors import CommitFailedError, KafkaError
 from kafka.structs import OffsetAndMetadata
 
 from client import NULL_HEADER_VALUE, NULL_KEY_AND_VALUE, TIMEOUT_S, BrokerError, Record
 
 LACKS = {NULL_HEADER_VALUE, NULL_KEY_AND_VALUE}
 NO_RESET = "none"
+OUT_OF_RANGE = 1
 ASSIGNORS = {"range": RangePartitionAssignor, "cooperative-sticky": CooperativeStickyAssignor}
 ILLEGAL_GENERATION = 22
 
@@ -29,19 +30,12 @@ def broker_errors():
         raise BrokerError(getattr(error, "errno", None), error) from error
 
 
-def is_out_of_range(poll):
-    """Whether a poll reports, rather than mends, an offset that the partition does not have."""
-    try:
-        poll()
-    except OffsetOutOfRangeError:
-        return True
-    return False
-
-
 def configuration(bootstrap, settings):
     named = {name.replace(".", "_"): value for name, value in settings.items()}
     if strategy := named.get("partition_assignment_strategy"):
         named["partition_assignment_strategy"] = [ASSIGNORS[strategy]]
+    if named.get("compression_type") == "none":
+        named["compression_type"] = None
     return {"bootstrap_servers": bootstrap, **named}
 
 

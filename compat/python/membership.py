@@ -14,7 +14,8 @@ RECONNECT = {"reconnect_backoff_max_ms": 1000}
 class Member:
     """A member that owns partitions, and reads each from the offset that was committed when it got it.
 
-    Offsets are sets: after a commit whose answer was lost, the next owner may begin at either of two.
+    Offsets are sets: after a commit whose answer was lost, the next owner may begin at either of two; and a client may
+    let an owner that gets its partition back go on where it was.
     """
 
     def __init__(self, group, settings):
@@ -34,13 +35,15 @@ class Member:
         self.assignments += 1
         for other in self.group.members:
             assert other is self or not other.owned & partitions, f"two owners: {other.owned & partitions}"
-        self.positions.update({partition: self.group.committed[partition] for partition in partitions})
+        for partition in partitions:
+            owner, left_at = self.group.left.pop(partition, (None, set()))
+            self.positions[partition] = self.group.committed[partition] | (left_at if owner is self else set())
 
     def on_revoked(self, partitions):
         if partitions:
             self.revoked.append(partitions)
-        for partition in partitions:
-            self.positions.pop(partition, None)
+        for partition in partitions & self.owned:
+            self.group.left[partition] = self, self.positions.pop(partition)
 
     def poll(self):
         for record in self.consumer.poll(0.02, 10):
@@ -76,6 +79,7 @@ class Group:
         self.members = []
         self.written = {}
         self.delivered = {}
+        self.left = {}
         self.committed = {partition: {0} for partition in range(partitions)}
         self.admin = case.create(partitions)
         self.producer = case.producer(acks="all", enable_idempotence=True, **RECONNECT)
