@@ -23,15 +23,20 @@ async function until(what, ask) {
   }
 }
 
+/** The name of the broker's error behind one of the client, undefined where the client itself gave up. */
+function brokerError(error) {
+  const [first] = error.errors ?? [error]
+  return first.type ?? first.cause?.type
+}
+
 /** The name of the broker's error that a promise must end with. */
 async function refusal(promise) {
   let answer
   try {
     answer = await promise
   } catch (error) {
-    const [cause] = error.errors ?? [error]
-    if (!cause.type) throw error
-    return cause.type
+    if (!brokerError(error)) throw error
+    return brokerError(error)
   }
   return assert.fail(`no error but ${JSON.stringify(answer)}`)
 }
@@ -173,4 +178,4 @@ class Reader {
   }
 }
 
-module.exports = { Case, NotApplicable, Reader, bytesOfSizes, pause, range, refusal, until }
+module.exports = { Case, NotApplicable, Reader, brokerError, bytesOfSizes, pause, range, refusal, until }

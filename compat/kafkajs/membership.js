@@ -3,7 +3,7 @@
 
 const assert = require('node:assert/strict')
 const net = require('node:net')
-const { pause, range, until } = require('./case')
+const { brokerError, pause, range, until } = require('./case')
 
 const COMMIT_EACH = 7
 // A commit that the group refuses while it rebalances.
@@ -36,7 +36,7 @@ class Member {
     try {
       await this.take(partition, Number(message.offset), message.value.toString())
     } catch (error) {
-      if (!error.type) this.crash ??= error
+      if (!error.name.startsWith('KafkaJS')) this.crash ??= error
       throw error
     }
   }
@@ -67,7 +67,7 @@ class Member {
         this.group.committed[partition] = new Set([offset])
       } catch (error) {
         // Its answer may have been lost: the next owner may begin at either offset.
-        if (!REBALANCING.includes(error.type)) this.group.committed[partition].add(offset)
+        if (!REBALANCING.includes(brokerError(error))) this.group.committed[partition].add(offset)
         throw error
       }
     }

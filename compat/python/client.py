@@ -28,6 +28,10 @@ class NotApplicable(Exception):
     """The client's documented interface cannot express the scenario; the text says what lacks."""
 
 
+def ignored(_):
+    """A listener to what a scenario does not follow."""
+
+
 def refusal(call):
     """The broker's error code that a call must end with."""
     try:

@@ -15,7 +15,7 @@ class Reader:
         self.offsets = []
         self.assigned = False
         self.consumer = case.consumer(heartbeat_interval_ms=100, **settings)
-        self.consumer.subscribe(self.on_assigned, lambda _: None)
+        self.consumer.subscribe(self.on_assigned)
 
     def on_assigned(self, _):
         self.assigned = True

@@ -7,7 +7,7 @@ from confluent_kafka import ConsumerGroupState, KafkaError, KafkaException, Topi
 from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, NewPartitions, NewTopic
 from confluent_kafka.admin import AdminClient
 
-from client import TIMEOUT_S, BrokerError, Record
+from client import TIMEOUT_S, BrokerError, Record, ignored
 
 LACKS = set()
 # librdkafka's own names of settings that Apache Kafka's client calls otherwise.
@@ -15,6 +15,8 @@ NAMES = {"max.request.size": "message.max.bytes", "fetch.max.wait.ms": "fetch.wa
 # The auto.offset.reset that reports an offset out of range instead of choosing another, and the code it reports.
 NO_RESET = "error"
 OUT_OF_RANGE = KafkaError._AUTO_OFFSET_RESET
+# Whether an owner that keeps its partition in a rebalance goes on where it was, and not at the committed offset.
+KEEPS_POSITION = False
 
 
 @contextmanager
@@ -134,11 +136,12 @@ class Consumer:
         callbacks = {"on_commit": lambda error, offsets: self.commits.append(error and error.code())}
         self.client = confluent_kafka.Consumer(configuration(bootstrap, {"group.id": group, **callbacks, **settings}))
 
-    def subscribe(self, assigned, revoked):
+    def subscribe(self, assigned, revoked=ignored, lost=ignored):
         self.client.subscribe(
             [self.topic],
             on_assign=lambda _, partitions: assigned({p.partition for p in partitions}),
             on_revoke=lambda _, partitions: revoked({p.partition for p in partitions}),
+            on_lost=lambda _, partitions: lost({p.partition for p in partitions}),
         )
 
     def at(self, *partition_offset):

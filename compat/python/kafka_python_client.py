@@ -10,11 +10,12 @@ from kafka.coordinator.assignors.range import RangePartitionAssignor
 from kafka.errors import CommitFailedError, KafkaError
 from kafka.structs import OffsetAndMetadata
 
-from client import NULL_HEADER_VALUE, NULL_KEY_AND_VALUE, TIMEOUT_S, BrokerError, Record
+from client import NULL_HEADER_VALUE, NULL_KEY_AND_VALUE, TIMEOUT_S, BrokerError, Record, ignored
 
 LACKS = {NULL_HEADER_VALUE, NULL_KEY_AND_VALUE}
 NO_RESET = "none"
 OUT_OF_RANGE = 1
+KEEPS_POSITION = True
 ASSIGNORS = {"range": RangePartitionAssignor, "cooperative-sticky": CooperativeStickyAssignor}
 ILLEGAL_GENERATION = 22
 
@@ -123,15 +124,19 @@ class Producer:
 
 
 class Listener(ConsumerRebalanceListener):
-    def __init__(self, assigned, revoked):
+    def __init__(self, assigned, revoked, lost):
         self.assigned = assigned
         self.revoked = revoked
+        self.lost = lost
 
     def on_partitions_assigned(self, assigned):
         self.assigned({p.partition for p in assigned})
 
     def on_partitions_revoked(self, revoked):
         self.revoked({p.partition for p in revoked})
+
+    def on_partitions_lost(self, lost):
+        self.lost({p.partition for p in lost})
 
 
 class Consumer:
@@ -140,8 +145,8 @@ class Consumer:
         self.commits = []
         self.client = KafkaConsumer(**configuration(bootstrap, {"group.id": group, **settings}))
 
-    def subscribe(self, assigned, revoked):
-        self.client.subscribe([self.topic], listener=Listener(assigned, revoked))
+    def subscribe(self, assigned, revoked=ignored, lost=ignored):
+        self.client.subscribe([self.topic], listener=Listener(assigned, revoked, lost))
 
     def at(self, partition):
         return TopicPartition(self.topic, partition)

@@ -14,8 +14,7 @@ RECONNECT = {"reconnect_backoff_max_ms": 1000}
 class Member:
     """A member that owns partitions, and reads each from the offset that was committed when it got it.
 
-    Offsets are sets: after a commit whose answer was lost, the next owner may begin at either of two; and a client may
-    let an owner that gets its partition back go on where it was.
+    Offsets are sets: after a commit whose answer was lost, the next owner may begin at either of two.
     """
 
     def __init__(self, group, settings):
@@ -25,7 +24,7 @@ class Member:
         self.revoked = []
         self.polls = 0
         self.consumer = group.case.consumer(heartbeat_interval_ms=100, **RECONNECT, **settings)
-        self.consumer.subscribe(self.on_assigned, self.on_revoked)
+        self.consumer.subscribe(self.on_assigned, self.on_revoked, self.on_lost)
 
     @property
     def owned(self):
@@ -36,14 +35,19 @@ class Member:
         for other in self.group.members:
             assert other is self or not other.owned & partitions, f"two owners: {other.owned & partitions}"
         for partition in partitions:
-            owner, left_at = self.group.left.pop(partition, (None, set()))
-            self.positions[partition] = self.group.committed[partition] | (left_at if owner is self else set())
+            owner, left_at = self.group.left.pop(partition, (None, None))
+            keeps = owner is self and self.group.case.client.KEEPS_POSITION
+            self.positions[partition] = left_at if keeps else self.group.committed[partition]
 
     def on_revoked(self, partitions):
         if partitions:
             self.revoked.append(partitions)
         for partition in partitions & self.owned:
             self.group.left[partition] = self, self.positions.pop(partition)
+
+    def on_lost(self, partitions):
+        self.on_revoked(partitions)
+        self.group.left.clear()
 
     def poll(self):
         for record in self.consumer.poll(0.02, 10):
