@@ -6,12 +6,15 @@ import uuid
 
 from client import TIMEOUT_S
 
+POLL_S = 0.005
+
 
 def until(what, ask):
     """Asks until the answer is true; that is for callers that wait on the broker or on another member."""
     deadline = time.monotonic() + TIMEOUT_S
     while not (answer := ask()):
         assert time.monotonic() < deadline, f"{what} did not come within {TIMEOUT_S} s"
+        time.sleep(POLL_S)
     return answer
 
 

@@ -1,6 +1,7 @@
 """Scenarios of members that share a topic."""
 
 from collections import Counter
+from threading import Event, Thread
 
 from case import text, until
 from client import BrokerError
@@ -8,11 +9,12 @@ from client import BrokerError
 PARTITIONS = 6
 # A commit that the group refuses while it rebalances: ILLEGAL_GENERATION, UNKNOWN_MEMBER_ID, REBALANCE_IN_PROGRESS.
 REBALANCING = {22, 25, 27}
+POLL_S = 0.5
 RECONNECT = {"reconnect_backoff_max_ms": 1000}
 
 
 class Member:
-    """A member that owns partitions, and reads each from the offset that was committed when it got it.
+    """A member with a thread that reads each of its partitions from the offset that was committed when it got it.
 
     Offsets are sets: after a commit whose answer was lost, the next owner may begin at either of two.
     """
@@ -23,8 +25,29 @@ class Member:
         self.assignments = 0
         self.revoked = []
         self.polls = 0
+        self.failure = None
+        self.stopped = Event()
         self.consumer = group.case.consumer(heartbeat_interval_ms=100, **RECONNECT, **settings)
         self.consumer.subscribe(self.on_assigned, self.on_revoked, self.on_lost)
+        self.thread = Thread(target=self.run, daemon=True)
+        self.thread.start()
+
+    def run(self):
+        try:
+            while not self.stopped.is_set():
+                self.poll()
+        except Exception as error:
+            self.failure = error
+
+    def close(self):
+        self.stopped.set()
+        self.thread.join()
+        self.consumer.close()
+        self.check()
+
+    def check(self):
+        if self.failure:
+            raise self.failure
 
     @property
     def owned(self):
@@ -50,7 +73,7 @@ class Member:
         self.group.left.clear()
 
     def poll(self):
-        for record in self.consumer.poll(0.02, 10):
+        for record in self.consumer.poll(POLL_S, 10):
             assert record.offset in self.positions[record.partition], (record, self.positions)
             self.positions[record.partition] = {record.offset + 1}
             self.group.delivered[record.partition, record.offset] = record.value
@@ -74,7 +97,10 @@ class Member:
 
 
 class Group:
-    """The members of a group, polled in turn, and what was written, delivered and committed."""
+    """The members of a group, and what was written, delivered and committed.
+
+    A member hears that its commit succeeded before it joins again, so the next owner finds what it says here.
+    """
 
     def __init__(self, case, partitions=PARTITIONS, broker_restarts=False):
         self.case = case
@@ -94,7 +120,7 @@ class Group:
 
     def leave(self, member):
         self.members.remove(member)
-        member.consumer.close()
+        member.close()
 
     def write(self, count):
         waits = []
@@ -105,12 +131,12 @@ class Group:
             self.written[partition, wait()] = value
 
     def until(self, what, ask):
-        def polled():
+        def checked():
             for member in self.members:
-                member.poll()
+                member.check()
             return ask()
 
-        return until(what, polled)
+        return until(what, checked)
 
     def shared(self):
         """Whether the members have equal shares of all partitions."""
@@ -126,7 +152,7 @@ class Group:
 
     def close(self):
         for member in self.members:
-            member.consumer.close()
+            member.close()
 
 
 def group(case):
