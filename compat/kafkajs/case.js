@@ -9,6 +9,9 @@ const { Kafka, Partitioners, logLevel } = require('kafkajs')
 const TIMEOUT_MS = 60_000
 const POLL_MS = 10
 
+// Consumers that do not wait long for records before they look after their group, and stop when they are told.
+const PROMPT = { heartbeatInterval: 100, maxWaitTimeInMs: 100 }
+
 /** The client's documented interface cannot express the scenario; the message says what lacks. */
 class NotApplicable extends Error {}
 
@@ -130,7 +133,7 @@ class Reader {
     this.records = []
     this.joins = 0
     this.fetching = false
-    this.consumer = scenario.kafka.consumer({ groupId: scenario.group, heartbeatInterval: 100, ...settings })
+    this.consumer = scenario.kafka.consumer({ groupId: scenario.group, ...PROMPT, ...settings })
     const { GROUP_JOIN, CRASH, FETCH_START, FETCH } = this.consumer.events
     this.consumer.on(GROUP_JOIN, () => this.joins++)
     this.consumer.on(FETCH_START, () => (this.fetching = true))
@@ -178,4 +181,4 @@ class Reader {
   }
 }
 
-module.exports = { Case, NotApplicable, Reader, brokerError, bytesOfSizes, pause, range, refusal, until }
+module.exports = { Case, NotApplicable, PROMPT, Reader, brokerError, bytesOfSizes, pause, range, refusal, until }

@@ -3,7 +3,7 @@
 
 const assert = require('node:assert/strict')
 const net = require('node:net')
-const { brokerError, pause, range, until } = require('./case')
+const { PROMPT, brokerError, pause, range, until } = require('./case')
 
 const COMMIT_EACH = 7
 // A commit that the group refuses while it rebalances.
@@ -18,7 +18,7 @@ class Member {
     this.group = group
     this.positions = new Map()
     this.read = 0
-    this.consumer = group.case.kafka.consumer({ groupId: group.case.group, heartbeatInterval: 100 })
+    this.consumer = group.case.kafka.consumer({ groupId: group.case.group, ...PROMPT })
     const { CRASH, GROUP_JOIN, REBALANCING } = this.consumer.events
     this.consumer.on(CRASH, ({ payload }) => payload.restart || (this.crash = payload.error))
     this.consumer.on(REBALANCING, () => this.positions.clear())
