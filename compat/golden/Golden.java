@@ -1,29 +1,40 @@
-// Prints lines for tests/golden/wire.txt: what the generated classes of Apache Kafka write, two messages a version,
-// once with every field set to something else than its default, once with nulls and defaults among them.
+// Writes files of tests/golden/wire (README.md beside this says how and when): what the generated classes of Apache
+// Kafka write, two messages a version, once with every field set to something else than its default, once with nulls
+// and defaults among them. Which fields a version has, and which of them may be null, is read from the classes' own
+// schemas. The values are random, the seed is the name: the same Kafka always gives the same files.
 //
-//   java -cp "$(compat/reference/kafka classpath)" compat/golden/Golden.java JoinGroupRequest GroupMetadataValue ...
-//
-// Names are those of the schemas, without "Data": requests, responses and the records of the group coordinator. The
-// values are random, the seed is the name: the same Kafka always gives the same lines. Which fields a version has, and
-// which of them may be null, is read from the classes' own schemas.
+//   java -cp CLASSPATH Golden.java DIRECTORY Produce RequestHeader TopicRecord ...
 
+import static org.apache.kafka.common.protocol.types.Type.UINT16;
+import static org.apache.kafka.common.protocol.types.Type.UNSIGNED_INT32;
+
+import java.io.IOException;
 import java.lang.reflect.Method;
 import java.lang.reflect.ParameterizedType;
 import java.lang.reflect.Type;
 import java.nio.ByteBuffer;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collection;
 import java.util.HexFormat;
+import java.util.List;
+import java.util.Optional;
 import java.util.Random;
 import org.apache.kafka.common.Uuid;
+import org.apache.kafka.common.protocol.ApiKeys;
+import org.apache.kafka.common.protocol.ApiMessage;
 import org.apache.kafka.common.protocol.ByteBufferAccessor;
-import org.apache.kafka.common.protocol.Message;
 import org.apache.kafka.common.protocol.ObjectSerializationCache;
 import org.apache.kafka.common.protocol.types.BoundField;
 import org.apache.kafka.common.protocol.types.Field;
 import org.apache.kafka.common.protocol.types.Schema;
 import org.apache.kafka.common.protocol.types.TaggedFields;
+import org.apache.kafka.common.record.internal.BaseRecords;
+import org.apache.kafka.common.record.internal.MemoryRecords;
+import org.apache.kafka.metadata.MetadataRecordSerde;
+import org.apache.kafka.server.common.ApiMessageAndVersion;
 
 public final class Golden {
     private static final String[] LETTERS = {"a", "B", "7", "-", ".", "é", "ł", "中", "🦦"};
@@ -37,35 +48,68 @@ public final class Golden {
         this.full = full;
     }
 
-    public static void main(String[] names) throws ReflectiveOperationException {
-        for (String name : names) {
-            Class<?> type = find(name);
-            Schema[] schemas = (Schema[]) type.getField("SCHEMAS").get(null);
-            Random random = new Random(name.hashCode());
-            for (short version = 0; version < schemas.length; version++) {
-                // A version that is no longer supported has no schema.
-                if (schemas[version] != null) {
-                    print(name, version, new Golden(random, true).structure(type, schemas[version]));
-                    print(name, version, new Golden(random, false).structure(type, schemas[version]));
+    public static void main(String[] args) throws ReflectiveOperationException, IOException {
+        for (String name : Arrays.copyOfRange(args, 1, args.length)) {
+            List<String> lines = new ArrayList<>();
+            Optional<ApiKeys> api =
+                    Arrays.stream(ApiKeys.values()).filter(key -> key.messageType.name.equals(name)).findAny();
+            if (api.isPresent()) {
+                short last = api.get().latestVersion(false);
+                addLines(lines, name + "Request", last);
+                addLines(lines, name + "Response", last);
+            } else {
+                addLines(lines, name, Short.MAX_VALUE);
+            }
+            Files.write(Path.of(args[0], name + ".txt"), lines);
+        }
+    }
+
+    private static void addLines(List<String> lines, String name, short last)
+            throws ReflectiveOperationException {
+        Class<?> type = find(name);
+        Schema[] schemas = (Schema[]) type.getField("SCHEMAS").get(null);
+        Random random = new Random(name.hashCode());
+        for (short version = 0; version < schemas.length && version <= last; version++) {
+            // A version that is no longer supported has no schema; one that is not stable yet is beyond the last.
+            if (schemas[version] != null) {
+                for (boolean full : new boolean[] {true, false}) {
+                    ApiMessage message = (ApiMessage) new Golden(random, full).structure(type, schemas[version]);
+                    lines.add(name + " " + version + " " + HexFormat.of().formatHex(bytes(message, version)));
                 }
             }
         }
     }
 
     private static Class<?> find(String name) throws ClassNotFoundException {
-        try {
-            return Class.forName("org.apache.kafka.common.message." + name + "Data");
-        } catch (ClassNotFoundException e) {
-            return Class.forName("org.apache.kafka.coordinator.group.generated." + name);
+        String[] candidates = {
+            "org.apache.kafka.common.message." + name + "Data",
+            "org.apache.kafka.common.message." + name,
+            "org.apache.kafka.common.metadata." + name,
+            "org.apache.kafka.coordinator.group.generated." + name,
+        };
+        for (String candidate : candidates) {
+            try {
+                return Class.forName(candidate);
+            } catch (ClassNotFoundException e) {
+                // The next one.
+            }
         }
+        throw new ClassNotFoundException(name);
     }
 
-    private static void print(String name, short version, Object message) {
-        Message written = (Message) message;
+    /** As they stand in a request, a response or the value of a record: those of the metadata log are framed. */
+    private static byte[] bytes(ApiMessage message, short version) {
         ObjectSerializationCache cache = new ObjectSerializationCache();
-        ByteBufferAccessor bytes = new ByteBufferAccessor(ByteBuffer.allocate(written.size(cache, version)));
-        written.write(bytes, cache, version);
-        System.out.println(name + " " + version + " " + HexFormat.of().formatHex(bytes.buffer().array()));
+        ByteBuffer bytes;
+        if (message.getClass().getPackageName().equals("org.apache.kafka.common.metadata")) {
+            ApiMessageAndVersion record = new ApiMessageAndVersion(message, version);
+            bytes = ByteBuffer.allocate(MetadataRecordSerde.INSTANCE.recordSize(record, cache));
+            MetadataRecordSerde.INSTANCE.write(record, cache, new ByteBufferAccessor(bytes));
+        } else {
+            bytes = ByteBuffer.allocate(message.size(cache, version));
+            message.write(new ByteBufferAccessor(bytes), cache, version);
+        }
+        return bytes.array();
     }
 
     private Object structure(Class<?> type, Schema schema) throws ReflectiveOperationException {
@@ -83,21 +127,21 @@ public final class Golden {
     }
 
     private void set(Object structure, Field field) throws ReflectiveOperationException {
-        String name = camelCase(field.name);
         boolean nullable = field.type.isNullable();
         boolean isArray = field.type.arrayElementType().isPresent();
         boolean isScalar = !isArray && !(field.type instanceof Schema);
         if (!full && !nullable && isScalar && random.nextInt(3) == 0) {
             return;
         }
-        Method setter = setter(structure.getClass(), name);
+        Method setter = accessor(structure.getClass(), "set", field, 1);
+        Method getter = accessor(structure.getClass(), "", field, 0);
         Type type = setter.getGenericParameterTypes()[0];
         Object value;
         do {
             // An array is not always null, or nulls among its elements would never be seen.
             boolean isNull = !full && nullable && (!isArray || random.nextBoolean());
             value = isNull ? null : value(type, field.type);
-        } while (full && same(value, structure.getClass().getMethod(name).invoke(structure)));
+        } while (full && same(value, getter.invoke(structure)));
         setter.invoke(structure, value);
     }
 
@@ -110,15 +154,17 @@ public final class Golden {
         } else if (type == short.class) {
             return (short) random.nextInt();
         } else if (type == int.class || type == Integer.class) {
-            return random.nextInt();
+            return wire == UINT16 ? random.nextInt(1 << 16) : random.nextInt();
         } else if (type == long.class || type == Long.class) {
-            return random.nextLong();
+            return wire == UNSIGNED_INT32 ? random.nextLong(1L << 32) : random.nextLong();
+        } else if (type == double.class) {
+            return random.nextDouble();
         } else if (type == Uuid.class) {
             return new Uuid(random.nextLong(), random.nextLong());
         } else if (type == byte[].class) {
-            byte[] bytes = new byte[length(20)];
-            random.nextBytes(bytes);
-            return bytes;
+            return bytes();
+        } else if (type == BaseRecords.class) {
+            return MemoryRecords.readableRecords(ByteBuffer.wrap(bytes()));
         } else if (type == String.class) {
             StringBuilder text = new StringBuilder();
             for (int i = length(8); i > 0; i--) {
@@ -129,6 +175,12 @@ public final class Golden {
             return array(type, wire.arrayElementType().get());
         }
         return structure((Class<?>) type, (Schema) wire);
+    }
+
+    private byte[] bytes() {
+        byte[] bytes = new byte[length(20)];
+        random.nextBytes(bytes);
+        return bytes;
     }
 
     private Object array(Type type, org.apache.kafka.common.protocol.types.Type element)
@@ -161,21 +213,15 @@ public final class Golden {
         return value instanceof byte[] bytes ? Arrays.equals(bytes, (byte[]) other) : value.equals(other);
     }
 
-    private static Method setter(Class<?> type, String name) throws NoSuchMethodException {
-        String wanted = "set" + Character.toUpperCase(name.charAt(0)) + name.substring(1);
+    /** Of the field's name in a schema: kraft_version there is setKRaftVersion here. */
+    private static Method accessor(Class<?> type, String prefix, Field field, int parameters)
+            throws NoSuchMethodException {
+        String wanted = prefix + field.name.replace("_", "");
         for (Method method : type.getMethods()) {
-            if (method.getName().equals(wanted) && method.getParameterCount() == 1) {
+            if (method.getName().equalsIgnoreCase(wanted) && method.getParameterCount() == parameters) {
                 return method;
             }
         }
         throw new NoSuchMethodException(type + "." + wanted);
-    }
-
-    private static String camelCase(String snakeCase) {
-        StringBuilder camelCase = new StringBuilder();
-        for (String word : snakeCase.split("_")) {
-            camelCase.append(camelCase.isEmpty() ? word : Character.toUpperCase(word.charAt(0)) + word.substring(1));
-        }
-        return camelCase.toString();
     }
 }

@@ -2,6 +2,9 @@
 //! every field set to something else than its default, once with nulls and defaults among them.
 
 use std::collections::BTreeSet;
+use std::fs;
+use std::ops::RangeInclusive;
+use std::path::Path;
 
 use bytes::Bytes;
 
@@ -19,16 +22,35 @@ use super::{Decoder, Encoder, Keyed, Message, RequestHeader};
 use fetch::{FetchRequest, FetchResponse};
 use produce::{ProduceRequest, ProduceResponse};
 
-const GOLDEN: &str = include_str!("../../tests/golden/wire.txt");
-
 /// Name, version and bytes of each golden message.
-fn golden() -> impl Iterator<Item = (&'static str, i16, Bytes)> {
-    GOLDEN.lines().filter(|line| !line.starts_with('#')).map(|line| {
-        let words: Vec<&str> = line.split(' ').collect();
-        let digits = words[2].as_bytes().chunks(2).map(|pair| str::from_utf8(pair).unwrap());
-        let bytes = digits.map(|pair| u8::from_str_radix(pair, 16).unwrap()).collect();
-        (words[0], words[1].parse().unwrap(), bytes)
-    })
+#[expect(clippy::disallowed_methods, reason = "a test may read the project's files")]
+fn golden() -> Vec<(String, i16, Bytes)> {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/wire");
+    let mut messages = Vec::new();
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(!text.is_empty(), "{} is empty", path.display());
+        for line in text.lines() {
+            let (name, version, bytes) = message_of(line);
+            assert!(path.ends_with(file_name(&name)), "{name} in {}", path.display());
+            messages.push((name, version, bytes));
+        }
+    }
+    messages
+}
+
+fn message_of(line: &str) -> (String, i16, Bytes) {
+    let words: Vec<&str> = line.split(' ').collect();
+    let digits = words[2].as_bytes().chunks(2).map(|pair| str::from_utf8(pair).unwrap());
+    let bytes = digits.map(|pair| u8::from_str_radix(pair, 16).unwrap()).collect();
+    (words[0].into(), words[1].parse().unwrap(), bytes)
+}
+
+/// A request and its response stand in the file of their API.
+fn file_name(message: &str) -> String {
+    let api = message.strip_suffix("Request").or_else(|| message.strip_suffix("Response"));
+    format!("{}.txt", api.unwrap_or(message))
 }
 
 /// Reads and writes, where every byte has to be read and every cut has to be an error.
@@ -67,7 +89,7 @@ macro_rules! golden_messages {
         #[test]
         fn every_message_is_written_as_kafka_writes_it() {
             for (name, version, bytes) in golden() {
-                let written = match name {
+                let written = match name.as_str() {
                     $(stringify!($message) => through::<$message>(&bytes, version),)*
                     $(stringify!($record) => {
                         assert_eq!(i16::from(bytes[1]), $record::KEY);
@@ -82,13 +104,15 @@ macro_rules! golden_messages {
 
         #[test]
         fn every_version_of_every_message_is_tested() {
-            let tested: BTreeSet<_> = golden().map(|(name, version, _)| (name, version)).collect();
-            $(for version in $message::VERSIONS {
-                assert!(tested.contains(&(stringify!($message), version)));
-            })*
-            $(for version in $record::VERSIONS {
-                assert!(tested.contains(&(stringify!($record), version)));
-            })*
+            let golden = golden().into_iter();
+            let tested: BTreeSet<_> = golden.map(|(name, version, _)| (name, version)).collect();
+            let assert_tested = |name: &str, versions: RangeInclusive<i16>| {
+                for version in versions {
+                    assert!(tested.contains(&(name.into(), version)), "{name} version {version}");
+                }
+            };
+            $(assert_tested(stringify!($message), $message::VERSIONS);)*
+            $(assert_tested(stringify!($record), $record::VERSIONS);)*
         }
 
         #[test]

@@ -1,0 +1,46 @@
+import java.util.LinkedHashMap;
+import java.util.Map;
+
+/** Runs one scenario of ../README.md on Apache Kafka's client: {@code Main SCENARIO BOOTSTRAP}. */
+public final class Main {
+    private interface Scenario {
+        void run(Broker broker) throws Exception;
+    }
+
+    private static Map<String, Scenario> scenarios() {
+        var scenarios = new LinkedHashMap<String, Scenario>();
+        scenarios.put("admin", Topics::admin);
+        for (String codec : new String[] {"none", "gzip", "snappy", "lz4", "zstd"}) {
+            scenarios.put("produce-" + codec, broker -> Producing.codec(broker, codec));
+        }
+        scenarios.put("idempotent", Producing::idempotent);
+        scenarios.put("headers", Producing::headers);
+        scenarios.put("large", Producing::large);
+        scenarios.put("group", broker -> new Groups(broker).group());
+        scenarios.put("static", broker -> new Groups(broker).staticMembers());
+        scenarios.put("cooperative", broker -> new Groups(broker).cooperative());
+        scenarios.put("seek", Reading::seek);
+        scenarios.put("commit", Commits::commit);
+        scenarios.put("delete-records", DeletedRecords::deleteRecords);
+        scenarios.put("long-poll", Reading::longPoll);
+        scenarios.put("restart", broker -> new Restart(broker).run());
+        return scenarios;
+    }
+
+    public static void main(String[] args) {
+        Scenario scenario = args.length == 2 ? scenarios().get(args[0]) : null;
+        if (scenario == null) {
+            System.err.println("Main SCENARIO BOOTSTRAP, with one of " + scenarios().keySet());
+            System.exit(2);
+        }
+        try {
+            var broker = new Broker(args[1], args[0]);
+            scenario.run(broker);
+            broker.admin.close();
+        } catch (Throwable e) {
+            e.printStackTrace();
+            // Nothing is closed, and threads may still wait for a broker that does not answer.
+            Runtime.getRuntime().halt(1);
+        }
+    }
+}
