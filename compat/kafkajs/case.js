@@ -80,8 +80,18 @@ class Case {
   /** Creates the topic and returns the administrator. */
   async create(numPartitions = 1) {
     const admin = await this.open(this.kafka.admin())
-    assert.equal(await admin.createTopics({ topics: [{ topic: this.topic, numPartitions }] }), true)
+    await this.createTopic(admin, { topic: this.topic, numPartitions })
     return admin
+  }
+
+  /** The client's own waiting for leaders fails where the broker does not know the topic at once. */
+  async createTopic(admin, config) {
+    assert.equal(await admin.createTopics({ topics: [config], waitForLeaders: false }), true)
+    await until('leaders', async () => {
+      const { topics } = await admin.fetchTopicMetadata()
+      const { partitions } = topics.find(({ name }) => name === config.topic) ?? { partitions: [] }
+      return partitions.filter(({ leader }) => leader >= 0).length === config.numPartitions
+    })
   }
 
   producer(settings = {}) {

@@ -13,7 +13,7 @@ async function admin(scenario) {
   const admin = await scenario.open(scenario.kafka.admin())
   const configEntries = [{ name: RETENTION, value: '123456' }]
   const created = { topic, numPartitions: 3, configEntries }
-  assert.equal(await admin.createTopics({ topics: [created] }), true)
+  await scenario.createTopic(admin, created)
   await until('the topic in the list', async () => (await admin.listTopics()).includes(topic))
 
   const { brokers, controller, clusterId } = await admin.describeCluster()

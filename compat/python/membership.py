@@ -72,8 +72,16 @@ class Member:
         self.on_revoked(partitions)
         self.group.left.clear()
 
+    def records(self):
+        try:
+            return self.consumer.poll(POLL_S, 10)
+        except BrokerError as error:
+            # kafka-python says so when the coordinator is away, and looks for it again with the next poll.
+            assert self.group.broker_restarts and error.code is None, error
+            return []
+
     def poll(self):
-        for record in self.consumer.poll(POLL_S, 10):
+        for record in self.records():
             assert record.offset in self.positions[record.partition], (record, self.positions)
             self.positions[record.partition] = {record.offset + 1}
             self.group.delivered[record.partition, record.offset] = record.value
