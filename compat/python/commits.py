@@ -4,6 +4,8 @@ from case import until
 from client import refusal
 
 OFFSET_METADATA_TOO_LARGE = 12
+# Long: kafka-python sometimes never joins a group when each of its polls is short.
+POLL_S = 0.5
 METADATA = "an der Straße, 在拐角处"
 
 
@@ -21,7 +23,7 @@ class Reader:
         self.assigned = True
 
     def poll(self, count=1):
-        self.offsets += [record.offset for record in self.consumer.poll(0.05, count)]
+        self.offsets += [record.offset for record in self.consumer.poll(POLL_S, count)]
 
     def __enter__(self):
         return self

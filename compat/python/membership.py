@@ -9,6 +9,7 @@ from client import BrokerError
 PARTITIONS = 6
 # A commit that the group refuses while it rebalances: ILLEGAL_GENERATION, UNKNOWN_MEMBER_ID, REBALANCE_IN_PROGRESS.
 REBALANCING = {22, 25, 27}
+# Long: kafka-python sometimes never joins a group when each of its polls is short.
 POLL_S = 0.5
 RECONNECT = {"reconnect_backoff_max_ms": 1000}
 
