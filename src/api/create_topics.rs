@@ -87,7 +87,9 @@ fn new_topic(topic: &CreatableTopic) -> NewTopic {
 }
 
 fn success(context: Context<'_>, name: String, created: &CreatedTopic) -> CreatableTopicResult {
-    let described = context.describe_topic(&created.overrides);
+    // Sorted, other than DescribeConfigs answers them.
+    let mut described = context.describe_topic(&created.overrides);
+    described.sort_by(|one, other| one.name.cmp(&other.name));
     let config = |described: Described| CreatableTopicConfigs {
         name: described.name,
         value: described.value,
@@ -117,10 +119,10 @@ fn refusal(name: String, error: ErrorCode, message: Option<String>) -> Creatable
 }
 
 fn timed_out(request: &CreateTopicsRequest) -> CreateTopicsResponse {
-    let TopicError { code, message } = TopicError::timed_out();
+    let late = TopicError::timed_out().code;
     let topics = request.topics.iter();
     CreateTopicsResponse {
-        topics: topics.map(|topic| refusal(topic.name.clone(), code, message.clone())).collect(),
+        topics: topics.map(|topic| refusal(topic.name.clone(), late, None)).collect(),
         ..Default::default()
     }
 }

@@ -32,7 +32,8 @@ impl Api for DeleteRecords {
         _version: i16,
     ) -> Reply<DeleteRecordsResponse> {
         let mut asked: BTreeMap<String, BTreeMap<i32, i64>> = BTreeMap::new();
-        for topic in request.topics {
+        // A topic without partitions is not answered.
+        for topic in request.topics.into_iter().filter(|topic| !topic.partitions.is_empty()) {
             let offsets = topic.partitions.iter().map(|one| (one.partition_index, one.offset));
             asked.entry(topic.name).or_default().extend(offsets);
         }

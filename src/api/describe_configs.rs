@@ -10,7 +10,7 @@
 //! Version notes: types and documentation from version 3 (KIP-569).
 
 use super::config_changes::resource;
-use super::{Api, Context, Reply};
+use super::{Api, Context, MALFORMED_REQUEST, Reply};
 use crate::config::{Described, describe_broker, describe_broker_defaults};
 use crate::metadata::validate_topic_name;
 use crate::wire::ErrorCode;
@@ -30,8 +30,22 @@ impl Api for DescribeConfigs {
         request: DescribeConfigsRequest,
         _version: i16,
     ) -> Reply<DescribeConfigsResponse> {
+        let types = [
+            resource::TOPIC,
+            resource::BROKER,
+            resource::BROKER_LOGGER,
+            resource::CLIENT_METRICS,
+            resource::GROUP,
+        ];
+        // One type that nobody knows fails them all.
+        let malformed = request.resources.iter().any(|one| !types.contains(&one.resource_type));
         let results = request.resources.iter().map(|resource| {
-            let (error, message, configs) = match describe(context, resource) {
+            let described = if malformed {
+                Err((ErrorCode::InvalidRequest, MALFORMED_REQUEST.to_owned()))
+            } else {
+                describe(context, resource)
+            };
+            let (error, message, configs) = match described {
                 Ok(described) => (ErrorCode::None, String::new(), described),
                 Err((error, message)) => (error, message, Vec::new()),
             };
@@ -74,7 +88,25 @@ fn describe(
                 "Unexpected broker id, expected {node_id} or empty string, but received {id}"
             ))),
         },
-        other => Err(invalid(format!("Unexpected resource type {other} for resource {name}"))),
+        other => Err(invalid(refusal(other, name, node_id))),
+    }
+}
+
+/// Why there is nothing to describe of a type without configuration here.
+fn refusal(resource_type: i8, name: &str, node_id: i32) -> String {
+    match (resource_type, name.parse::<i32>()) {
+        (resource::BROKER_LOGGER, _) if name.is_empty() => "Broker id must not be empty".to_owned(),
+        (resource::BROKER_LOGGER, Err(_)) => {
+            format!("Broker id must be an integer, but it is: {name}")
+        }
+        (resource::BROKER_LOGGER, Ok(id)) if id != node_id => {
+            format!("Unexpected broker id, expected {node_id} but received {id}")
+        }
+        (resource::CLIENT_METRICS, _) if name.is_empty() => {
+            "Client metrics subscription name must not be empty".to_owned()
+        }
+        (resource::GROUP, _) if name.is_empty() => "Group name must not be empty".to_owned(),
+        _ => format!("Unexpected resource type {resource_type} for resource {name}"),
     }
 }
 

@@ -22,12 +22,15 @@ use super::fetch_session::{PartitionKey, Wanted};
 use super::{Api, Context, Reply};
 use crate::partition::{Bounds, FetchWait, Isolation, Partition};
 use crate::wire::messages::fetch::{
-    EpochEndOffset, FetchRequest, FetchResponse, FetchTopic, FetchableTopicResponse, PartitionData,
+    EpochEndOffset, FetchRequest, FetchResponse, FetchTopic, FetchableTopicResponse,
+    LeaderIdAndEpoch, PartitionData,
 };
 use crate::wire::{Chunk, ErrorCode};
 
 /// First version that names topics by id.
 const TOPIC_ID_VERSION: i16 = 13;
+/// From here on an answer names the leader.
+const LEADER_VERSION: i16 = 16;
 
 pub(super) struct Fetch;
 
@@ -68,7 +71,8 @@ impl Api for Fetch {
         let reader = Reader {
             isolation,
             from_replica: request.replica_id.max(request.replica_state.replica_id) >= 0,
-            max_bytes: usize::try_from(max_bytes).unwrap_or(0),
+            max_bytes: usize::try_from(max_bytes).ok(),
+            leader_id: (version >= LEADER_VERSION).then_some(shared.config.node_id),
             min_bytes: i64::from(request.min_bytes.min(max_bytes)),
         };
         let targets = resolve(context, wanted, uses_topic_ids);
@@ -155,7 +159,10 @@ fn resolve(context: Context<'_>, wanted: Vec<Wanted>, uses_topic_ids: bool) -> V
 struct Reader {
     isolation: Isolation,
     from_replica: bool,
-    max_bytes: usize,
+    /// None where it is negative.
+    max_bytes: Option<usize>,
+    /// The leader to name where a request is for another one.
+    leader_id: Option<i32>,
     min_bytes: i64,
 }
 
@@ -204,7 +211,7 @@ impl Reader {
     async fn pass<'a>(&self, targets: &'a [Target]) -> Pass<'a> {
         let answers = Vec::with_capacity(targets.len());
         let mut pass = Pass { answers, seen: Vec::new(), bytes: 0, urgent: false };
-        let mut left = self.max_bytes;
+        let mut left = self.max_bytes.unwrap_or(0);
         let mut first = true;
         for (wanted, found) in targets {
             let Ok(partition) = found else { continue };
@@ -217,6 +224,7 @@ impl Reader {
                     pass.urgent = true;
                     PartitionData {
                         aborted_transactions: None,
+                        current_leader: self.leader(partition, error),
                         ..refusal(wanted.key.partition, error)
                     }
                 }
@@ -236,6 +244,16 @@ impl Reader {
         pass
     }
 
+    fn leader(&self, partition: &Partition, error: ErrorCode) -> LeaderIdAndEpoch {
+        let elsewhere =
+            matches!(error, ErrorCode::NotLeaderOrFollower | ErrorCode::FencedLeaderEpoch);
+        let leader_id = self.leader_id.filter(|_| elsewhere);
+        leader_id.map_or_else(LeaderIdAndEpoch::default, |leader_id| LeaderIdAndEpoch {
+            leader_id,
+            leader_epoch: partition.leader_epoch(),
+        })
+    }
+
     async fn read(
         &self,
         partition: &Partition,
@@ -252,9 +270,12 @@ impl Reader {
                 ErrorCode::NotLeaderOrFollower
             });
         }
+        // A negative limit is not read as 0: the reference fails where it makes a range of it.
+        let wanted_bytes = self.max_bytes.and(usize::try_from(wanted.max_bytes).ok());
+        let wanted_bytes = wanted_bytes.ok_or(ErrorCode::UnknownServerError)?;
         let diverging = partition.divergence(wanted.last_fetched_epoch, wanted.fetch_offset);
         let diverging = diverging.map_err(|error| error.error_code())?;
-        let most = left.min(usize::try_from(wanted.max_bytes).unwrap_or(0));
+        let most = left.min(wanted_bytes);
         let nothing = Chunk::Bytes(Bytes::new());
         let (bounds, records) = if diverging.is_some() {
             (partition.bounds(), nothing)

@@ -8,7 +8,7 @@
 //! Version notes: key types from version 1; several keys at once from 4 (KIP-699); share state
 //! (key type 2) from 6.
 
-use super::{Api, Context, Reply};
+use super::{Api, Context, MALFORMED_REQUEST, Reply};
 use crate::metadata::from_base64;
 use crate::wire::ErrorCode;
 use crate::wire::messages::find_coordinator::{
@@ -109,9 +109,6 @@ fn message(error: ErrorCode) -> &'static str {
     match error {
         ErrorCode::None => "NONE",
         ErrorCode::CoordinatorNotAvailable => "The coordinator is not available.",
-        _ => {
-            "This most likely occurs because of a request being malformed by the client library or \
-             the message was sent to an incompatible broker. See the broker logs for more details."
-        }
+        _ => MALFORMED_REQUEST,
     }
 }

@@ -10,7 +10,7 @@
 //!
 //! Version notes: -3 from version 7, -4 from 8, -5 from 9, -6 from 11; leader epochs from 4.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::HashMap;
 
 use super::{Api, Context, Reply};
 use crate::partition::Isolation;
@@ -41,26 +41,29 @@ impl Api for ListOffsets {
             _ => return Reply::Ready(failed(&request, ErrorCode::UnknownServerError)),
         };
         // The reference groups by topic and keeps one answer for each partition.
-        let mut topics: BTreeMap<&str, BTreeMap<i32, ListOffsetsPartitionResponse>> =
-            BTreeMap::new();
-        let mut seen = BTreeSet::new();
-        for topic in &request.topics {
-            let answers = topics.entry(&topic.name).or_default();
+        let mut topics: Vec<ListOffsetsTopicResponse> = Vec::new();
+        let mut places: HashMap<&str, (usize, HashMap<i32, usize>)> = HashMap::new();
+        for topic in request.topics.iter().filter(|topic| !topic.partitions.is_empty()) {
+            let (at, indexes) = places.entry(&topic.name).or_insert_with(|| {
+                topics.push(ListOffsetsTopicResponse {
+                    name: topic.name.clone(),
+                    ..Default::default()
+                });
+                (topics.len() - 1, HashMap::new())
+            });
+            let answers = &mut topics[*at].partitions;
             for partition in &topic.partitions {
                 let index = partition.partition_index;
-                let found = if seen.insert((topic.name.as_str(), index)) {
-                    find(context, &topic.name, partition, isolation, version).await
-                } else {
-                    Err(ErrorCode::InvalidRequest)
-                };
-                answers.insert(index, found.unwrap_or_else(|error| refusal(index, error)));
+                if let Some(place) = indexes.get(&index) {
+                    answers[*place] = refusal(index, ErrorCode::InvalidRequest);
+                    continue;
+                }
+                let found = find(context, &topic.name, partition, isolation, version).await;
+                indexes.insert(index, answers.len());
+                answers.push(found.unwrap_or_else(|error| refusal(index, error)));
             }
         }
-        let topics = topics.into_iter().map(|(name, answers)| ListOffsetsTopicResponse {
-            name: name.to_owned(),
-            partitions: answers.into_values().collect(),
-        });
-        Reply::Ready(ListOffsetsResponse { topics: topics.collect(), ..Default::default() })
+        Reply::Ready(ListOffsetsResponse { topics, ..Default::default() })
     }
 }
 
@@ -85,7 +88,7 @@ async fn find(
     }
     let partition = context.shared.registry.get(topic, index);
     let partition = partition.ok_or(ErrorCode::UnknownTopicOrPartition)?;
-    partition.check_epoch(asked.current_leader_epoch)?;
+    partition.check_named_epoch(asked.current_leader_epoch)?;
     let found = partition.offset_for_timestamp(asked.timestamp, isolation).await;
     Ok(match found.map_err(|error| error.error_code())? {
         Some(found) => ListOffsetsPartitionResponse {

@@ -73,6 +73,11 @@ pub(crate) trait Api: 'static {
     ) -> impl Future<Output = Reply<Self::Response>> + Send;
 }
 
+/// What Kafka says of INVALID_REQUEST where it says nothing more.
+const MALFORMED_REQUEST: &str = "This most likely occurs because of a request being malformed by \
+     the client library or the message was sent to an incompatible broker. See the broker logs for \
+     more details.";
+
 /// The error of a call to a group's coordinator that did not bring the reply it should.
 fn refusal(outcome: Result<group::Reply, ErrorCode>) -> ErrorCode {
     outcome.err().unwrap_or(ErrorCode::UnknownServerError)

@@ -88,8 +88,12 @@ fn take_unknown(
     answers
 }
 
-/// A topic has one entry, those refused first.
+/// A topic has one entry, those refused first; where none is, a topic has one as often as it was named.
 fn merge(topics: &mut Vec<OffsetCommitResponseTopic>, committed: Vec<OffsetCommitResponseTopic>) {
+    if topics.is_empty() {
+        *topics = committed;
+        return;
+    }
     for topic in committed {
         let known = topics.iter_mut();
         match known.into_iter().find(|known| known.name == topic.name) {

@@ -44,7 +44,7 @@ fn end_of(context: Context<'_>, topic: &str, asked: &OffsetForLeaderPartition) -
         .get(topic, asked.partition)
         .ok_or(ErrorCode::UnknownTopicOrPartition)
         .and_then(|partition| {
-            partition.check_epoch(asked.current_leader_epoch)?;
+            partition.check_named_epoch(asked.current_leader_epoch)?;
             Ok(partition.epoch_end_offset(asked.leader_epoch))
         });
     let (error, (leader_epoch, end_offset)) = match found {

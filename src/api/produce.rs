@@ -11,6 +11,7 @@
 //! Version notes: versions 0 to 2 are advertised and close the connection (KIP-896; librdkafka
 //! looks for 0); topic ids from version 13 (KIP-516).
 
+use std::collections::HashMap;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
@@ -49,11 +50,9 @@ impl Api for Produce {
         let append = Append::new(context, &request, version);
         let mut uncommitted = Vec::new();
         let mut responses: Vec<TopicProduceResponse> = Vec::with_capacity(request.topic_data.len());
-        for topic in &request.topic_data {
+        for topic in request.topic_data.iter().filter(|topic| !topic.partition_data.is_empty()) {
             let mut partition_responses: Vec<PartitionProduceResponse> = Vec::new();
-            for data in &topic.partition_data {
-                // A partition named twice has one answer, the later one.
-                partition_responses.retain(|response| response.index != data.index);
+            for data in named_last(&topic.partition_data) {
                 let (response, appended) = append.partition(topic, data).await;
                 if let Some((partition, end_offset)) = appended {
                     uncommitted.push((responses.len(), partition, end_offset));
@@ -138,9 +137,7 @@ impl<'a> Append<'a> {
         };
         let name = &partition.id().topic;
         if is_internal_topic(name) && !self.internal_allowed {
-            let message = format!("Cannot append to internal topic {name}");
-            let refused = refusal(data.index, ErrorCode::InvalidTopicException);
-            return (PartitionProduceResponse { error_message: Some(message), ..refused }, None);
+            return (refusal(data.index, ErrorCode::InvalidTopicException), None);
         }
         let version = self.version;
         let appended = if takes_long(records) {
@@ -161,6 +158,16 @@ impl<'a> Append<'a> {
     }
 }
 
+/// Of a partition named twice the later data counts, and the earlier is not appended.
+fn named_last(data: &[PartitionProduceData]) -> impl Iterator<Item = &PartitionProduceData> {
+    let places = data.iter().enumerate().map(|(place, data)| (data.index, place));
+    let last: HashMap<i32, usize> = places.collect();
+    data.iter()
+        .enumerate()
+        .filter(move |(place, data)| last.get(&data.index) == Some(place))
+        .map(|(_, data)| data)
+}
+
 /// Inflating much data would hold up the other connections of this thread.
 fn takes_long(records: &[u8]) -> bool {
     let compressed = |header: BatchHeader| header.compression() != Some(Compression::None);
@@ -179,10 +186,8 @@ fn failed(request: ProduceRequest) -> Reply<ProduceResponse> {
     if request.acks == 0 {
         return Reply::Close;
     }
-    let message = "Transactional Id authorization failed.";
-    let answer = |data: &PartitionProduceData| PartitionProduceResponse {
-        error_message: Some(message.to_owned()),
-        ..refusal(data.index, ErrorCode::TransactionalIdAuthorizationFailed)
+    let answer = |data: &PartitionProduceData| {
+        refusal(data.index, ErrorCode::TransactionalIdAuthorizationFailed)
     };
     let responses = request.topic_data.into_iter().map(|topic| TopicProduceResponse {
         partition_responses: topic.partition_data.iter().map(answer).collect(),

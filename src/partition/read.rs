@@ -105,6 +105,14 @@ impl Partition {
         }
     }
 
+    /// As [`Partition::check_epoch`] for requests in which only -1 names no epoch.
+    pub fn check_named_epoch(&self, current_leader_epoch: i32) -> Result<(), ErrorCode> {
+        if current_leader_epoch < -1 {
+            return Err(ErrorCode::FencedLeaderEpoch);
+        }
+        self.check_epoch(current_leader_epoch)
+    }
+
     /// Where the log of a fetcher that has read up to `fetch_offset`, at last in
     /// `last_fetched_epoch` (negative if it does not say), leaves ours: epoch and end offset. None
     /// where it does not (Kafka: `Partition.readRecords`).
@@ -126,10 +134,10 @@ impl Partition {
     }
 
     /// The largest epoch at or below `epoch` and the end of its records (`epoch` and the beginning
-    /// of the log where it is older than all); (-1, -1) where it is negative or newer than all
+    /// of the log where it is older than all); (-1, -1) where it is -1 or newer than all
     /// (Kafka: `LeaderEpochFileCache.endOffsetFor`).
     pub fn epoch_end_offset(&self, epoch: i32) -> (i32, i64) {
-        if epoch < 0 {
+        if epoch == -1 {
             return (-1, -1);
         }
         self.log.epoch_end_offset(epoch).unwrap_or((-1, -1))

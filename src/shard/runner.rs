@@ -186,13 +186,12 @@ impl<M: Machine> Runner<M> {
                     self.release().await;
                 }
                 () = tokio::time::sleep(due_in), if self.machine.next_deadline().is_some() => {
-                    let now = self.now();
-                    let outcome = self.machine.tick(now);
-                    self.settle(outcome, now)?;
+                    self.tick()?;
                 }
                 input = inputs.recv(), if closing.is_none() => match input {
                     Some(Input::Command(command, caller)) => {
                         self.catch_up().await?;
+                        self.tick_what_is_due()?;
                         self.command(command, caller)?;
                     }
                     Some(Input::Close(done)) => closing = Some(done),
@@ -213,6 +212,20 @@ impl<M: Machine> Runner<M> {
         let parked = Parked { end_offset: self.end_offset, effects, replies: Vec::new() };
         self.parked.push_back(parked);
         Ok(())
+    }
+
+    /// A timer ends up to two milliseconds late, and a command must not meet what had ended when it came.
+    fn tick_what_is_due(&mut self) -> Result<(), WriteError<M::ReplayError>> {
+        while self.machine.next_deadline().is_some_and(|due| due <= self.env.clock.now_ms()) {
+            self.tick()?;
+        }
+        Ok(())
+    }
+
+    fn tick(&mut self) -> Result<(), WriteError<M::ReplayError>> {
+        let now = self.now();
+        let outcome = self.machine.tick(now);
+        self.settle(outcome, now)
     }
 
     fn now(&self) -> Moment {

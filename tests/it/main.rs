@@ -28,3 +28,5 @@ mod words;
 mod raw_client;
 #[path = "../../compat/reference/mod.rs"]
 mod reference;
+#[path = "../../compat/requests.rs"]
+mod requests;

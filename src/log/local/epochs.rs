@@ -68,7 +68,7 @@ impl Epochs {
     /// See [`crate::log::Log::epoch_end_offset`].
     pub(super) fn end_offset(&self, epoch: i32, end_offset: i64) -> Option<(i32, i64)> {
         let newer = self.0.partition_point(|(known, _)| *known <= epoch);
-        if epoch < 0 || (newer == self.0.len() && self.latest() != Some(epoch)) {
+        if epoch == -1 || (newer == self.0.len() && self.latest() != Some(epoch)) {
             return None;
         }
         let found = newer.checked_sub(1).map_or(epoch, |at| self.0[at].0);

@@ -229,6 +229,21 @@ async fn a_tick_answers_who_waits() {
     assert_eq!(waiting.await.unwrap(), Ok(7));
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_is_due_comes_before_a_command_though_the_timer_is_late() {
+    let rig = Rig::new(&MemoryEngine::default()).await;
+    let shard = rig.shard().await;
+    shard.call(Ask::Add(7)).await.unwrap();
+    let waiting = tokio::spawn({
+        let shard = shard.clone();
+        async move { shard.call(Ask::Wait(1_000)).await }
+    });
+    settle().await;
+    rig.clock.advance(1_000);
+    assert_eq!(shard.call(Ask::Add(1)).await, Ok(8));
+    assert_eq!(waiting.await.unwrap(), Ok(7));
+}
+
 #[tokio::test]
 async fn what_somebody_else_appends_is_taken_over() {
     let rig = Rig::new(&MemoryEngine::default()).await;

@@ -1,124 +1,28 @@
 //! A client that asks with typed messages, and sees silence and a closed connection as answers too.
 
 use std::cell::Cell;
-use std::fmt::Debug;
-use std::io::{ErrorKind, Read};
 use std::time::Duration;
 
 use bytes::Bytes;
-use ottla::wire::header::RequestHeader;
-use ottla::wire::messages::alter_configs::{AlterConfigsRequest, AlterConfigsResponse};
-use ottla::wire::messages::api_versions::{ApiVersionsRequest, ApiVersionsResponse};
-use ottla::wire::messages::create_partitions::{CreatePartitionsRequest, CreatePartitionsResponse};
+use ottla::wire::messages::api_versions::ApiVersionsRequest;
 use ottla::wire::messages::create_topics::{
     CreatableTopic, CreatableTopicConfig, CreatableTopicResult, CreateTopicsRequest,
-    CreateTopicsResponse,
 };
-use ottla::wire::messages::delete_groups::{DeleteGroupsRequest, DeleteGroupsResponse};
-use ottla::wire::messages::delete_records::{DeleteRecordsRequest, DeleteRecordsResponse};
-use ottla::wire::messages::delete_topics::{DeleteTopicsRequest, DeleteTopicsResponse};
-use ottla::wire::messages::describe_cluster::{DescribeClusterRequest, DescribeClusterResponse};
-use ottla::wire::messages::describe_configs::{DescribeConfigsRequest, DescribeConfigsResponse};
-use ottla::wire::messages::describe_groups::{DescribeGroupsRequest, DescribeGroupsResponse};
-use ottla::wire::messages::describe_log_dirs::{DescribeLogDirsRequest, DescribeLogDirsResponse};
-use ottla::wire::messages::describe_producers::{
-    DescribeProducersRequest, DescribeProducersResponse,
-};
-use ottla::wire::messages::describe_topic_partitions::{
-    DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponse,
-};
-use ottla::wire::messages::fetch::{FetchRequest, FetchResponse};
-use ottla::wire::messages::find_coordinator::{FindCoordinatorRequest, FindCoordinatorResponse};
-use ottla::wire::messages::heartbeat::{HeartbeatRequest, HeartbeatResponse};
-use ottla::wire::messages::incremental_alter_configs::{
-    IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse,
-};
-use ottla::wire::messages::init_producer_id::{InitProducerIdRequest, InitProducerIdResponse};
-use ottla::wire::messages::join_group::{JoinGroupRequest, JoinGroupResponse};
-use ottla::wire::messages::leave_group::{LeaveGroupRequest, LeaveGroupResponse};
-use ottla::wire::messages::list_config_resources::{
-    ListConfigResourcesRequest, ListConfigResourcesResponse,
-};
-use ottla::wire::messages::list_groups::{ListGroupsRequest, ListGroupsResponse};
+use ottla::wire::messages::delete_topics::DeleteTopicsRequest;
 use ottla::wire::messages::list_offsets::{
-    ListOffsetsPartition, ListOffsetsPartitionResponse, ListOffsetsRequest, ListOffsetsResponse,
-    ListOffsetsTopic,
+    ListOffsetsPartition, ListOffsetsPartitionResponse, ListOffsetsRequest, ListOffsetsTopic,
 };
-use ottla::wire::messages::metadata::{MetadataRequest, MetadataResponse};
-use ottla::wire::messages::offset_commit::{OffsetCommitRequest, OffsetCommitResponse};
-use ottla::wire::messages::offset_delete::{OffsetDeleteRequest, OffsetDeleteResponse};
-use ottla::wire::messages::offset_fetch::{OffsetFetchRequest, OffsetFetchResponse};
-use ottla::wire::messages::offset_for_leader_epoch::{
-    OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse,
-};
-use ottla::wire::messages::produce::{ProduceRequest, ProduceResponse};
-use ottla::wire::messages::sync_group::{SyncGroupRequest, SyncGroupResponse};
-use ottla::wire::{Decoder, Encoder, Keyed, Message};
 use uuid::Uuid;
 
 use crate::broker::against_kafka;
 use crate::raw_client::Connection;
+pub(super) use crate::requests::{Outcome, Request, framed_as};
 use crate::wait::until;
 
 /// How long an answer may take.
 pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long no answer has to come for a request to count as unanswered.
 const SILENCE: Duration = Duration::from_millis(300);
-
-/// A request that knows its response.
-pub(super) trait Request: Message + Keyed {
-    /// What answers it.
-    type Response: Message + Debug;
-}
-
-macro_rules! answered {
-    ($($request:ident => $response:ident),* $(,)?) => {
-        $(impl Request for $request { type Response = $response; })*
-    };
-}
-answered! {
-    AlterConfigsRequest => AlterConfigsResponse,
-    ApiVersionsRequest => ApiVersionsResponse,
-    CreatePartitionsRequest => CreatePartitionsResponse,
-    CreateTopicsRequest => CreateTopicsResponse,
-    DeleteGroupsRequest => DeleteGroupsResponse,
-    DeleteRecordsRequest => DeleteRecordsResponse,
-    DeleteTopicsRequest => DeleteTopicsResponse,
-    DescribeClusterRequest => DescribeClusterResponse,
-    DescribeConfigsRequest => DescribeConfigsResponse,
-    DescribeGroupsRequest => DescribeGroupsResponse,
-    DescribeLogDirsRequest => DescribeLogDirsResponse,
-    DescribeProducersRequest => DescribeProducersResponse,
-    DescribeTopicPartitionsRequest => DescribeTopicPartitionsResponse,
-    FetchRequest => FetchResponse,
-    FindCoordinatorRequest => FindCoordinatorResponse,
-    HeartbeatRequest => HeartbeatResponse,
-    IncrementalAlterConfigsRequest => IncrementalAlterConfigsResponse,
-    InitProducerIdRequest => InitProducerIdResponse,
-    JoinGroupRequest => JoinGroupResponse,
-    LeaveGroupRequest => LeaveGroupResponse,
-    ListConfigResourcesRequest => ListConfigResourcesResponse,
-    ListGroupsRequest => ListGroupsResponse,
-    ListOffsetsRequest => ListOffsetsResponse,
-    MetadataRequest => MetadataResponse,
-    OffsetCommitRequest => OffsetCommitResponse,
-    OffsetDeleteRequest => OffsetDeleteResponse,
-    OffsetFetchRequest => OffsetFetchResponse,
-    OffsetForLeaderEpochRequest => OffsetForLeaderEpochResponse,
-    ProduceRequest => ProduceResponse,
-    SyncGroupRequest => SyncGroupResponse,
-}
-
-/// What became of a request.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Outcome {
-    /// A frame without its length.
-    Answer(Bytes),
-    /// The broker closed the connection.
-    Closed,
-    /// Nothing, and the connection is open.
-    Silent,
-}
 
 /// The broker that all checks share.
 #[derive(Debug)]
@@ -268,36 +172,9 @@ pub(super) fn framed<R: Request>(request: &R, version: i16, correlation_id: i32)
     framed_as(request, version, correlation_id, "protocol")
 }
 
-/// As [`framed`], with a client id.
-pub(super) fn framed_as<R: Request>(
-    request: &R,
-    version: i16,
-    correlation_id: i32,
-    client_id: &str,
-) -> Bytes {
-    let mut encoder = Encoder::frame();
-    let header = RequestHeader {
-        api_key: R::KEY,
-        api_version: version,
-        correlation_id,
-        client_id: Some(client_id.into()),
-    };
-    header.write(&mut encoder, version >= R::FLEXIBLE);
-    request.encode(&mut encoder, version);
-    encoder.finish().into_bytes().unwrap()
-}
-
 /// Reads the answer to `R` in a frame; its correlation id, and what it says.
 pub(super) fn unframed<R: Request>(frame: Bytes, version: i16) -> (i32, R::Response) {
-    let mut decoder = Decoder::new(frame);
-    let correlation_id = i32::from_be_bytes(decoder.array().unwrap());
-    if version >= R::FLEXIBLE && R::KEY != ApiVersionsRequest::KEY {
-        assert_eq!(decoder.unsigned_varint(), Ok(0), "tags in the header");
-    }
-    let response = R::Response::decode(&mut decoder, version)
-        .unwrap_or_else(|error| panic!("key {} version {version}: {error}", R::KEY));
-    assert_eq!(decoder.remaining(), 0, "bytes after {response:?}");
-    (correlation_id, response)
+    crate::requests::unframed::<R>(frame, version).unwrap()
 }
 
 /// One connection.
@@ -347,21 +224,7 @@ impl Client {
     }
 
     fn outcome_within(&mut self, timeout: Duration) -> Outcome {
-        let mut stream = self.connection.stream();
-        stream.set_read_timeout(Some(timeout)).unwrap();
-        let mut length = [0; 4];
-        match stream.read(&mut length) {
-            Ok(0) => return Outcome::Closed,
-            Ok(read) => stream.read_exact(&mut length[read..]).unwrap(),
-            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
-                return Outcome::Silent;
-            }
-            Err(_) => return Outcome::Closed,
-        }
-        stream.set_read_timeout(Some(ANSWER_TIMEOUT)).unwrap();
-        let mut frame = vec![0; usize::try_from(i32::from_be_bytes(length)).unwrap()];
-        stream.read_exact(&mut frame).unwrap();
-        Outcome::Answer(frame.into())
+        Outcome::next(self.connection.stream(), timeout, ANSWER_TIMEOUT).unwrap()
     }
 
     /// Whether the connection still answers.

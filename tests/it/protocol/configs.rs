@@ -17,6 +17,7 @@ checks![
     types_and_documentation_come_from_version_3,
     what_is_described_can_be_set,
     what_is_not_there_is_refused,
+    an_unknown_type_fails_every_resource,
     the_broker_is_described,
 ];
 
@@ -209,6 +210,19 @@ fn what_is_not_there_is_refused(target: &Target) {
                 (result.resource_type, result.resource_name.as_str()),
                 (resource_type, name)
             );
+        }
+    }
+}
+
+fn an_unknown_type_fails_every_resource(target: &Target) {
+    let topic = target.topic(1);
+    for version in 1..=4 {
+        let mut both = request(TOPIC, &topic.name, None);
+        both.resources.extend(request(99, "a", None).resources);
+        for result in target.call(&both, version).results {
+            assert_eq!(result.error_code, INVALID_REQUEST, "{result:?}");
+            let message = result.error_message.unwrap();
+            assert!(message.starts_with("This most likely occurs because"), "{message}");
         }
     }
 }

@@ -24,6 +24,8 @@ checks![
     aborted_transactions_are_null_unless_read_committed,
     an_unknown_isolation_level_fails_everything,
     a_replica_that_is_not_registered_is_refused,
+    a_request_for_another_leader_is_told_this_one,
+    a_negative_limit_is_an_error,
     a_diverging_epoch_is_no_error,
     errors_do_not_wait,
     every_partition_asked_for_is_answered,
@@ -203,6 +205,35 @@ fn a_replica_that_is_not_registered_is_refused(target: &Target) {
         let error = if version < 9 { NOT_LEADER_OR_FOLLOWER } else { UNKNOWN_LEADER_EPOCH };
         assert_eq!(data.error_code, error, "version {version}");
         assert!(started.elapsed() < PROMPT, "version {version}");
+    }
+}
+
+fn a_request_for_another_leader_is_told_this_one(target: &Target) {
+    let topic = target.topic(1);
+    for version in 12..=18 {
+        let mut request = fetch(&topic, 0);
+        request.replica_id = 5;
+        if version >= 15 {
+            request.replica_id = -1;
+            request.replica_state = ReplicaState { replica_id: 5, replica_epoch: 1 };
+        }
+        let data = only(target.call(&request, version));
+        let leader = (data.current_leader.leader_id, data.current_leader.leader_epoch);
+        let told = if version >= 16 { (1, 0) } else { (-1, -1) };
+        assert_eq!((data.error_code, leader), (NOT_LEADER_OR_FOLLOWER, told), "version {version}");
+    }
+}
+
+fn a_negative_limit_is_an_error(target: &Target) {
+    let topic = target.topic(1);
+    append(target, &topic, &batch(3));
+    for version in [4, 12, 18] {
+        for (max_bytes, partition_max_bytes) in [(-1, 100), (100, -1)] {
+            let mut request = FetchRequest { max_bytes, ..fetch(&topic, 0) };
+            request.topics[0].partitions[0].partition_max_bytes = partition_max_bytes;
+            let data = only(target.call(&request, version));
+            assert_eq!((data.error_code, data.high_watermark), (-1, -1), "version {version}");
+        }
     }
 }
 

@@ -28,6 +28,7 @@ checks![
     what_is_not_there_has_no_offsets,
     errors_and_offsets_go_together,
     a_repeated_partition_is_answered_twice,
+    a_repeated_topic_is_answered_twice,
     what_is_too_large_for_the_log_is_not_committed,
     a_generation_needs_a_group,
     members_of_a_stable_group_commit,
@@ -281,6 +282,15 @@ fn a_repeated_partition_is_answered_twice(target: &Target) {
         let response = target.call(&request, version);
         assert_eq!(response, answer(&topic, &[(0, 0), (0, 0)], version), "version {version}");
         assert_eq!(committed(target, &group, &topic, 0).0, 6);
+    }
+}
+
+fn a_repeated_topic_is_answered_twice(target: &Target) {
+    let (topic, group) = (target.topic(1), group(target));
+    for version in versions() {
+        let mut request = commit(&group, &topic, &[partition(0, 8)]);
+        request.topics.extend(request.topics.clone());
+        assert_eq!(target.call(&request, version).topics.len(), 2, "version {version}");
     }
 }
 

@@ -13,7 +13,8 @@ use ottla::wire::messages::offset_for_leader_epoch::{
 
 use super::client::{Target, Topic, list_offsets};
 use super::errors::{
-    INVALID_REQUEST, UNKNOWN_LEADER_EPOCH, UNKNOWN_TOPIC_OR_PARTITION, UNSUPPORTED_VERSION,
+    FENCED_LEADER_EPOCH, INVALID_REQUEST, UNKNOWN_LEADER_EPOCH, UNKNOWN_TOPIC_OR_PARTITION,
+    UNSUPPORTED_VERSION,
 };
 use super::produce::{append, batch, batch_of};
 use crate::raw_client::{Batch, Body};
@@ -31,6 +32,7 @@ checks![
     any_replica_id_is_served,
     what_is_not_there_has_no_offsets,
     a_wrong_leader_epoch_is_refused,
+    a_topic_without_partitions_is_not_answered,
     an_unknown_isolation_level_fails_everything,
     every_version_knows_where_an_epoch_ends,
     an_unknown_or_future_epoch_has_no_end,
@@ -240,13 +242,22 @@ fn what_is_not_there_has_no_offsets(target: &Target) {
 fn a_wrong_leader_epoch_is_refused(target: &Target) {
     let topic = target.topic(1);
     for version in 4..=11 {
-        for (epoch, error) in [(-1, 0), (0, 0), (1, UNKNOWN_LEADER_EPOCH)] {
+        let errors = [(-2, FENCED_LEADER_EPOCH), (-1, 0), (0, 0), (1, UNKNOWN_LEADER_EPOCH)];
+        for (epoch, error) in errors {
             let mut request = list_offsets(&topic.name, 0, LATEST);
             request.topics[0].partitions[0].current_leader_epoch = epoch;
             let response = target.call(&request, version);
             let answer = &response.topics[0].partitions[0];
             assert_eq!(answer.error_code, error, "epoch {epoch} in version {version}");
         }
+    }
+}
+
+fn a_topic_without_partitions_is_not_answered(target: &Target) {
+    for version in [1, 6, 11] {
+        let mut request = list_offsets(&target.name(), 0, LATEST);
+        request.topics[0].partitions.clear();
+        assert_eq!(target.call(&request, version).topics, [], "version {version}");
     }
 }
 
@@ -312,6 +323,12 @@ fn an_unknown_or_future_epoch_has_no_end(target: &Target) {
             let answer = epoch_end(target, &topic, 0, (-1, epoch), version);
             assert_eq!(answer, end(0, 0, -1, -1), "epoch {epoch}");
         }
+        // Older than all, as any other number would be.
+        assert_eq!(epoch_end(target, &topic, 0, (-1, -2), version), end(0, 0, -2, 0));
+        assert_eq!(
+            epoch_end(target, &topic, 0, (-2, 0), version),
+            end(FENCED_LEADER_EPOCH, 0, -1, -1)
+        );
         let answer = epoch_end(target, &topic, 0, (7, 0), version);
         assert_eq!(answer, end(UNKNOWN_LEADER_EPOCH, 0, -1, -1));
         for (topic, partition) in [(&unknown, 0), (&topic, 9)] {

@@ -60,8 +60,9 @@ fn a_creation_without_time_times_out(target: &Target) {
             let topic = creatable(&target.name(), 1, &[]);
             let request = CreateTopicsRequest { timeout_ms, ..creation(&[topic]) };
             let response = target.call(&request, version);
-            let error = response.topics[0].error_code;
-            assert_eq!(error, REQUEST_TIMED_OUT, "{timeout_ms} ms in version {version}");
+            let answer = &response.topics[0];
+            assert_eq!(answer.error_code, REQUEST_TIMED_OUT, "{timeout_ms} ms: {answer:?}");
+            assert_eq!(answer.error_message, None, "version {version}");
         }
     }
 }
@@ -96,6 +97,7 @@ fn a_created_topic_is_described_in_the_answer(target: &Target) {
         assert_eq!((result.num_partitions, result.replication_factor), (4, 1));
         assert_eq!(result.topic_config_error_code, 0);
         let configs = result.configs.unwrap();
+        assert!(configs.is_sorted_by_key(|config| config.name.clone()), "{configs:?}");
         let find = |name: &str| configs.iter().find(|config| config.name == name).unwrap();
         // Sources: 1 is the topic's own, 5 the default.
         let own = find("retention.ms");

@@ -1,0 +1,159 @@
+//! The differences that are meant, with the reason for each. One that does not occur any more fails a whole run.
+
+/// Differences that are no failure. Everything but the reason is a pattern, in which `*` stands for any text.
+#[derive(Debug)]
+pub(crate) struct Accepted {
+    pub(crate) api: &'static str,
+    pub(crate) step: &'static str,
+    pub(crate) path: &'static str,
+    pub(crate) ours: &'static str,
+    pub(crate) theirs: &'static str,
+    pub(crate) why: &'static str,
+}
+
+const ANY: &str = "*";
+const ANSWERED: &str = "every request gets an answer, also where the reference forgets one";
+const TOPICS_ONLY: &str =
+    "only topics can be configured while the broker runs, and the answer says so";
+const TOPICS_AND_BROKERS: &str = "groups, client metrics and loggers have no configuration yet";
+
+/// A key of the broker that the two are started with differently, or that has another default here.
+const fn setting(path: &'static str) -> Accepted {
+    let why = "what the two were started with, and defaults that differ on purpose";
+    Accepted { api: "DescribeConfigs", step: "the broker: *", path, ours: ANY, theirs: ANY, why }
+}
+
+pub(crate) const ACCEPTED: &[Accepted] = &[
+    Accepted {
+        api: "*AlterConfigs",
+        step: "type * named '*', *",
+        path: "responses[*].error_code",
+        ours: "42",
+        theirs: ANY,
+        why: TOPICS_ONLY,
+    },
+    Accepted {
+        api: "*AlterConfigs",
+        step: "type * named '*', *",
+        path: "responses[*].error_message",
+        ours: "\"Dynamic configuration of * is not supported yet.\"",
+        theirs: ANY,
+        why: TOPICS_ONLY,
+    },
+    Accepted {
+        api: "DescribeConfigs",
+        step: "type * named '*'",
+        path: "results[*].error_code",
+        ours: "42",
+        theirs: "0",
+        why: TOPICS_AND_BROKERS,
+    },
+    Accepted {
+        api: "DescribeConfigs",
+        step: "type * named '*'",
+        path: "results[*].error_message",
+        ours: "\"Unexpected resource type * for resource *\"",
+        theirs: "\"\"",
+        why: TOPICS_AND_BROKERS,
+    },
+    Accepted {
+        api: "DescribeConfigs",
+        step: "type * named '*'",
+        path: "results[*].configs[*]",
+        ours: "nothing",
+        theirs: ANY,
+        why: TOPICS_AND_BROKERS,
+    },
+    Accepted {
+        api: "DescribeConfigs",
+        step: "the broker: *",
+        path: "results[*].configs[*]",
+        ours: "nothing",
+        theirs: "{name: *config_source: *",
+        why: "of the broker's keys those are described that it serves",
+    },
+    Accepted {
+        api: "Produce",
+        step: "null records",
+        path: "",
+        ours: "{responses: *error_code: 87, *",
+        theirs: "silence",
+        why: ANSWERED,
+    },
+    Accepted {
+        api: "Produce",
+        step: "a record with a wrong delta",
+        path: "responses[*].partition_responses[0].*",
+        ours: ANY,
+        theirs: ANY,
+        why: "records whose offset deltas are wrong are refused, and stored by the reference",
+    },
+    Accepted {
+        api: "JoinGroup",
+        step: "a protocol twice",
+        path: "",
+        ours: "{*error_code: -1, *",
+        theirs: "silence",
+        why: ANSWERED,
+    },
+    Accepted {
+        api: "Fetch",
+        step: "session: *unknown*",
+        path: "responses*",
+        ours: ANY,
+        theirs: ANY,
+        why: "the order in which a session names partitions that are not there",
+    },
+    Accepted {
+        api: "ListOffsets",
+        step: "time -3 after it",
+        path: "topics[*].partitions[*].*",
+        ours: "-1",
+        theirs: ANY,
+        why: "the largest time is no longer that of a record that was deleted",
+    },
+    Accepted {
+        api: "DescribeLogDirs",
+        step: "everything",
+        path: "results[0].topics[\"produce-delta\"].partitions[0].partition_size",
+        ours: "0",
+        theirs: ANY,
+        why: "what was refused has no size",
+    },
+    Accepted {
+        api: "DescribeLogDirs",
+        step: "everything",
+        path: "results[0].topics[\"produce-compression.type\"].partitions[0].partition_size",
+        ours: ANY,
+        theirs: ANY,
+        why: "batches stay as they came where the reference compresses them anew",
+    },
+    Accepted {
+        api: "ApiVersions",
+        step: "*",
+        path: "api_keys[*]",
+        ours: "nothing",
+        theirs: ANY,
+        why: "the APIs that are not served yet",
+    },
+    Accepted {
+        api: "ListGroups",
+        step: "*",
+        path: "groups[\"refused-v*-twice\"]*",
+        ours: ANY,
+        theirs: ANY,
+        why: "the member that was not answered (\"a protocol twice\") is in the reference's group",
+    },
+    setting("results[\"1\"].configs[\"advertised.listeners\"].*"),
+    setting("results[\"1\"].configs[\"broker.id\"].*"),
+    setting("results[\"1\"].configs[\"controller.listener.names\"].*"),
+    setting("results[\"1\"].configs[\"controller.quorum.bootstrap.servers\"].*"),
+    setting("results[\"1\"].configs[\"group.initial.rebalance.delay.ms\"].*"),
+    setting("results[\"1\"].configs[\"inter.broker.listener.name\"].*"),
+    setting("results[\"1\"].configs[\"listener.security.protocol.map\"].*"),
+    setting("results[\"1\"].configs[\"listeners\"].*"),
+    setting("results[\"1\"].configs[\"log.dir\"].*"),
+    setting("results[\"1\"].configs[\"log.dirs\"].*"),
+    setting("results[\"1\"].configs[\"node.id\"].*"),
+    setting("results[\"1\"].configs[\"process.roles\"].*"),
+];

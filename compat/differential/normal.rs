@@ -1,0 +1,177 @@
+//! What may differ between two brokers: what each draws, and what it reads from its surroundings.
+//!
+//! Such a value is replaced by a name for it, the same each time it occurs. So it is still compared which answers have
+//! the same id, and that none has one where the other broker gives none.
+
+use std::collections::BTreeMap;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use uuid::Uuid;
+
+use crate::tree::Node;
+
+const UUID_LENGTH: usize = 36;
+
+/// Lists of each API that the reference writes in the order of a hash map of what it drew or of many names.
+const UNORDERED: [(&str, &str); 21] = [
+    ("ApiVersions", "finalized_features"),
+    ("ApiVersions", "supported_features"),
+    ("DeleteGroups", "results"),
+    ("DescribeGroups", "groups"),
+    ("OffsetFetch", "topics"),
+    ("OffsetFetch", "partitions"),
+    ("ListOffsets", "topics"),
+    ("ListOffsets", "partitions"),
+    ("DeleteRecords", "topics"),
+    ("DeleteRecords", "partitions"),
+    ("DescribeLogDirs", "topics"),
+    ("DescribeLogDirs", "partitions"),
+    ("DescribeGroups", "members"),
+    ("Produce", "responses"),
+    ("Produce", "partition_responses"),
+    ("ListConfigResources", "config_resources"),
+    ("CreatePartitions", "results"),
+    ("DeleteTopics", "responses"),
+    ("JoinGroup", "members"),
+    ("ListGroups", "groups"),
+    ("Metadata", "topics"),
+];
+
+fn is_unordered(api: &str, field: &str) -> bool {
+    UNORDERED.contains(&(api, field))
+}
+
+/// Milliseconds since 1970.
+pub(crate) fn now_ms() -> i64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    now.as_millis() as i64
+}
+
+/// The names of what one broker drew.
+#[derive(Debug)]
+pub(crate) struct Names {
+    port: u16,
+    began_ms: i64,
+    given: BTreeMap<(&'static str, String), String>,
+}
+
+impl Names {
+    pub(crate) fn new(port: u16, began_ms: i64) -> Self {
+        Self { port, began_ms, given: BTreeMap::new() }
+    }
+
+    fn name(&mut self, kind: &'static str, value: &str) -> String {
+        let number = self.given.keys().filter(|(of, _)| *of == kind).count() + 1;
+        let key = (kind, value.to_owned());
+        self.given.entry(key).or_insert_with(|| format!("{kind}-{number}")).clone()
+    }
+
+    /// Replaces what may differ in an answer of this API.
+    pub(crate) fn normalise(&mut self, api: &str, node: &mut Node) {
+        self.value(api, "", node);
+    }
+
+    fn value(&mut self, api: &str, field: &str, node: &mut Node) {
+        match node {
+            Node::Structure(fields) => {
+                fields.iter_mut().for_each(|(name, value)| self.value(api, name, value));
+            }
+            Node::List(elements) => {
+                // Before, so that what has no name yet gets it in the order of what is beside it.
+                if is_unordered(api, field) {
+                    elements.sort();
+                }
+                elements.iter_mut().for_each(|element| self.value(api, field, element));
+                if is_unordered(api, field) {
+                    elements.sort();
+                }
+            }
+            Node::Atom(text) => *text = self.atom(field, text),
+        }
+    }
+
+    fn atom(&mut self, field: &str, text: &str) -> String {
+        let number = text.parse::<i64>().ok();
+        match (field, number) {
+            ("port", Some(port)) if port == i64::from(self.port) => "its own port".to_owned(),
+            ("session_id", Some(1..)) => self.name("session", text),
+            ("producer_id", Some(0..)) => self.name("producer", text),
+            ("total_bytes" | "usable_bytes", Some(1..)) => "some".to_owned(),
+            ("finalized_features_epoch", Some(0..)) => "some".to_owned(),
+            ("documentation", None) if text.len() > 2 && text != "None" => "some".to_owned(),
+            ("cluster_id", None) if text != "None" => self.name("cluster", text),
+            ("log_dir", None) => self.name("directory", text),
+            (_, Some(time_ms)) if (self.began_ms..=now_ms() + 1000).contains(&time_ms) => {
+                "now".to_owned()
+            }
+            _ => self.ids(text),
+        }
+    }
+
+    /// Names the ids in a text: those of topics and of members, and those of topics in messages, in Base64.
+    fn ids(&mut self, text: &str) -> String {
+        // What follows are times around now.
+        if let Some((before, _)) = text.split_once("The timestamp should be within [") {
+            return before.to_owned();
+        }
+        let mut named = String::new();
+        let mut rest = text;
+        while let Some(next) = rest.chars().next() {
+            let id = rest.get(..UUID_LENGTH).and_then(|id| Uuid::try_parse(id).ok());
+            if let Some(id) = id.filter(|id| !id.is_nil()) {
+                named.push_str(&self.name("id", &id.to_string()));
+                rest = &rest[UUID_LENGTH..];
+            } else {
+                named.push(next);
+                rest = &rest[next.len_utf8()..];
+            }
+        }
+        if text.starts_with('"') {
+            for ((kind, value), name) in &self.given {
+                if let Some(id) = Uuid::try_parse(value).ok().filter(|_| *kind == "id") {
+                    named = named.replace(&URL_SAFE_NO_PAD.encode(id), name);
+                }
+            }
+        }
+        named
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn normal(names: &mut Names, field: &str, text: &str) -> String {
+        let mut node = Node::Structure(vec![(field.to_owned(), Node::atom(text))]);
+        names.normalise("Metadata", &mut node);
+        node.get(field).map(Node::text).unwrap_or_default()
+    }
+
+    #[test]
+    fn an_id_has_one_name() {
+        let mut names = Names::new(9092, now_ms());
+        let [one, two] = [Uuid::from_u128(1), Uuid::from_u128(2)];
+        assert_eq!(normal(&mut names, "topic_id", &one.to_string()), "id-1");
+        assert_eq!(normal(&mut names, "member_id", &format!("\"me-{two}\"")), "\"me-id-2\"");
+        assert_eq!(normal(&mut names, "leader", &format!("\"me-{one}\"")), "\"me-id-1\"");
+        let message = format!("\"no topic {}\"", URL_SAFE_NO_PAD.encode(two));
+        assert_eq!(normal(&mut names, "error_message", &message), "\"no topic id-2\"");
+    }
+
+    #[test]
+    fn only_what_a_broker_draws_has_a_name() {
+        let mut names = Names::new(9092, now_ms());
+        assert_eq!(normal(&mut names, "producer_id", "-1"), "-1");
+        assert_eq!(normal(&mut names, "producer_id", "7"), "producer-1");
+        assert_eq!(normal(&mut names, "port", "9092"), "its own port");
+        assert_eq!(normal(&mut names, "port", "9093"), "9093");
+        assert_eq!(
+            normal(&mut names, "topic_id", &Uuid::nil().to_string()),
+            Uuid::nil().to_string()
+        );
+        assert_eq!(normal(&mut names, "timestamp", &now_ms().to_string()), "now");
+        assert_eq!(normal(&mut names, "timestamp", "12"), "12");
+    }
+}

@@ -1,0 +1,59 @@
+// The programs of the Go clients: see compat/README.md.
+package main
+
+import (
+	"fmt"
+	"os"
+	"runtime/debug"
+
+	"ottla/compat/franz"
+	"ottla/compat/sarama"
+	"ottla/compat/scenario"
+)
+
+type client struct {
+	name, module string
+	connect      func(bootstrap string) scenario.Client
+}
+
+var clients = []client{
+	{"franz-go", franz.Module, franz.New},
+	{"sarama", sarama.Module, sarama.New},
+}
+
+func main() {
+	switch arguments := os.Args[1:]; len(arguments) {
+	case 1:
+		if arguments[0] == "versions" {
+			versions()
+			return
+		}
+	case 3:
+		for _, client := range clients {
+			if client.name == arguments[0] {
+				run(client.connect(arguments[2]), arguments[1], arguments[2])
+				return
+			}
+		}
+	}
+	fmt.Fprintln(os.Stderr, "usage: versions | CLIENT SCENARIO BOOTSTRAP")
+	os.Exit(2)
+}
+
+func run(client scenario.Client, name, bootstrap string) {
+	if err := scenario.Run(client, name, bootstrap); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+func versions() {
+	build, _ := debug.ReadBuildInfo()
+	for _, client := range clients {
+		for _, module := range build.Deps {
+			if module.Path == client.module {
+				fmt.Println(client.name, module.Version[1:])
+			}
+		}
+	}
+}

@@ -1,0 +1,126 @@
+//! Members come and go.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+
+use crate::broker::{Broker, new_name, until};
+use crate::member::{Ledger, Member, Moves};
+
+const PARTITIONS: i32 = 6;
+
+/// A topic, a group and what its members know.
+struct Stage<'a> {
+    broker: &'a Broker,
+    topic: String,
+    group: String,
+    ledger: Arc<Mutex<Ledger>>,
+    /// Records by partition.
+    written: usize,
+}
+
+impl<'a> Stage<'a> {
+    fn new(broker: &'a Broker) -> Self {
+        let (topic, group) = (broker.create_topic(PARTITIONS, &[]), new_name());
+        Self { broker, topic, group, ledger: Arc::default(), written: 0 }
+    }
+
+    fn join(&self, name: &str, settings: &[(&str, &str)]) -> Member {
+        Member::join(self.broker, (&self.topic, &self.group), name, &self.ledger, settings)
+    }
+
+    fn write(&mut self, by_partition: usize) {
+        let values = self.written..self.written + by_partition;
+        let values: Vec<String> = values.map(|number| number.to_string()).collect();
+        (0..PARTITIONS).for_each(|partition| self.broker.write(&self.topic, partition, &values));
+        self.written += by_partition;
+    }
+
+    /// Until these members own so many partitions each, and all that was written is read and committed.
+    fn settle(&self, members: &[(&str, &Member, usize)]) {
+        until(&format!("all of {} records by partition", self.written), || {
+            for (_, member, _) in members {
+                member.work();
+            }
+            let ledger = self.ledger.lock().unwrap();
+            let shares = members.iter().all(|(name, _, share)| ledger.owned(name) == *share);
+            let end = self.written as i64;
+            let committed = ledger.committed.values().filter(|offset| **offset == end).count();
+            (shares && committed == PARTITIONS as usize).then_some(())
+        });
+    }
+
+    /// Every value of every partition was read, at its offset.
+    fn check_all_read(&self) {
+        let ledger = self.ledger.lock().unwrap();
+        let read: BTreeSet<(i32, i64, String)> = ledger.read.iter().cloned().collect();
+        let expected = (0..PARTITIONS).flat_map(|partition| {
+            (0..self.written).map(move |n| (partition, n as i64, n.to_string()))
+        });
+        assert!(read.into_iter().eq(expected), "records are missing or wrong");
+    }
+}
+
+pub(crate) fn share(broker: &Broker) {
+    let mut stage = Stage::new(broker);
+    stage.write(30);
+    let (a, b, c) = (stage.join("a", &[]), stage.join("b", &[]), stage.join("c", &[]));
+    stage.settle(&[("a", &a, 2), ("b", &b, 2), ("c", &c, 2)]);
+    // All was committed before the first move, so it was read once.
+    stage.ledger.lock().unwrap().read_once();
+
+    drop(c);
+    stage.write(30);
+    stage.settle(&[("a", &a, 3), ("b", &b, 3)]);
+
+    let d = stage.join("d", &[]);
+    stage.write(40);
+    stage.settle(&[("a", &a, 2), ("b", &b, 2), ("d", &d, 2)]);
+    stage.check_all_read();
+}
+
+pub(crate) fn come_back(broker: &Broker) {
+    let mut stage = Stage::new(broker);
+    stage.write(10);
+    let join = |stage: &Stage<'_>, name| stage.join(name, &[("group.instance.id", name)]);
+    let (a, b, c) = (join(&stage, "a"), join(&stage, "b"), join(&stage, "c"));
+    stage.settle(&[("a", &a, 2), ("b", &b, 2), ("c", &c, 2)]);
+    let before = c.moves().assigned.pop().unwrap();
+    a.take_moves();
+    b.take_moves();
+
+    drop(c);
+    stage.write(10);
+    let c = join(&stage, "c");
+    stage.settle(&[("a", &a, 2), ("b", &b, 2), ("c", &c, 2)]);
+    assert_eq!(c.moves().assigned, [before], "the partitions of who came back");
+    for member in [&a, &b] {
+        let Moves { assigned, revoked } = member.moves();
+        assert!(assigned.is_empty() && revoked.is_empty(), "{assigned:?} {revoked:?}");
+    }
+    stage.ledger.lock().unwrap().read_once();
+    stage.check_all_read();
+}
+
+pub(crate) fn cooperate(broker: &Broker) {
+    const COOPERATIVE: &[(&str, &str)] = &[("partition.assignment.strategy", "cooperative-sticky")];
+    let mut stage = Stage::new(broker);
+    stage.write(10);
+    let (a, b) = (stage.join("a", COOPERATIVE), stage.join("b", COOPERATIVE));
+    stage.settle(&[("a", &a, 3), ("b", &b, 3)]);
+    a.take_moves();
+    b.take_moves();
+
+    let c = stage.join("c", COOPERATIVE);
+    stage.write(10);
+    stage.settle(&[("a", &a, 2), ("b", &b, 2), ("c", &c, 2)]);
+    for member in [&a, &b] {
+        let Moves { assigned, revoked } = member.moves();
+        let lost: Vec<i32> = revoked.iter().flatten().copied().collect();
+        assert_eq!(lost.len(), 1, "only what another gets is revoked: {revoked:?}");
+        assert!(assigned.iter().all(BTreeSet::is_empty), "what stayed came again: {assigned:?}");
+    }
+    let given: BTreeSet<i32> = c.moves().assigned.into_iter().flatten().collect();
+    let lost = [&a, &b].into_iter().flat_map(|member| member.moves().revoked).flatten();
+    assert_eq!(given, lost.collect(), "what moved");
+    stage.check_all_read();
+}
