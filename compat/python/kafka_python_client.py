@@ -1,0 +1,211 @@
+"""kafka-python for the scenarios; see client.py."""
+
+from contextlib import contextmanager
+
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.admin import ConfigResource
+from kafka.consumer.subscription_state import ConsumerRebalanceListener
+from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
+from kafka.coordinator.assignors.range import RangePartitionAssignor
+from kafka.errors import CommitFailedError, KafkaError
+from kafka.structs import OffsetAndMetadata
+
+from client import NULL_HEADER_VALUE, NULL_KEY_AND_VALUE, TIMEOUT_S, BrokerError, Record, ignored
+
+LACKS = {NULL_HEADER_VALUE, NULL_KEY_AND_VALUE}
+NO_RESET = "none"
+OUT_OF_RANGE = 1
+KEEPS_POSITION = True
+ASSIGNORS = {"range": RangePartitionAssignor, "cooperative-sticky": CooperativeStickyAssignor}
+ILLEGAL_GENERATION = 22
+
+
+@contextmanager
+def broker_errors():
+    try:
+        yield
+    except CommitFailedError as error:
+        # It stands for each of the codes by which the group says that it has rebalanced.
+        raise BrokerError(ILLEGAL_GENERATION, error) from error
+    except KafkaError as error:
+        raise BrokerError(getattr(error, "errno", None), error) from error
+
+
+def configuration(bootstrap, settings):
+    named = {name.replace(".", "_"): value for name, value in settings.items()}
+    if strategy := named.get("partition_assignment_strategy"):
+        named["partition_assignment_strategy"] = [ASSIGNORS[strategy]]
+    if named.get("compression_type") == "none":
+        named["compression_type"] = None
+    return {"bootstrap_servers": bootstrap, **named}
+
+
+class Admin:
+    def __init__(self, bootstrap):
+        self.client = KafkaAdminClient(bootstrap_servers=bootstrap)
+
+    def close(self):
+        self.client.close()
+
+    def create_topic(self, topic, partitions, replication_factor=1, config=None):
+        new = {"num_partitions": partitions, "replication_factor": replication_factor, "configs": config or {}}
+        with broker_errors():
+            self.client.create_topics({topic: new})
+
+    def delete_topic(self, topic):
+        with broker_errors():
+            self.client.delete_topics([topic])
+
+    def create_partitions(self, topic, count):
+        with broker_errors():
+            self.client.create_partitions({topic: count})
+
+    def topics(self):
+        return set(self.client.list_topics())
+
+    def partitions(self, topic):
+        """Leader, replicas and in-sync replicas of each partition."""
+        [described] = self.client.describe_topics([topic])
+        if described["error_code"]:
+            raise BrokerError(described["error_code"], described)
+        partitions = sorted(described["partitions"], key=lambda p: p["partition_index"])
+        assert [p["partition_index"] for p in partitions] == list(range(len(partitions))), partitions
+        return [(p["leader_id"], p["replica_nodes"], p["isr_nodes"]) for p in partitions]
+
+    def config(self, topic):
+        """Value, and whether it is the topic's own, of each setting."""
+        found = self.client.describe_configs([ConfigResource("topic", topic)], config_filter="all")["topic"][topic]
+        own = "DYNAMIC_TOPIC_CONFIG"
+        return {name: (entry["value"], entry["config_source"] == own) for name, entry in found.items()}
+
+    def set_config(self, topic, name, value):
+        self.altered(topic, self.client.alter_configs([ConfigResource("topic", topic, {name: value})]))
+
+    def reset_config(self, topic, name):
+        self.altered(topic, self.client.reset_configs([ConfigResource("topic", topic, [name])]))
+
+    def altered(self, topic, answer):
+        assert answer == {"topic": {topic: "OK"}}, answer
+
+    def cluster(self):
+        """Cluster id, controller, and host:port of each node."""
+        found = self.client.describe_cluster()
+        nodes = {node["broker_id"]: f"{node['host']}:{node['port']}" for node in found["brokers"]}
+        return found["cluster_id"], found["controller_id"], nodes
+
+    def delete_records(self, topic, partition, offset):
+        """The partition's beginning afterwards."""
+        with broker_errors():
+            [answer] = self.client.delete_records({TopicPartition(topic, partition): offset}).values()
+        return answer["low_watermark"]
+
+    def group_is_stable(self, group):
+        with broker_errors():
+            return self.client.describe_groups([group])[group]["group_state"] == "Stable"
+
+
+class Producer:
+    def __init__(self, bootstrap, settings):
+        self.client = KafkaProducer(**configuration(bootstrap, settings))
+
+    def send(self, topic, partition, value, key=None, headers=(), timestamp_ms=None):
+        """A function that waits for the acknowledgement and returns the record's offset."""
+        future = self.client.send(topic, value, key, list(headers), partition, timestamp_ms)
+
+        def offset():
+            with broker_errors():
+                return future.get(TIMEOUT_S).offset
+
+        return offset
+
+    def close(self):
+        self.client.flush(TIMEOUT_S)
+        self.client.close(TIMEOUT_S)
+
+
+class Listener(ConsumerRebalanceListener):
+    def __init__(self, assigned, revoked, lost):
+        self.assigned = assigned
+        self.revoked = revoked
+        self.lost = lost
+
+    def on_partitions_assigned(self, assigned):
+        self.assigned({p.partition for p in assigned})
+
+    def on_partitions_revoked(self, revoked):
+        self.revoked({p.partition for p in revoked})
+
+    def on_partitions_lost(self, lost):
+        self.lost({p.partition for p in lost})
+
+
+class Consumer:
+    def __init__(self, bootstrap, topic, group, settings):
+        self.topic = topic
+        self.commits = []
+        self.client = KafkaConsumer(**configuration(bootstrap, {"group.id": group, **settings}))
+
+    def subscribe(self, assigned, revoked=ignored, lost=ignored):
+        self.client.subscribe([self.topic], listener=Listener(assigned, revoked, lost))
+
+    def at(self, partition):
+        return TopicPartition(self.topic, partition)
+
+    def assign(self, offsets):
+        """Reads the partitions from these offsets, without membership."""
+        self.client.assign([self.at(partition) for partition in offsets])
+        for partition, offset in offsets.items():
+            self.client.seek(self.at(partition), offset)
+
+    def poll(self, timeout_s, count=500):
+        """Records, at most so many, as soon as there are any."""
+        with broker_errors():
+            polled = self.client.poll(int(timeout_s * 1000), count)
+        return [
+            Record(r.partition, r.offset, r.key, r.value, r.headers, r.timestamp) for rs in polled.values() for r in rs
+        ]
+
+    def seek(self, partition, offset):
+        self.client.seek(self.at(partition), offset)
+
+    def seek_to_beginning(self, partition):
+        self.client.seek_to_beginning(self.at(partition))
+
+    def seek_to_end(self, partition):
+        self.client.seek_to_end(self.at(partition))
+
+    def bounds(self, partition):
+        """The partition's beginning and end offset."""
+        with broker_errors():
+            [beginning] = self.client.beginning_offsets([self.at(partition)]).values()
+            [end] = self.client.end_offsets([self.at(partition)]).values()
+        return beginning, end
+
+    def offset_for_time(self, partition, timestamp_ms):
+        """The first offset of that time or later, None if there is none."""
+        with broker_errors():
+            [found] = self.client.offsets_for_times({self.at(partition): timestamp_ms}).values()
+        return found and found.offset
+
+    def offsets(self, offsets, metadata):
+        return {self.at(partition): OffsetAndMetadata(offset, metadata, -1) for partition, offset in offsets.items()}
+
+    def commit(self, offsets, metadata=""):
+        with broker_errors():
+            self.client.commit(self.offsets(offsets, metadata), TIMEOUT_S * 1000)
+
+    def commit_async(self, offsets, metadata=""):
+        """Its outcome is appended to self.commits by a later poll."""
+        self.client.commit_async(self.offsets(offsets, metadata), self.on_commit)
+
+    def on_commit(self, _, response):
+        self.commits.append(response if isinstance(response, Exception) else None)
+
+    def committed(self, partition):
+        """Offset and metadata, None if there is none."""
+        with broker_errors():
+            found = self.client.committed(self.at(partition), metadata=True, timeout_ms=TIMEOUT_S * 1000)
+        return found and (found.offset, found.metadata or "")
+
+    def close(self):
+        self.client.close()

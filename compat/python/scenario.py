@@ -1,0 +1,49 @@
+"""The scenarios of compat/README.md.
+
+scenario.py versions                    a line "CLIENT VERSION" for each client
+scenario.py CLIENT SCENARIO BOOTSTRAP   runs one; status 77 and a last line that says why if it is not applicable
+"""
+
+import importlib
+import sys
+from functools import partial
+from importlib.metadata import version
+
+from case import Case
+from client import NotApplicable
+from commits import commit
+from membership import cooperative, group, static
+from records import headers, idempotent, large, long_poll, produce
+from restart import restart
+from topics import admin, delete_records, seek
+
+NOT_APPLICABLE = 77
+MODULES = {"confluent-kafka": "confluent_client", "kafka-python": "kafka_python_client"}
+CODECS = ["none", "gzip", "snappy", "lz4", "zstd"]
+NAMED = [admin, idempotent, headers, large, group, static, cooperative, seek, commit, delete_records, long_poll, restart]
+SCENARIOS = {function.__name__.replace("_", "-"): function for function in NAMED}
+SCENARIOS |= {f"produce-{codec}": partial(produce, codec=codec) for codec in CODECS}
+
+
+def main(arguments):
+    if arguments == ["versions"]:
+        for client in MODULES:
+            print(client, version(client))
+        return 0
+    if len(arguments) != 3 or arguments[0] not in MODULES or arguments[1] not in SCENARIOS:
+        print(__doc__, file=sys.stderr)
+        return 2
+    client, scenario, bootstrap = arguments
+    case = Case(importlib.import_module(MODULES[client]), bootstrap, scenario)
+    try:
+        SCENARIOS[scenario](case)
+    except NotApplicable as reason:
+        print(reason)
+        return NOT_APPLICABLE
+    finally:
+        case.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
