@@ -152,7 +152,7 @@ pub(crate) fn framed_as<R: Request>(
 /// Reads the answer to `R` in a frame; its correlation id, and what it says. What does not give the same bytes when it
 /// is written again was not read in full.
 pub(crate) fn unframed<R: Request>(
-    frame: Bytes,
+    frame: &Bytes,
     version: i16,
 ) -> Result<(i32, R::Response), String> {
     let unreadable = |error| format!("key {} version {version}: {error}", R::KEY);

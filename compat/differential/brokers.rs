@@ -19,7 +19,8 @@ pub(crate) struct Brokers {
     pub(crate) ours: Address,
     pub(crate) theirs: Address,
     child: Option<Child>,
-    _node: Option<Reference>,
+    #[expect(dead_code, reason = "it ends with this value")]
+    node: Option<Reference>,
 }
 
 impl Brokers {
@@ -30,19 +31,18 @@ impl Brokers {
         theirs: Option<Address>,
     ) -> io::Result<Self> {
         let at = |port| Address { host: "localhost".to_owned(), port };
-        let mut brokers = Self { ours: at(0), theirs: at(0), child: None, _node: None };
+        let mut brokers = Self { ours: at(0), theirs: at(0), child: None, node: None };
         brokers.ours = match ours {
             Some(address) => address,
             None => at(brokers.start_ours(&directory.join("ours"))?),
         };
-        brokers.theirs = match theirs {
-            Some(address) => address,
-            None => {
-                let node = Reference::start(&directory.join("theirs"), &Options::default());
-                let port = node.port();
-                brokers._node = Some(node);
-                at(port)
-            }
+        brokers.theirs = if let Some(address) = theirs {
+            address
+        } else {
+            let node = Reference::start(&directory.join("theirs"), &Options::default());
+            let port = node.port();
+            brokers.node = Some(node);
+            at(port)
         };
         Ok(brokers)
     }

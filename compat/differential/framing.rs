@@ -87,8 +87,8 @@ impl Each for Script {
             let whole = framed_as(&R::default(), version, 1, "differential");
             let resized = |body: &[u8]| Body::default().i32(body.len() as i32).raw(body).0;
             self.ask_bytes::<R>("cut short", version, &resized(&whole[4..whole.len() - 1]));
-            let longer = resized(&[&whole[4..], &[1, 2, 3]].concat());
-            self.patient::<R>().ask_bytes::<R>("followed by more", version, &longer);
+            let and_more = resized(&[&whole[4..], &[1, 2, 3]].concat());
+            self.patient::<R>().ask_bytes::<R>("followed by more", version, &and_more);
             if version >= R::FLEXIBLE {
                 // The number of tags is the last byte: one tag that nobody knows.
                 let body = [&whole[4..whole.len() - 1], &[1, 99, 2, 0, 0]].concat();

@@ -76,14 +76,18 @@ impl Names {
     fn value(&mut self, api: &str, field: &str, node: &mut Node) {
         match node {
             Node::Structure(fields) => {
-                fields.iter_mut().for_each(|(name, value)| self.value(api, name, value));
+                for (name, value) in fields {
+                    self.value(api, name, value);
+                }
             }
             Node::List(elements) => {
                 // Before, so that what has no name yet gets it in the order of what is beside it.
                 if is_unordered(api, field) {
                     elements.sort();
                 }
-                elements.iter_mut().for_each(|element| self.value(api, field, element));
+                for element in &mut *elements {
+                    self.value(api, field, element);
+                }
                 if is_unordered(api, field) {
                     elements.sort();
                 }
@@ -98,9 +102,9 @@ impl Names {
             ("port", Some(port)) if port == i64::from(self.port) => "its own port".to_owned(),
             ("session_id", Some(1..)) => self.name("session", text),
             ("producer_id", Some(0..)) => self.name("producer", text),
-            ("total_bytes" | "usable_bytes", Some(1..)) => "some".to_owned(),
-            ("finalized_features_epoch", Some(0..)) => "some".to_owned(),
-            ("documentation", None) if text.len() > 2 && text != "None" => "some".to_owned(),
+            ("total_bytes" | "usable_bytes", Some(1..))
+            | ("finalized_features_epoch", Some(0..)) => "some".to_owned(),
+            ("documentation", None) if text.len() > 2 && text != "None" => "a text".to_owned(),
             ("cluster_id", None) if text != "None" => self.name("cluster", text),
             ("log_dir", None) => self.name("directory", text),
             (_, Some(time_ms)) if (self.began_ms..=now_ms() + 1000).contains(&time_ms) => {

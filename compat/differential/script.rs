@@ -239,7 +239,7 @@ impl Script {
     pub(crate) fn learn<T>(&mut self, what: &str, answers: &Both<T>, of: impl Fn(&T) -> String) {
         for (side, answer) in self.sides.iter_mut().zip(answers) {
             if let Some(answer) = answer {
-                side.learn(what, of(answer));
+                side.learn(what, &of(answer));
             }
         }
     }
@@ -280,7 +280,9 @@ impl Script {
 
     /// Leaves a connection on both sides.
     pub(crate) fn leave(&mut self, at: &str) {
-        self.sides.iter_mut().for_each(|side| side.leave(at));
+        for side in &mut self.sides {
+            side.leave(at);
+        }
     }
 
     /// Waits for what was sent on another connection to have its effect.
@@ -312,7 +314,7 @@ impl<T> Read<T> {
         let (tree, response, is_unreadable) = match outcome {
             Outcome::Closed => other("closed"),
             Outcome::Silent => other("silence"),
-            Outcome::Answer(frame) => match unframed::<R>(frame, version) {
+            Outcome::Answer(frame) => match unframed::<R>(&frame, version) {
                 Err(reason) => (Node::atom(reason), None, true),
                 Ok((_, response)) => {
                     let mut tree = Node::of(&response);

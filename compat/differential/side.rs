@@ -62,8 +62,8 @@ impl Side {
         self.topic_ids.get(name).copied().unwrap_or_default()
     }
 
-    pub(crate) fn learn(&mut self, what: &str, value: impl ToString) {
-        self.learnt.insert(what.to_owned(), value.to_string());
+    pub(crate) fn learn(&mut self, what: &str, value: &str) {
+        self.learnt.insert(what.to_owned(), value.to_owned());
     }
 
     /// Keeps the ids that an answer gives to topics.
@@ -71,7 +71,9 @@ impl Side {
         match node {
             Node::Atom(_) => {}
             Node::List(elements) => {
-                elements.iter().for_each(|element| self.learn_topics(element));
+                for element in elements {
+                    self.learn_topics(element);
+                }
             }
             Node::Structure(fields) => {
                 let text = |field| node.get(field).map(Node::text);
@@ -81,7 +83,9 @@ impl Side {
                 if let (Some(name), Some(id)) = (name, id.filter(|id| !id.is_nil())) {
                     self.topic_ids.insert(name, id);
                 }
-                fields.iter().for_each(|(_, value)| self.learn_topics(value));
+                for (_, value) in fields {
+                    self.learn_topics(value);
+                }
             }
         }
     }

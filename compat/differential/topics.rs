@@ -366,7 +366,9 @@ fn deleting(names: &[&str], timeout_ms: i32) -> DeleteTopicsRequest {
 fn delete_topics(script: &mut Script) {
     for version in 1..=6 {
         let names = [1, 2, 3, 4].map(|number| format!("delete-{number}-v{version}"));
-        names.iter().for_each(|name| script.topic(name, 1, &[]));
+        for name in &names {
+            script.topic(name, 1, &[]);
+        }
         let [one, two, three, four] = names.each_ref().map(String::as_str);
         let mut delete = |step: &str, names: &[&str], timeout_ms| {
             script.ask(step, version, |_| deleting(names, timeout_ms));

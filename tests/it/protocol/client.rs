@@ -174,7 +174,7 @@ pub(super) fn framed<R: Request>(request: &R, version: i16, correlation_id: i32)
 
 /// Reads the answer to `R` in a frame; its correlation id, and what it says.
 pub(super) fn unframed<R: Request>(frame: Bytes, version: i16) -> (i32, R::Response) {
-    crate::requests::unframed::<R>(frame, version).unwrap()
+    crate::requests::unframed::<R>(&frame, version).unwrap()
 }
 
 /// One connection.
