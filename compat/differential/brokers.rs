@@ -19,7 +19,6 @@ pub(crate) struct Brokers {
     pub(crate) ours: Address,
     pub(crate) theirs: Address,
     child: Option<Child>,
-    #[expect(dead_code, reason = "it ends with this value")]
     node: Option<Reference>,
 }
 

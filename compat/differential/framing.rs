@@ -121,13 +121,13 @@ pub(crate) fn run(script: &mut Script) {
 }
 
 fn api_versions(script: &mut Script) {
-    let names =
+    let spellings =
         ["a", "0", "a.b-c--d", "", "two words", "name!", "-name", "name-", ".name", "n\u{e4}me"];
     let named = |name: &str, version: &str| ApiVersionsRequest {
         client_software_name: name.into(),
         client_software_version: version.into(),
     };
-    for name in names {
+    for name in spellings {
         script.each(&format!("client '{name}'"), |_, _| named(name, "1.0"));
         script.each(&format!("client version '{name}'"), |_, _| named("name", name));
     }
