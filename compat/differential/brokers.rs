@@ -38,9 +38,9 @@ impl Brokers {
         brokers.theirs = if let Some(address) = theirs {
             address
         } else {
-            let started = Reference::start(&directory.join("theirs"), &Options::default());
-            let port = started.port();
-            brokers.node = Some(started);
+            let node = Reference::start(&directory.join("theirs"), &Options::default());
+            let port = node.port();
+            brokers.node = Some(node);
             at(port)
         };
         Ok(brokers)

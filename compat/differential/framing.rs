@@ -87,8 +87,8 @@ impl Each for Script {
             let whole = framed_as(&R::default(), version, 1, "differential");
             let resized = |body: &[u8]| Body::default().i32(body.len() as i32).raw(body).0;
             self.ask_bytes::<R>("cut short", version, &resized(&whole[4..whole.len() - 1]));
-            let longer = resized(&[&whole[4..], &[1, 2, 3]].concat());
-            self.patient::<R>().ask_bytes::<R>("followed by more", version, &longer);
+            let and_more = resized(&[&whole[4..], &[1, 2, 3]].concat());
+            self.patient::<R>().ask_bytes::<R>("followed by more", version, &and_more);
             if version >= R::FLEXIBLE {
                 // The number of tags is the last byte: one tag that nobody knows.
                 let body = [&whole[4..whole.len() - 1], &[1, 99, 2, 0, 0]].concat();
@@ -121,15 +121,15 @@ pub(crate) fn run(script: &mut Script) {
 }
 
 fn api_versions(script: &mut Script) {
-    let names =
+    let spellings =
         ["a", "0", "a.b-c--d", "", "two words", "name!", "-name", "name-", ".name", "n\u{e4}me"];
-    let of_software = |name: &str, version: &str| ApiVersionsRequest {
+    let named = |name: &str, version: &str| ApiVersionsRequest {
         client_software_name: name.into(),
         client_software_version: version.into(),
     };
-    for name in names {
-        script.each(&format!("client '{name}'"), |_, _| of_software(name, "1.0"));
-        script.each(&format!("client version '{name}'"), |_, _| of_software("name", name));
+    for name in spellings {
+        script.each(&format!("client '{name}'"), |_, _| named(name, "1.0"));
+        script.each(&format!("client version '{name}'"), |_, _| named("name", name));
     }
 }
 

@@ -36,15 +36,8 @@ pub(crate) fn run(script: &mut Script) {
 
 /// Waits until groups have a coordinator.
 pub(crate) fn coordinator(script: &mut Script) {
-    {
-        let (key, key_type) = ("groups", 0);
-        script.until(
-            "a coordinator",
-            3,
-            |_| FindCoordinatorRequest { key: key.into(), key_type, ..Default::default() },
-            |response| response.error_code == 0,
-        );
-    }
+    let asking = FindCoordinatorRequest { key: "groups".into(), ..Default::default() };
+    script.until("a coordinator", 3, |_| asking.clone(), |response| response.error_code == 0);
     script.until(
         "the groups",
         0,
@@ -377,7 +370,7 @@ fn static_life(script: &mut Script, version: i16) {
     let old = "old";
     for side in &mut script.sides {
         let first = side.text(&key(group, "a"));
-        side.learn(&key(group, old), first);
+        side.learn(&key(group, old), &first);
     }
     script.send("a", version, |side| fixed(side, group, "a"));
     joined(script, "it comes back", version, group, "a");

@@ -12,7 +12,7 @@ use ottla::wire::messages::offset_for_leader_epoch::{
 };
 
 use crate::produce::{append, three};
-use crate::script::{Partitions, Script};
+use crate::script::Script;
 
 pub(crate) const APIS: &[&str] =
     &["ListOffsets", "OffsetForLeaderEpoch", "DeleteRecords", "DescribeLogDirs"];
@@ -82,7 +82,7 @@ fn list_offsets(script: &mut Script) {
             ..listing(&[("log", &[0])], -1)
         });
     }
-    let cases: [(&str, Partitions<'_>); 8] = [
+    let cases: [(&str, &[(&str, &[i32])]); 8] = [
         ("no topics", &[]),
         ("no partitions", &[("log", &[])]),
         ("partitions", &[("log", &[2, 0, 1])]),
@@ -200,7 +200,7 @@ fn describing(topics: Option<&[(&str, &[i32])]>) -> DescribeLogDirsRequest {
 }
 
 fn describe_log_dirs(script: &mut Script) {
-    let cases: [(&str, Partitions<'_>); 8] = [
+    let cases: [(&str, &[(&str, &[i32])]); 8] = [
         ("a partition", &[("log", &[0])]),
         ("partitions", &[("log", &[1, 0, 2])]),
         ("a partition twice", &[("log", &[0, 0])]),

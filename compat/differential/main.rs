@@ -10,7 +10,8 @@
 #![expect(
     clippy::disallowed_methods,
     clippy::print_stdout,
-    reason = "this program stands outside the simulated world and talks to a person"
+    clippy::type_complexity,
+    reason = "this program stands outside the simulated world, talks to a person, and its steps are tables"
 )]
 
 mod accepted;

@@ -85,7 +85,7 @@ impl Names {
                 if is_unordered(api, field) {
                     elements.sort();
                 }
-                for element in elements.iter_mut() {
+                for element in &mut *elements {
                     self.value(api, field, element);
                 }
                 if is_unordered(api, field) {
@@ -104,7 +104,7 @@ impl Names {
             ("producer_id", Some(0..)) => self.name("producer", text),
             ("total_bytes" | "usable_bytes", Some(1..))
             | ("finalized_features_epoch", Some(0..)) => "some".to_owned(),
-            ("documentation", None) if text.len() > 2 && text != "None" => "some".to_owned(),
+            ("documentation", None) if text.len() > 2 && text != "None" => "a text".to_owned(),
             ("cluster_id", None) if text != "None" => self.name("cluster", text),
             ("log_dir", None) => self.name("directory", text),
             (_, Some(time_ms)) if (self.began_ms..=now_ms() + 1000).contains(&time_ms) => {

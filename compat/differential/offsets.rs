@@ -12,7 +12,7 @@ use ottla::wire::messages::offset_fetch::{
 use uuid::Uuid;
 
 use crate::groups;
-use crate::script::{Partitions, Script};
+use crate::script::Script;
 use crate::side::Side;
 use crate::topics::UNKNOWN_ID;
 
@@ -205,7 +205,7 @@ fn fetch(script: &mut Script) {
     script.ask("offsets to fetch", 9, |side| {
         committing(side, 9, group, &[("offsets", &[(0, 5), (2, 7)]), ("offsets-2", &[(0, 1)])])
     });
-    let lists: [(&str, Partitions<'_>); 9] = [
+    let lists: [(&str, &[(&str, &[i32])]); 9] = [
         ("no topics", &[]),
         ("no partitions", &[("offsets", &[])]),
         ("an offset", &[("offsets", &[0])]),
@@ -266,7 +266,7 @@ fn delete(script: &mut Script) {
         };
         OffsetDeleteRequest { group_id: group.into(), topics: topics.iter().map(topic).collect() }
     };
-    let cases: [(&str, Partitions<'_>); 8] = [
+    let cases: [(&str, &[(&str, &[i32])]); 8] = [
         ("no topics", &[]),
         ("no partitions", &[("offsets", &[])]),
         ("an offset", &[("offsets", &[0])]),

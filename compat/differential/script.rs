@@ -15,9 +15,6 @@ use crate::compare::{Difference, compare};
 use crate::doctor::Doctoring;
 use crate::report::Report;
 use crate::requests::{Outcome, Request, unframed};
-
-/// Partitions of topics.
-pub(crate) type Partitions<'a> = &'a [(&'a str, &'a [i32])];
 use crate::side::{ANSWER_TIMEOUT, Address, Side};
 use crate::topics::creation;
 use crate::tree::Node;
@@ -242,7 +239,7 @@ impl Script {
     pub(crate) fn learn<T>(&mut self, what: &str, answers: &Both<T>, of: impl Fn(&T) -> String) {
         for (side, answer) in self.sides.iter_mut().zip(answers) {
             if let Some(answer) = answer {
-                side.learn(what, of(answer));
+                side.learn(what, &of(answer));
             }
         }
     }
@@ -283,7 +280,9 @@ impl Script {
 
     /// Leaves a connection on both sides.
     pub(crate) fn leave(&mut self, at: &str) {
-        self.sides.iter_mut().for_each(|side| side.leave(at));
+        for side in &mut self.sides {
+            side.leave(at);
+        }
     }
 
     /// Waits for what was sent on another connection to have its effect.

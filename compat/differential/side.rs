@@ -62,8 +62,8 @@ impl Side {
         self.topic_ids.get(name).copied().unwrap_or_default()
     }
 
-    pub(crate) fn learn(&mut self, what: &str, value: String) {
-        self.learnt.insert(what.to_owned(), value);
+    pub(crate) fn learn(&mut self, what: &str, value: &str) {
+        self.learnt.insert(what.to_owned(), value.to_owned());
     }
 
     /// Keeps the ids that an answer gives to topics.

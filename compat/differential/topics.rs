@@ -129,11 +129,8 @@ fn create_topics(script: &mut Script) {
     }
 }
 
-/// The brokers of partitions.
-type Replicas<'a> = &'a [(i32, &'a [i32])];
-
 fn assignments(name: &str, create: &mut impl FnMut(&str, Vec<CreatableTopic>)) {
-    let cases: [(&str, Replicas<'_>); 8] = [
+    let cases: [(&str, &[(i32, &[i32])]); 8] = [
         ("an unknown broker", &[(0, &[9])]),
         ("a broker twice", &[(0, &[1, 1])]),
         ("no broker", &[(0, &[])]),
