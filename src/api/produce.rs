@@ -160,11 +160,13 @@ impl<'a> Append<'a> {
 
 /// Of a partition named twice the later data counts, and the earlier is not appended.
 fn named_last(data: &[PartitionProduceData]) -> impl Iterator<Item = &PartitionProduceData> {
-    let places = data.iter().enumerate().map(|(place, data)| (data.index, place));
+    // Without a map for the usual single one.
+    let several = if data.len() > 1 { data } else { &[] };
+    let places = several.iter().enumerate().map(|(place, data)| (data.index, place));
     let last: HashMap<i32, usize> = places.collect();
     data.iter()
         .enumerate()
-        .filter(move |(place, data)| last.get(&data.index) == Some(place))
+        .filter(move |(place, data)| last.get(&data.index).is_none_or(|last| last == place))
         .map(|(_, data)| data)
 }
 
