@@ -10,7 +10,9 @@ use ottla::wire::header::RequestHeader;
 use ottla::wire::messages::alter_configs::{AlterConfigsRequest, AlterConfigsResponse};
 use ottla::wire::messages::api_versions::{ApiVersionsRequest, ApiVersionsResponse};
 use ottla::wire::messages::create_partitions::{CreatePartitionsRequest, CreatePartitionsResponse};
-use ottla::wire::messages::create_topics::{CreateTopicsRequest, CreateTopicsResponse};
+use ottla::wire::messages::create_topics::{
+    CreatableTopic, CreatableTopicConfig, CreateTopicsRequest, CreateTopicsResponse,
+};
 use ottla::wire::messages::delete_groups::{DeleteGroupsRequest, DeleteGroupsResponse};
 use ottla::wire::messages::delete_records::{DeleteRecordsRequest, DeleteRecordsResponse};
 use ottla::wire::messages::delete_topics::{DeleteTopicsRequest, DeleteTopicsResponse};
@@ -170,4 +172,19 @@ pub(crate) fn unframed<R: Request>(
         return Err(format!("other bytes than what they say: {frame:?} {response:?}"));
     }
     Ok((correlation_id, response))
+}
+
+/// A topic to create, of one replica.
+pub(crate) fn creatable(name: &str, partitions: i32, configs: &[(&str, &str)]) -> CreatableTopic {
+    let config = |(name, value): &(&str, &str)| CreatableTopicConfig {
+        name: (*name).into(),
+        value: Some((*value).into()),
+    };
+    CreatableTopic {
+        name: name.into(),
+        num_partitions: partitions,
+        replication_factor: 1,
+        configs: configs.iter().map(config).collect(),
+        ..Default::default()
+    }
 }

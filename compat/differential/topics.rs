@@ -4,7 +4,7 @@ use ottla::wire::messages::create_partitions::{
     CreatePartitionsAssignment, CreatePartitionsRequest, CreatePartitionsTopic,
 };
 use ottla::wire::messages::create_topics::{
-    CreatableReplicaAssignment, CreatableTopic, CreatableTopicConfig, CreateTopicsRequest,
+    CreatableReplicaAssignment, CreatableTopic, CreateTopicsRequest,
 };
 use ottla::wire::messages::delete_topics::{DeleteTopicState, DeleteTopicsRequest};
 use ottla::wire::messages::describe_cluster::DescribeClusterRequest;
@@ -14,6 +14,7 @@ use ottla::wire::messages::describe_topic_partitions::{
 use ottla::wire::messages::metadata::{MetadataRequest, MetadataRequestTopic};
 use uuid::Uuid;
 
+use crate::requests::creatable;
 use crate::script::Script;
 
 pub(crate) const APIS: &[&str] = &[
@@ -40,21 +41,6 @@ pub(crate) fn run(script: &mut Script) {
     delete_topics(script);
 }
 
-/// A topic of one replica.
-pub(crate) fn topic(name: &str, partitions: i32, configs: &[(&str, &str)]) -> CreatableTopic {
-    let config = |(name, value): &(&str, &str)| CreatableTopicConfig {
-        name: (*name).into(),
-        value: Some((*value).into()),
-    };
-    CreatableTopic {
-        name: name.into(),
-        num_partitions: partitions,
-        replication_factor: 1,
-        configs: configs.iter().map(config).collect(),
-        ..Default::default()
-    }
-}
-
 fn creating(topics: Vec<CreatableTopic>) -> CreateTopicsRequest {
     CreateTopicsRequest { topics, timeout_ms: TIMEOUT_MS, ..Default::default() }
 }
@@ -64,7 +50,7 @@ pub(crate) fn creation(
     partitions: i32,
     configs: &[(&str, &str)],
 ) -> CreateTopicsRequest {
-    creating(vec![topic(name, partitions, configs)])
+    creating(vec![creatable(name, partitions, configs)])
 }
 
 fn assigned(name: &str, partitions: &[(i32, &[i32])]) -> CreatableTopic {
@@ -75,7 +61,7 @@ fn assigned(name: &str, partitions: &[(i32, &[i32])]) -> CreatableTopic {
     CreatableTopic {
         replication_factor: -1,
         assignments: partitions.iter().map(assignment).collect(),
-        ..topic(name, -1, &[])
+        ..creatable(name, -1, &[])
     }
 }
 
@@ -95,32 +81,38 @@ fn create_topics(script: &mut Script) {
             script.ask(&format!("{step}, validated"), version, |_| validating.clone());
         };
         create("no topics", vec![]);
-        create("a topic", vec![topic(&named("one"), 2, &[])]);
-        create("an existing topic", vec![topic(&named("one"), 2, &[])]);
+        create("a topic", vec![creatable(&named("one"), 2, &[])]);
+        create("an existing topic", vec![creatable(&named("one"), 2, &[])]);
         create("default numbers", {
-            let topic = topic(&named("default"), -1, &[]);
+            let topic = creatable(&named("default"), -1, &[]);
             vec![CreatableTopic { replication_factor: -1, ..topic }]
         });
-        create("configurations", vec![topic(&named("configs"), 1, &many_configs)]);
-        create("good and bad", vec![topic(&named("good"), 1, &[]), topic("bad name", 1, &[])]);
-        create("twice", vec![topic(&named("twice"), 1, &[]), topic(&named("twice"), 1, &[])]);
-        create("a dot", vec![topic(&named("a.b"), 1, &[])]);
-        create("an underscore like the dot", vec![topic(&named("a_b"), 1, &[])]);
+        create("configurations", vec![creatable(&named("configs"), 1, &many_configs)]);
+        create(
+            "good and bad",
+            vec![creatable(&named("good"), 1, &[]), creatable("bad name", 1, &[])],
+        );
+        create(
+            "twice",
+            vec![creatable(&named("twice"), 1, &[]), creatable(&named("twice"), 1, &[])],
+        );
+        create("a dot", vec![creatable(&named("a.b"), 1, &[])]);
+        create("an underscore like the dot", vec![creatable(&named("a_b"), 1, &[])]);
         for partitions in [0, -2, i32::MIN] {
             let step = format!("{partitions} partitions");
-            create(&step, vec![topic(&named("partitions"), partitions, &[])]);
+            create(&step, vec![creatable(&named("partitions"), partitions, &[])]);
         }
         for replication_factor in [0, 2, -2, i16::MAX] {
-            let topic = topic(&named("replicas"), 1, &[]);
+            let topic = creatable(&named("replicas"), 1, &[]);
             let step = format!("{replication_factor} replicas");
             create(&step, vec![CreatableTopic { replication_factor, ..topic }]);
         }
         for name in BAD_NAMES.into_iter().chain(["__cluster_metadata"]) {
-            create(&format!("the name '{name}'"), vec![topic(name, 1, &[])]);
+            create(&format!("the name '{name}'"), vec![creatable(name, 1, &[])]);
         }
-        create("a name of 250", vec![topic(&"n".repeat(250), 1, &[])]);
+        create("a name of 250", vec![creatable(&"n".repeat(250), 1, &[])]);
         let long_name = format!("{version}{}", "n".repeat(248));
-        create("a name of 249", vec![topic(&long_name, 1, &[])]);
+        create("a name of 249", vec![creatable(&long_name, 1, &[])]);
         assignments(&named("assigned"), &mut create);
         refused_configs(&named("refused"), &mut create);
         let without_time =
@@ -171,13 +163,13 @@ pub(crate) const REFUSED_CONFIGS: [(&str, &str); 16] = [
 
 fn refused_configs(name: &str, create: &mut impl FnMut(&str, Vec<CreatableTopic>)) {
     for (key, value) in REFUSED_CONFIGS {
-        create(&format!("{key}={value}"), vec![topic(name, 1, &[(key, value)])]);
+        create(&format!("{key}={value}"), vec![creatable(name, 1, &[(key, value)])]);
     }
-    let mut without_value = topic(name, 1, &[("retention.ms", "")]);
+    let mut without_value = creatable(name, 1, &[("retention.ms", "")]);
     without_value.configs[0].value = None;
     create("a null value", vec![without_value]);
     let twice = [("retention.ms", "1000"), ("retention.ms", "2000")];
-    create("a key twice", vec![topic(&format!("{name}-twice"), 1, &twice)]);
+    create("a key twice", vec![creatable(&format!("{name}-twice"), 1, &twice)]);
 }
 
 fn describe_cluster(script: &mut Script) {

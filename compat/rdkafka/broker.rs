@@ -13,7 +13,8 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Message, OwnedMessage};
 use rdkafka::producer::{BaseRecord, DeliveryResult, Producer, ProducerContext, ThreadedProducer};
-use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+
+use crate::records::{is_lost_connection, read_all};
 
 /// How long to wait for what must come.
 pub(crate) const TIMEOUT: Duration = Duration::from_mins(1);
@@ -183,37 +184,8 @@ impl Broker {
     pub(crate) fn read(&self, topic: &str, counts: &[usize]) -> Vec<Vec<OwnedMessage>> {
         let consumer =
             self.consumer("unused", &[("fetch.wait.max.ms", "50"), ("check.crcs", "true")]);
-        let mut list = TopicPartitionList::new();
-        for partition in (0..).take(counts.len()) {
-            list.add_partition_offset(topic, partition, Offset::Beginning).unwrap();
-        }
-        consumer.assign(&list).unwrap();
-        let mut records = vec![Vec::new(); counts.len()];
-        let mut ended = vec![false; counts.len()];
-        let deadline = Instant::now() + TIMEOUT;
-        while ended.contains(&false) {
-            match consumer.poll(POLL) {
-                Some(Ok(message)) => records[message.partition() as usize].push(message.detach()),
-                Some(Err(KafkaError::PartitionEOF(partition))) => {
-                    let partition = partition as usize;
-                    ended[partition] = records[partition].len() >= counts[partition];
-                }
-                Some(Err(error)) => assert!(is_lost_connection(&error), "{topic}: {error}"),
-                None => {}
-            }
-            let read = || records.iter().map(Vec::len).collect::<Vec<_>>();
-            assert!(Instant::now() < deadline, "{topic}: {:?} of {counts:?} records", read());
-        }
-        records
+        read_all(&consumer, topic, counts, TIMEOUT)
     }
-}
-
-/// Mended by librdkafka itself.
-pub(crate) fn is_lost_connection(error: &KafkaError) -> bool {
-    let code = error.rdkafka_error_code();
-    code.is_some_and(|code| {
-        matches!(code, RDKafkaErrorCode::BrokerTransportFailure | RDKafkaErrorCode::AllBrokersDown)
-    })
 }
 
 pub(crate) fn options() -> AdminOptions {

@@ -15,6 +15,7 @@ mod member;
 mod offsets;
 mod produce;
 mod reading;
+mod records;
 mod restart;
 
 use std::env;

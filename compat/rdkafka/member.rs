@@ -9,7 +9,8 @@ use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, Reb
 use rdkafka::message::Message;
 use rdkafka::topic_partition_list::{TopicPartitionList, TopicPartitionListElem};
 
-use crate::broker::{Broker, is_lost_connection};
+use crate::broker::Broker;
+use crate::records::is_lost_connection;
 
 /// What the members of one group know together.
 #[derive(Debug, Default)]

@@ -1,10 +1,11 @@
 //! What is written comes back as it was.
 
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{Header, Headers, Message, OwnedHeaders, OwnedMessage, Timestamp};
+use rdkafka::message::{Header, Message, OwnedHeaders};
 use rdkafka::producer::BaseRecord;
 
 use crate::broker::{Broker, delivered, outcome, send};
+use crate::records::{Fields, fields, fields_of};
 
 const PARTITIONS: usize = 3;
 const BYTES_MAX: usize = 10_000;
@@ -82,30 +83,6 @@ pub(crate) fn idempotent(broker: &Broker) {
             "record {number} acknowledged at {offset}"
         );
     }
-}
-
-/// Key, value, headers and timestamp.
-type Fields = (Option<Vec<u8>>, Option<Vec<u8>>, Vec<(String, Option<Vec<u8>>)>, i64);
-
-/// Every combination of absent, empty and present; none to three headers, of two names.
-fn fields(number: usize) -> Fields {
-    let bytes = |choice: usize| match choice % 3 {
-        0 => None,
-        1 => Some(Vec::new()),
-        _ => Some(format!("bytes {number} \u{0} \u{7ff}").into_bytes()),
-    };
-    let header = |place: usize| (format!("h{}", place % 2), bytes(number / 9 + place));
-    let headers = (0..number % 4).map(header).collect();
-    (bytes(number), bytes(number / 3), headers, 1_700_000_000_123 + number as i64 * 7)
-}
-
-fn fields_of(message: &OwnedMessage) -> Fields {
-    let owned =
-        |header: Header<'_, &[u8]>| (header.key.to_owned(), header.value.map(<[u8]>::to_vec));
-    let headers = message.headers().map(|headers| headers.iter().map(owned).collect());
-    let Timestamp::CreateTime(timestamp) = message.timestamp() else { panic!("no create time") };
-    let bytes = |bytes: Option<&[u8]>| bytes.map(<[u8]>::to_vec);
-    (bytes(message.key()), bytes(message.payload()), headers.unwrap_or_default(), timestamp)
 }
 
 pub(crate) fn headers(broker: &Broker) {

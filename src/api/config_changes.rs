@@ -16,6 +16,9 @@ pub(super) mod resource {
     pub(crate) const BROKER_LOGGER: i8 = 8;
     pub(crate) const CLIENT_METRICS: i8 = 16;
     pub(crate) const GROUP: i8 = 32;
+
+    /// Every type, in the order in which ListConfigResources answers them.
+    pub(crate) const TYPES: [i8; 5] = [GROUP, CLIENT_METRICS, BROKER_LOGGER, BROKER, TOPIC];
 }
 
 /// `AlterConfigOp.OpType` on the wire.

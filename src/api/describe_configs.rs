@@ -30,15 +30,10 @@ impl Api for DescribeConfigs {
         request: DescribeConfigsRequest,
         _version: i16,
     ) -> Reply<DescribeConfigsResponse> {
-        let types = [
-            resource::TOPIC,
-            resource::BROKER,
-            resource::BROKER_LOGGER,
-            resource::CLIENT_METRICS,
-            resource::GROUP,
-        ];
         // One type that nobody knows fails them all.
-        let malformed = request.resources.iter().any(|one| !types.contains(&one.resource_type));
+        let is_unknown =
+            |one: &DescribeConfigsResource| !resource::TYPES.contains(&one.resource_type);
+        let malformed = request.resources.iter().any(is_unknown);
         let results = request.resources.iter().map(|resource| {
             let described = if malformed {
                 Err((ErrorCode::InvalidRequest, MALFORMED_REQUEST.to_owned()))

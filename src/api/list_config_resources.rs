@@ -15,15 +15,6 @@ use crate::wire::messages::list_config_resources::{
     ConfigResource, ListConfigResourcesRequest, ListConfigResourcesResponse,
 };
 
-/// Every type, in the order of the answer.
-const TYPES: [i8; 5] = [
-    resource::GROUP,
-    resource::CLIENT_METRICS,
-    resource::BROKER_LOGGER,
-    resource::BROKER,
-    resource::TOPIC,
-];
-
 pub(super) struct ListConfigResources;
 
 impl Api for ListConfigResources {
@@ -37,17 +28,17 @@ impl Api for ListConfigResources {
     ) -> Reply<ListConfigResourcesResponse> {
         let asked = match (version, request.resource_types) {
             (0, _) => vec![resource::CLIENT_METRICS],
-            (_, types) if types.is_empty() => TYPES.to_vec(),
+            (_, types) if types.is_empty() => resource::TYPES.to_vec(),
             (_, types) => types,
         };
-        if asked.iter().any(|asked| !TYPES.contains(asked)) {
+        if asked.iter().any(|asked| !resource::TYPES.contains(asked)) {
             return Reply::Ready(ListConfigResourcesResponse {
                 error_code: ErrorCode::UnsupportedVersion.code(),
                 ..Default::default()
             });
         }
         let mut config_resources = Vec::new();
-        for resource_type in TYPES.into_iter().filter(|one| asked.contains(one)) {
+        for resource_type in resource::TYPES.into_iter().filter(|one| asked.contains(one)) {
             let named = |resource_name| ConfigResource { resource_name, resource_type };
             config_resources.extend(names(context, resource_type).into_iter().map(named));
         }

@@ -2,19 +2,18 @@
 
 use std::fs;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rdkafka::config::ClientConfig;
-use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{Header, Headers, Message, OwnedHeaders, OwnedMessage, Timestamp};
+use rdkafka::consumer::BaseConsumer;
+use rdkafka::message::{Header, Message, OwnedHeaders, OwnedMessage};
 use rdkafka::producer::{
     BaseProducer, BaseRecord, DefaultProducerContext, Producer, ThreadedProducer,
 };
-use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use crate::broker::Broker;
 use crate::raw_client::Connection;
+use crate::rdkafka_records::{Fields, fields, fields_of, read_all};
 use crate::{needs, reference, words};
 
 const LINES: usize = 120_000;
@@ -32,37 +31,7 @@ pub(crate) fn consume(port: u16, topic: &str, counts: &[usize]) -> Vec<Vec<Owned
         .set("fetch.wait.max.ms", "10")
         .create()
         .unwrap();
-    let mut assignment = TopicPartitionList::new();
-    for partition in (0..).take(counts.len()) {
-        let added = assignment.add_partition_offset(topic, partition, Offset::Beginning);
-        added.unwrap();
-    }
-    consumer.assign(&assignment).unwrap();
-    let deadline = Instant::now() + TIMEOUT;
-    let mut records = vec![Vec::new(); counts.len()];
-    let mut ended = vec![false; counts.len()];
-    while ended.contains(&false) {
-        match consumer.poll(Duration::from_secs(1)) {
-            Some(Ok(message)) => records[message.partition() as usize].push(message.detach()),
-            Some(Err(KafkaError::PartitionEOF(partition))) => {
-                let partition = partition as usize;
-                ended[partition] = records[partition].len() >= counts[partition];
-            }
-            Some(Err(error)) => assert!(is_lost_connection(&error), "{topic}: {error}"),
-            None => {}
-        }
-        let read = || records.iter().map(Vec::len).collect::<Vec<_>>();
-        assert!(Instant::now() < deadline, "{topic}: {:?} of {counts:?} records read", read());
-    }
-    records
-}
-
-/// A connection lost to a restart is librdkafka's to mend.
-pub(crate) fn is_lost_connection(error: &KafkaError) -> bool {
-    let code = error.rdkafka_error_code();
-    code.is_some_and(|code| {
-        matches!(code, RDKafkaErrorCode::BrokerTransportFailure | RDKafkaErrorCode::AllBrokersDown)
-    })
+    read_all(&consumer, topic, counts, TIMEOUT)
 }
 
 /// As [`consume`], for a topic of one partition.
@@ -126,30 +95,6 @@ fn words_survive_lz4() {
 #[test]
 fn words_survive_zstd() {
     words_round_trip("zstd");
-}
-
-/// Key, value, headers and timestamp of the numbered record: every combination of absent, empty and present.
-type Fields = (Option<Vec<u8>>, Option<Vec<u8>>, Vec<(String, Option<Vec<u8>>)>, i64);
-
-fn fields(number: usize) -> Fields {
-    let bytes = |choice: usize| match choice % 3 {
-        0 => None,
-        1 => Some(Vec::new()),
-        _ => Some(format!("bytes {number} \u{0} \u{7ff}").into_bytes()),
-    };
-    let header = |place: usize| (format!("h{}", place % 2), bytes(number / 9 + place));
-    let headers = (0..number % 4).map(header).collect();
-    (bytes(number), bytes(number / 3), headers, 1_700_000_000_000 + number as i64 * 7)
-}
-
-fn fields_of(message: &OwnedMessage) -> Fields {
-    let headers = message.headers().map_or_else(Vec::new, |headers| {
-        let owned =
-            |header: Header<'_, &[u8]>| (header.key.to_owned(), header.value.map(<[u8]>::to_vec));
-        headers.iter().map(owned).collect()
-    });
-    let Timestamp::CreateTime(timestamp) = message.timestamp() else { panic!("no create time") };
-    (message.key().map(<[u8]>::to_vec), message.payload().map(<[u8]>::to_vec), headers, timestamp)
 }
 
 #[test]

@@ -17,8 +17,8 @@ use rdkafka::util::Timeout;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::broker::Broker;
-use crate::clients::is_lost_connection;
 use crate::raw_client::Connection;
+use crate::rdkafka_records::is_lost_connection;
 use crate::wait::until;
 use crate::{needs, reference};
 

@@ -26,6 +26,8 @@ mod words;
 
 #[path = "../../compat/raw_client.rs"]
 mod raw_client;
+#[path = "../../compat/rdkafka/records.rs"]
+mod rdkafka_records;
 #[path = "../../compat/reference/mod.rs"]
 mod reference;
 #[path = "../../compat/requests.rs"]

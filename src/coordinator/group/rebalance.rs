@@ -41,9 +41,8 @@ impl Group {
 
     /// Completes the join phase if nobody is missing and it does not wait for more members.
     pub(super) fn complete_if_joined(&mut self, turn: &mut Turn) {
-        let joining = self.state == State::PreparingRebalance;
-        if joining && self.initial_delay.is_none() && self.all_joined() {
-            self.complete_join(turn);
+        if self.initial_delay.is_none() {
+            self.await_one_less(turn);
         }
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use ottla::wire::messages::api_versions::ApiVersionsRequest;
 use ottla::wire::messages::create_topics::{
-    CreatableTopic, CreatableTopicConfig, CreatableTopicResult, CreateTopicsRequest,
+    CreatableTopic, CreatableTopicResult, CreateTopicsRequest,
 };
 use ottla::wire::messages::delete_topics::DeleteTopicsRequest;
 use ottla::wire::messages::list_offsets::{
@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use crate::broker::against_kafka;
 use crate::raw_client::Connection;
-pub(super) use crate::requests::{Outcome, Request, framed_as};
+pub(super) use crate::requests::{Outcome, Request, creatable, framed_as};
 use crate::wait::until;
 
 /// How long an answer may take.
@@ -148,21 +148,6 @@ pub(super) fn list_offsets(topic: &str, partition: i32, timestamp: i64) -> ListO
     ListOffsetsRequest {
         replica_id: -1,
         topics: vec![ListOffsetsTopic { name: topic.into(), partitions: vec![partition] }],
-        ..Default::default()
-    }
-}
-
-/// A topic to create, of one replica.
-pub(super) fn creatable(name: &str, partitions: i32, configs: &[(&str, &str)]) -> CreatableTopic {
-    let config = |(name, value): &(&str, &str)| CreatableTopicConfig {
-        name: (*name).into(),
-        value: Some((*value).into()),
-    };
-    CreatableTopic {
-        name: name.into(),
-        num_partitions: partitions,
-        replication_factor: 1,
-        configs: configs.iter().map(config).collect(),
         ..Default::default()
     }
 }

@@ -34,7 +34,7 @@ checks![
 ];
 
 const GROUP: i8 = 0;
-const TRANSACTION: i8 = 1;
+pub(super) const TRANSACTION: i8 = 1;
 const SHARE: i8 = 2;
 /// What Kafka says of a request that it cannot make sense of.
 const MALFORMED: &str = "This most likely occurs because of a request being malformed by the \
@@ -43,7 +43,7 @@ const MALFORMED: &str = "This most likely occurs because of a request being malf
 const OFFSETS_TOPIC: &str = "__consumer_offsets";
 
 /// Looks one key up, in the form of the version; the answer as from version 4 on.
-fn find(target: &Target, key: &str, key_type: i8, version: i16) -> Coordinator {
+pub(super) fn find(target: &Target, key: &str, key_type: i8, version: i16) -> Coordinator {
     let mut coordinators = find_all(target, &[key], key_type, version);
     assert_eq!(coordinators.len(), 1, "version {version}");
     coordinators.remove(0)

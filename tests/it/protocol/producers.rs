@@ -7,13 +7,17 @@ use ottla::wire::messages::produce::PartitionProduceResponse;
 
 use super::client::{Target, Topic, soon};
 use super::errors::{
-    COORDINATOR_LOAD_IN_PROGRESS as LOADING, INVALID_PRODUCER_EPOCH, OUT_OF_ORDER_SEQUENCE_NUMBER,
+    COORDINATOR_LOAD_IN_PROGRESS as LOADING, COORDINATOR_NOT_AVAILABLE, INVALID_PRODUCER_EPOCH,
+    OUT_OF_ORDER_SEQUENCE_NUMBER,
 };
+use super::find_coordinator::{TRANSACTION, find};
 use super::produce::{answer, batch_of, produce};
+use crate::broker::against_kafka;
 
 checks![
     every_version_gives_a_new_producer_id,
     what_is_given_without_a_transactional_id_is_ignored,
+    a_transactional_id_needs_its_coordinator,
     a_duplicate_has_its_old_offset_and_its_time,
     the_window_of_duplicates_is_five_batches,
     a_gap_in_the_sequence_is_refused,
@@ -117,6 +121,27 @@ fn what_is_given_without_a_transactional_id_is_ignored(target: &Target) {
         let given = init(target, again, version);
         assert_eq!((given.error_code, given.producer_epoch), (0, 0), "version {version}");
         assert_ne!(given.producer_id, first, "version {version}");
+    }
+}
+
+fn a_transactional_id_needs_its_coordinator(target: &Target) {
+    let id = target.name();
+    let init =
+        |version| init(target, |request| request.transactional_id = Some(id.clone()), version);
+    for version in 0..=5 {
+        if against_kafka() {
+            soon("the coordinator", || {
+                (find(target, &id, TRANSACTION, 6).error_code == 0).then_some(())
+            });
+            let given =
+                soon("a producer id", || Some(init(version)).filter(|given| given.error_code == 0));
+            assert!(given.producer_id >= 0, "version {version}");
+        } else {
+            // There are no transactions here yet.
+            let refused = init(version);
+            assert_eq!(refused.error_code, COORDINATOR_NOT_AVAILABLE, "version {version}");
+            assert_eq!((refused.producer_id, refused.producer_epoch), (-1, -1));
+        }
     }
 }
 
