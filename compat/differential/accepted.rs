@@ -123,10 +123,10 @@ pub(crate) const ACCEPTED: &[Accepted] = &[
     Accepted {
         api: "DescribeLogDirs",
         step: "everything",
-        path: "results[0].topics[\"produce-compression.type\"].partitions[0].partition_size",
+        path: "results[0].topics[\"produce-compression.type-gzip\"].partitions[0].partition_size",
         ours: ANY,
         theirs: ANY,
-        why: "batches stay as they came where the reference compresses them anew",
+        why: "gzip of two libraries differs in length",
     },
     Accepted {
         api: "ApiVersions",
