@@ -9,13 +9,13 @@ use std::path::Path;
 use bytes::Bytes;
 
 use super::messages::{
-    alter_configs::*, api_versions::*, create_partitions::*, create_topics::*, delete_groups::*,
-    delete_records::*, delete_topics::*, describe_cluster::*, describe_configs::*,
-    describe_groups::*, describe_log_dirs::*, describe_producers::*, describe_topic_partitions::*,
-    fetch, find_coordinator::*, heartbeat::*, incremental_alter_configs::*, init_producer_id::*,
-    join_group::*, leave_group::*, list_config_resources::*, list_groups::*, list_offsets::*,
-    metadata::*, offset_commit::*, offset_delete::*, offset_fetch::*, offset_for_leader_epoch::*,
-    produce, sync_group::*,
+    alter_configs::*, api_versions::*, consumer_group_describe::*, consumer_group_heartbeat::*,
+    create_partitions::*, create_topics::*, delete_groups::*, delete_records::*, delete_topics::*,
+    describe_cluster::*, describe_configs::*, describe_groups::*, describe_log_dirs::*,
+    describe_producers::*, describe_topic_partitions::*, fetch, find_coordinator::*, heartbeat::*,
+    incremental_alter_configs::*, init_producer_id::*, join_group::*, leave_group::*,
+    list_config_resources::*, list_groups::*, list_offsets::*, metadata::*, offset_commit::*,
+    offset_delete::*, offset_fetch::*, offset_for_leader_epoch::*, produce, sync_group::*,
 };
 use super::records::*;
 use super::{Decoder, Encoder, Keyed, Message, RequestHeader};
@@ -141,7 +141,16 @@ golden_messages! {
         CreatePartitionsResponse IncrementalAlterConfigsRequest IncrementalAlterConfigsResponse
         DescribeProducersRequest DescribeProducersResponse ListConfigResourcesRequest
         ListConfigResourcesResponse DescribeTopicPartitionsRequest DescribeTopicPartitionsResponse
-        OffsetCommitKey OffsetCommitValue GroupMetadataKey GroupMetadataValue LeaderChangeMessage
+        ConsumerGroupHeartbeatRequest ConsumerGroupHeartbeatResponse ConsumerGroupDescribeRequest
+        ConsumerGroupDescribeResponse
+        OffsetCommitKey OffsetCommitValue GroupMetadataKey GroupMetadataValue
+        ConsumerGroupMetadataKey ConsumerGroupMetadataValue ConsumerGroupPartitionMetadataKey
+        ConsumerGroupPartitionMetadataValue ConsumerGroupMemberMetadataKey
+        ConsumerGroupMemberMetadataValue ConsumerGroupTargetAssignmentMetadataKey
+        ConsumerGroupTargetAssignmentMetadataValue ConsumerGroupTargetAssignmentMemberKey
+        ConsumerGroupTargetAssignmentMemberValue ConsumerGroupCurrentMemberAssignmentKey
+        ConsumerGroupCurrentMemberAssignmentValue ConsumerGroupRegularExpressionKey
+        ConsumerGroupRegularExpressionValue LeaderChangeMessage
         SnapshotHeaderRecord SnapshotFooterRecord KRaftVersionRecord VotersRecord;
     records:
         RegisterBrokerRecord UnregisterBrokerRecord TopicRecord PartitionRecord ConfigRecord

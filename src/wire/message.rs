@@ -43,7 +43,7 @@ pub trait Message: Structure {
 
     /// The form the message has in `version`.
     fn format(version: i16) -> Format {
-        Format { version, flexible: version >= Self::FLEXIBLE, nullable: false }
+        Format { version, flexible: version >= Self::FLEXIBLE, nullable: false, tagged: false }
     }
 
     /// Reads the message at `version` where the decoder stands.
@@ -152,7 +152,7 @@ macro_rules! message {
                             return Err($crate::wire::DecodeErrorKind::TagNotValid { tag, version }
                                 .into());
                         }
-                        self.$field = $crate::wire::Field::read(decoder, format.nullable(true))?;
+                        self.$field = $crate::wire::Field::read(decoder, format.tagged())?;
                         return Ok(true);
                     }
                 )?)?)*

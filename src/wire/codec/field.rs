@@ -14,13 +14,21 @@ pub struct Format {
     pub flexible: bool,
     /// True if the field may be null in this version.
     pub nullable: bool,
+    /// True for a tagged field, where a structure says otherwise than elsewhere that it is null.
+    pub tagged: bool,
 }
 
 impl Format {
     /// The same form for a field that may be null or not.
     #[must_use]
     pub fn nullable(self, nullable: bool) -> Self {
-        Self { nullable, ..self }
+        Self { nullable, tagged: false, ..self }
+    }
+
+    /// The same form for a tagged field.
+    #[must_use]
+    pub fn tagged(self) -> Self {
+        Self { nullable: true, tagged: true, ..self }
     }
 }
 
@@ -219,7 +227,7 @@ impl TaggedFields {
     ) {
         if value != default {
             let mut encoder = Encoder::new();
-            value.write(&mut encoder, format.nullable(true));
+            value.write(&mut encoder, format.tagged());
             self.count += 1;
             self.fields.unsigned_varint(tag);
             self.fields.unsigned_varint(encoder.len() as u32);
@@ -251,15 +259,22 @@ impl<T: Structure> Field for T {
     }
 }
 
-/// A byte says whether the structure is there: 1, or -1 (any negative) for null.
+/// A byte says whether the structure is there: 1, or -1 (any negative) for null. In a tagged field
+/// it is an unsigned integer of variable length: 1, or 0 for null.
 impl<T: Structure> Nullable for T {
     fn read_nullable(decoder: &mut Decoder, format: Format) -> Result<Option<Self>, DecodeError> {
-        let [mark] = decoder.array()?;
-        if (mark as i8) < 0 { Ok(None) } else { T::read(decoder, format).map(Some) }
+        let missing = if format.tagged {
+            (decoder.unsigned_varint()? as i32) <= 0
+        } else {
+            let [mark] = decoder.array()?;
+            (mark as i8) < 0
+        };
+        if missing { Ok(None) } else { T::read(decoder, format).map(Some) }
     }
 
     fn write_nullable(value: Option<&Self>, encoder: &mut Encoder, format: Format) {
-        encoder.raw(&[if value.is_some() { 1 } else { u8::MAX }]);
+        let missing = if format.tagged { 0 } else { u8::MAX };
+        encoder.raw(&[if value.is_some() { 1 } else { missing }]);
         if let Some(structure) = value {
             structure.write(encoder, format);
         }

@@ -10,8 +10,8 @@ use super::*;
 use crate::wire::messages::{metadata::*, produce::*};
 use crate::wire::{Message, message};
 
-const CLASSIC: Format = Format { version: 0, flexible: false, nullable: false };
-const COMPACT: Format = Format { version: 0, flexible: true, nullable: false };
+const CLASSIC: Format = Format { version: 0, flexible: false, nullable: false, tagged: false };
+const COMPACT: Format = Format { version: 0, flexible: true, nullable: false, tagged: false };
 
 fn read<T: Field>(bytes: &[u8], format: Format) -> Result<T, DecodeErrorKind> {
     T::read(&mut Decoder::new(Bytes::copy_from_slice(bytes)), format).map_err(|error| error.kind)

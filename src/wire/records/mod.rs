@@ -7,6 +7,7 @@
 
 mod access;
 mod cluster;
+mod consumer_groups;
 mod control;
 mod groups;
 mod topics;
@@ -14,6 +15,7 @@ mod topics;
 pub use access::*;
 use bytes::Bytes;
 pub use cluster::*;
+pub use consumer_groups::*;
 pub use control::*;
 pub use groups::*;
 pub use topics::*;
