@@ -97,14 +97,6 @@ pub(crate) const ACCEPTED: &[Accepted] = &[
         why: ANSWERED,
     },
     Accepted {
-        api: "Fetch",
-        step: "session: *unknown*",
-        path: "responses*",
-        ours: ANY,
-        theirs: ANY,
-        why: "the order in which a session names partitions that are not there",
-    },
-    Accepted {
         api: "ListOffsets",
         step: "time -3 after it",
         path: "topics[*].partitions[*].*",
