@@ -1,0 +1,3 @@
+//! The consumer protocol of groups (KIP-848).
+
+mod assignor;
