@@ -7,6 +7,8 @@
 
 mod admin;
 mod classic;
+#[cfg_attr(not(test), expect(dead_code, reason = "the coordinator of consumer groups comes next"))]
+mod consumer;
 mod join;
 mod machine;
 mod membership;
