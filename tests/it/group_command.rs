@@ -151,8 +151,9 @@ fn script(port: u16) -> impl Iterator<Item = String> {
     SCRIPT.lines().filter(|line| !line.is_empty()).map(command)
 }
 
-/// The line without the broker's port and without what it made up of member ids.
+/// The line without the broker's port, what it made up of member ids, and the time of a log line.
 fn without_ids(line: &str, ports: &[u16]) -> String {
+    let line = line.split_once("] ").filter(|_| line.starts_with('[')).map_or(line, |(_, it)| it);
     let is_id = |word: &str| word.len() == 36 && word.split('-').map(str::len).eq([8, 4, 4, 4, 12]);
     let known =
         |word: &str| match word.len().checked_sub(36).and_then(|at| word.split_at_checked(at)) {
