@@ -80,6 +80,11 @@ pub(super) const SERVER_ROWS: &[Row] = rows! {
     "group.initial.rebalance.delay.ms": Int = "0", AtLeast(0), Now;
     /// Longest metadata of a committed offset.
     "offset.metadata.max.bytes": Int = "4096", AtLeast(0), Now;
+    /// Minutes that committed offsets are kept. They count from when the group lost its last
+    /// member; for topics that members do not read, and without membership, from the commit.
+    "offsets.retention.minutes": Int = "10080", AtLeast(1), Now;
+    /// How often offsets that are no longer kept, and groups without members and offsets, are removed.
+    "offsets.retention.check.interval.ms": Long = "600000", AtLeast(1), Now;
     /// Partitions of `__consumer_offsets`, when it is created.
     "offsets.topic.num.partitions": Int = "50", AtLeast(1), Now;
     /// Bytes of a segment of `__consumer_offsets`, when it is created.

@@ -29,6 +29,7 @@ mod describe_log_dirs;
 mod describe_producers;
 mod describe_topic_partitions;
 mod errors;
+mod expiry;
 mod fetch;
 mod find_coordinator;
 mod framing;
@@ -96,6 +97,7 @@ const UNDER_SETTINGS: &[(&[&str], &[Check])] = &[
     (group_timeouts::SETTINGS, group_timeouts::CHECKS),
     (group_size::SETTINGS, group_size::CHECKS),
     (group_delay::SETTINGS, group_delay::CHECKS),
+    (expiry::SETTINGS, expiry::CHECKS),
 ];
 
 /// A broker that answers nothing any more makes every check wait.

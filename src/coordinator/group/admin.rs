@@ -114,10 +114,11 @@ impl GroupMachine {
             Some(_) => None,
         };
         if let Some(error) = refused {
-            return OffsetDeleteResponse { error_code: error.code(), ..Default::default() };
+            return delete_refused(error);
         }
         let group = self.groups.get(request.group_id.as_str());
         let subscribed = |topic: &str| group.is_some_and(|group| group.is_subscribed_to(topic));
+        let mut records = Vec::new();
         let mut delete_topic = |topic: OffsetDeleteRequestTopic| {
             let partitions = topic.partitions.iter().map(|partition| partition.partition_index);
             let partitions = partitions.map(|partition_index| {
@@ -130,7 +131,7 @@ impl GroupMachine {
                     ErrorCode::GroupSubscribedToTopic
                 } else {
                     if self.offsets.has(&key) {
-                        turn.records.push(Record::Offset(key, None));
+                        records.push(Record::Offset(key, None));
                     }
                     ErrorCode::None
                 };
@@ -140,6 +141,10 @@ impl GroupMachine {
             OffsetDeleteResponseTopic { name: topic.name, partitions }
         };
         let topics = request.topics.into_iter().map(&mut delete_topic).collect();
+        if !turn.fits(&records) {
+            return delete_refused(ErrorCode::UnknownServerError);
+        }
+        turn.records.append(&mut records);
         OffsetDeleteResponse { topics, ..Default::default() }
     }
 
@@ -178,9 +183,13 @@ impl GroupMachine {
         let mut delete = |id: &str| match self.groups.get(id).map(|group| group.state) {
             None => ErrorCode::GroupIdNotFound,
             Some(State::Empty) => {
-                let keys = self.offsets.keys(|key| key.group == id).into_iter();
-                turn.records.extend(keys.map(|key| Record::Offset(key, None)));
-                turn.records.push(Record::remove_group(id));
+                let keys = self.offsets.keys(|group, _| group == id).into_iter();
+                let mut records: Vec<_> = keys.map(|key| Record::Offset(key, None)).collect();
+                records.push(Record::remove_group(id));
+                if !turn.fits(turn.records.iter().chain(&records)) {
+                    return ErrorCode::UnknownServerError;
+                }
+                turn.records.append(&mut records);
                 ErrorCode::None
             }
             Some(_) => ErrorCode::NonEmptyGroup,
@@ -213,6 +222,10 @@ fn offset_record(
         topic_id: topic.topic_id,
     };
     Record::Offset(key, Some(value))
+}
+
+fn delete_refused(error: ErrorCode) -> OffsetDeleteResponse {
+    OffsetDeleteResponse { error_code: error.code(), ..Default::default() }
 }
 
 fn committed(partition_index: i32, error: ErrorCode) -> OffsetCommitResponsePartition {

@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use super::classic::{Group, NEVER_MS, State};
+use super::expiry::Expiry;
 use super::join::{self, Join};
 use super::membership;
 use super::offsets::Offsets;
@@ -61,7 +62,7 @@ pub enum Command {
     List,
     /// Delete groups.
     Delete(Vec<String>),
-    /// Delete every group's offsets of topics that no longer exist.
+    /// Delete every group's offsets of topics that no longer exist, as many as one batch holds.
     ForgetTopics(Vec<String>),
 }
 
@@ -79,7 +80,8 @@ pub enum Reply {
     Describe(Vec<DescribedGroup>),
     List(Vec<ListedGroup>),
     Delete(Vec<(String, ErrorCode)>),
-    ForgetTopics,
+    /// True if there are more.
+    ForgetTopics(bool),
 }
 
 impl Reply {
@@ -94,7 +96,8 @@ pub(super) struct Turn {
     pub(super) now_ms: i64,
     pub(super) settings: Arc<GroupConfig>,
     pub(super) random: Arc<Random>,
-    max_batch_bytes: usize,
+    /// What the log takes in one batch beside what was [added](Turn::add).
+    free_bytes: usize,
     pub(super) records: Vec<Record>,
     replies: Vec<(Ticket, Reply)>,
 }
@@ -106,9 +109,17 @@ impl Turn {
 
     /// Whether the log takes a batch of these records.
     pub(super) fn fits<'r>(&self, records: impl IntoIterator<Item = &'r Record>) -> bool {
-        let size = |record: &Record| record.encode().size_bytes() + RECORD_OVERHEAD_BYTES;
-        let records = records.into_iter().map(size).sum::<usize>();
-        BATCH_HEADER_BYTES + records <= self.max_batch_bytes
+        records.into_iter().map(size_bytes).sum::<usize>() <= self.free_bytes
+    }
+
+    /// Adds a record to the batch if the log takes it with those added before.
+    pub(super) fn add(&mut self, record: Record) -> bool {
+        let Some(free_bytes) = self.free_bytes.checked_sub(size_bytes(&record)) else {
+            return false;
+        };
+        self.free_bytes = free_bytes;
+        self.records.push(record);
+        true
     }
 
     fn into_outcome(self) -> Outcome<Record, Reply> {
@@ -117,6 +128,10 @@ impl Turn {
             (!records.is_empty()).then_some(Batch { records, control: false, producer: None });
         Outcome { batch, replies }
     }
+}
+
+fn size_bytes(record: &Record) -> usize {
+    record.encode().size_bytes() + RECORD_OVERHEAD_BYTES
 }
 
 /// The machine.
@@ -128,6 +143,7 @@ pub struct GroupMachine {
     /// Groups of a kind that is not coordinated here; they may have offsets.
     pub(super) other_groups: BTreeSet<String>,
     pub(super) offsets: Offsets,
+    pub(super) expiry: Expiry,
     /// Groups by the next time at which something of them is due, or earlier.
     deadlines: BTreeSet<(i64, Arc<str>)>,
 }
@@ -146,6 +162,7 @@ impl GroupMachine {
             groups: HashMap::new(),
             other_groups: BTreeSet::new(),
             offsets: Offsets::default(),
+            expiry: Expiry::new(),
             deadlines: BTreeSet::new(),
         }
     }
@@ -155,7 +172,7 @@ impl GroupMachine {
             now_ms,
             settings: self.settings.clone(),
             random: self.random.clone(),
-            max_batch_bytes: self.max_batch_bytes,
+            free_bytes: self.max_batch_bytes.saturating_sub(BATCH_HEADER_BYTES),
             records: Vec::new(),
             replies: Vec::new(),
         }
@@ -258,9 +275,10 @@ impl GroupMachine {
             Command::List => Reply::List(self.list()),
             Command::Delete(ids) => Reply::Delete(self.delete(ids, turn)),
             Command::ForgetTopics(topics) => {
-                let keys = self.offsets.keys(|key| topics.contains(&key.topic));
-                turn.records.extend(keys.into_iter().map(|key| Record::Offset(key, None)));
-                Reply::ForgetTopics
+                let keys = self.offsets.keys(|_, topic| topics.iter().any(|gone| gone == topic));
+                let all = keys.into_iter().all(|key| turn.add(Record::Offset(key, None)));
+                // What does not fit into an empty batch can never be written.
+                Reply::ForgetTopics(!all && !turn.records.is_empty())
             }
         };
         turn.reply(ticket, reply);
@@ -279,12 +297,15 @@ impl Machine for GroupMachine {
     fn handle(&mut self, ticket: Ticket, command: Command, now: Moment) -> Outcome<Record, Reply> {
         let mut turn = self.turn(now.now_ms);
         self.decide(ticket, command, &mut turn);
+        self.plan_expiry(&turn);
         turn.into_outcome()
     }
 
     fn tick(&mut self, now: Moment) -> Outcome<Record, Reply> {
         let mut turn = self.turn(now.now_ms);
-        if let Some((_, id)) = self.deadlines.pop_first()
+        if Some(self.expiry.due_ms) == self.next_deadline() {
+            self.expire_offsets(&mut turn);
+        } else if let Some((_, id)) = self.deadlines.pop_first()
             && let Some(group) = self.groups.get_mut(&id)
         {
             group.queued_ms = NEVER_MS;
@@ -295,7 +316,8 @@ impl Machine for GroupMachine {
     }
 
     fn next_deadline(&self) -> Option<i64> {
-        self.deadlines.first().map(|(deadline_ms, _)| *deadline_ms)
+        let first_ms = self.deadlines.first().map_or(NEVER_MS, |(deadline_ms, _)| *deadline_ms);
+        Some(first_ms.min(self.expiry.due_ms)).filter(|deadline_ms| *deadline_ms != NEVER_MS)
     }
 
     fn apply(&mut self, record: &Record, at: Position) -> Result<(), ReplayError> {
@@ -350,6 +372,7 @@ impl Machine for GroupMachine {
             }
             self.requeue(&id);
         }
+        self.plan_expiry(&turn);
         Ok(Vec::new())
     }
 

@@ -2,6 +2,7 @@
 //! step both have the same hard state, and the live one is consistent ([`invariants`]).
 
 mod admin;
+mod expiry;
 mod heartbeat_leave;
 mod invariants;
 mod join;
@@ -99,6 +100,9 @@ fn settings() -> GroupConfig {
         max_size: 100,
         initial_rebalance_delay_ms: DELAY_MS as i32,
         offset_metadata_max_bytes: 10,
+        offsets_retention_ms: 7 * 24 * 3_600_000,
+        // Never.
+        offsets_retention_check_interval_ms: i64::MAX,
     }
 }
 
