@@ -2,7 +2,8 @@
 //! (Kafka: `DynamicBrokerConfig`, `GroupConfig`, `ClientMetricsConfigs`).
 //!
 //! A broker's keys that Kafka lets change but whose feature does not exist here - listeners, TLS,
-//! SASL, plug-ins - are refused: to say yes and go on as before would be worse.
+//! SASL, plug-ins - are refused: to say yes and go on as before would be worse. Numbers that
+//! only tune such a feature are kept.
 
 use super::group_rows::{CLIENT_METRICS_ROWS, GROUP_ROWS};
 use super::row::{ConfigError, Row, Values};
@@ -49,6 +50,8 @@ enum Change {
     OfOneListener,
     /// Of one broker, not of all at once; here it is not supported yet.
     OfOneBroker,
+    /// Of one broker, too; kept, though there is nothing here that it tunes.
+    IdleOfOneBroker,
     /// Yes, but here it is not supported yet.
     NotYet,
 }
@@ -67,6 +70,7 @@ fn change(name: &str) -> Change {
         Some("") => Change::Refused,
         Some(" tls") => Change::OfOneListener,
         Some(" broker") => Change::OfOneBroker,
+        Some(" idle") => Change::IdleOfOneBroker,
         Some(" dynamic") => Change::NotYet,
         _ => Change::Allowed,
     }
@@ -79,19 +83,19 @@ pub fn validate_broker(
     of_all: bool,
     before: &BrokerLayers,
 ) -> Result<(), ConfigError> {
-    let refuse = |text: &str, refused: Change| {
-        let mut names: Vec<_> =
-            own.keys().map(String::as_str).filter(|name| change(name) == refused).collect();
+    let refuse = |text: &str, refused: &[Change]| {
+        let names = own.keys().map(String::as_str);
+        let mut names: Vec<_> = names.filter(|name| refused.contains(&change(name))).collect();
         names.sort_by_key(|name| java_hash_bucket(name, 16));
         match names[..] {
             [] => Ok(()),
             _ => Err(ConfigError::Rule(format!("{text}: [{}]", names.join(", ")))),
         }
     };
-    refuse("Cannot update these configs dynamically", Change::Refused)?;
+    refuse("Cannot update these configs dynamically", &[Change::Refused])?;
     let text = "These security configs can be dynamically updated only per-listener using the \
                 listener prefix";
-    refuse(text, Change::OfOneListener)?;
+    refuse(text, &[Change::OfOneListener])?;
     let read = |row: &&Row| own.get(row.name).map_or(Ok(()), |raw| row.parse(raw).map(drop));
     let is_late = |row: &&Row| row.name.starts_with("log.roll.");
     let (late, rows): (Vec<_>, Vec<_>) = ServerConfig::rows().iter().partition(is_late);
@@ -101,10 +105,10 @@ pub fn validate_broker(
     if of_all {
         let text = "Cannot update these configs at default cluster level, broker id must be \
                     specified";
-        refuse(text, Change::OfOneBroker)?;
+        refuse(text, &[Change::OfOneBroker, Change::IdleOfOneBroker])?;
     }
     for not_yet in [Change::OfOneBroker, Change::NotYet] {
-        refuse("Updating these configs dynamically is not supported yet", not_yet)?;
+        refuse("Updating these configs dynamically is not supported yet", &[not_yet])?;
     }
     let after = match of_all {
         true => BrokerLayers { dynamic_default: own, ..*before },

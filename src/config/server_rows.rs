@@ -7,7 +7,7 @@ use super::topic_rows::{CODECS, POLICIES, TIMESTAMP_TYPES};
 
 /// Names of Apache Kafka 4.3.0's broker keys that have no row yet, one a line. A word behind a name
 /// says that Kafka lets it change while the broker runs: `tls` only of a listener, `broker` only of
-/// one broker, `dynamic` anywhere.
+/// one broker, `idle` the same but it tunes only what does not exist here, `dynamic` anywhere.
 pub(super) const OTHER_KAFKA_KEYS: &str = include_str!("other_kafka_keys.txt");
 
 /// One row per broker key. Where the reference keeps two keys in one hash bucket, their order
