@@ -114,6 +114,7 @@ pub fn describe_broker(broker: &BrokerLayers) -> Vec<Described> {
         documentation: None,
     });
     let mut rows: Vec<&Row> = SERVER_ROWS.iter().collect();
+    rows.retain(|row| !row.internal || broker.get(row.name).is_some());
     rows.sort_by_key(|row| java_hash_bucket(row.name, 512));
     let known = rows.into_iter().map(|row| {
         let value = broker.get(row.name).cloned().or(row.default.map(str::to_owned));

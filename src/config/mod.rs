@@ -20,7 +20,7 @@ pub use describe::{
     ConfigSource, Described, DescribedSynonym, describe_broker, describe_broker_defaults,
     describe_topic,
 };
-pub use group::GroupConfig;
+pub use group::{ConsumerGroupConfig, GroupConfig, MigrationPolicy};
 pub use listeners::Listener;
 pub use markdown::markdown_tables;
 pub use properties::parse_properties;
