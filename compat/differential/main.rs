@@ -113,6 +113,9 @@ fn run(options: Options) -> Result<bool, Box<dyn Error>> {
     if only.is_none() {
         framing::expect_all(&mut script);
     }
+    if script.awaits_doctoring() {
+        return Err("no answer has what was to be changed".into());
+    }
     Ok(script.report.close())
 }
 

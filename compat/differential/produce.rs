@@ -268,11 +268,14 @@ fn compressed(script: &mut Script) {
 fn topics_with_settings(script: &mut Script) {
     let time_ms = script.time_ms;
     let keyless = Batch { timestamp_ms: time_ms, ..Batch::of(None, &[b"one", b"two"]) };
+    let mut compressed = BatchBuilder::new(0, -1).compressed(Compression::Lz4, None);
+    compressed.push(time_ms, Some(b"key"), Some(&[7; 500]));
     let batches = [
         ("keyed records", three(time_ms).encode()),
         ("records without keys", keyless.encode()),
         ("a large record", Batch::of(Some(b"key"), &[&[7; 3000]]).encode()),
         ("an old record", three(1000).encode()),
+        ("a compressed batch", compressed.build()),
     ];
     let settings = [
         ("cleanup.policy", "compact"),
@@ -282,9 +285,10 @@ fn topics_with_settings(script: &mut Script) {
         ("message.timestamp.before.max.ms", "86400000"),
         ("message.timestamp.after.max.ms", "1"),
         ("compression.type", "gzip"),
+        ("compression.type", "uncompressed"),
     ];
     for (key, value) in settings {
-        let topic = format!("produce-{key}");
+        let topic = format!("produce-{key}-{value}");
         script.topic(&topic, 1, &[(key, value)]);
         for (what, batch) in &batches {
             script.over(&format!("{what}, {key}={value}"), VERSIONS, |side, _| {

@@ -38,6 +38,8 @@ pub(crate) struct Script {
     /// The time of records: an hour before the run, so that it is no time of an answer.
     pub(crate) time_ms: i64,
     doctoring: Option<Doctoring>,
+    /// The answer at hand was changed.
+    doctored: bool,
     /// Questions whose answers stayed different.
     unsettled: usize,
     at: String,
@@ -61,6 +63,7 @@ impl Script {
             report,
             time_ms: began_ms - 3_600_000,
             doctoring,
+            doctored: false,
             unsettled: 0,
             at: String::new(),
             patience: ANSWER_TIMEOUT,
@@ -113,7 +116,7 @@ impl Script {
             let may_settle = is_reading::<R>() && self.unsettled < UNSETTLED_MAX;
             if differences.is_empty() || !may_settle || Instant::now() > deadline {
                 self.unsettled += usize::from(!differences.is_empty() && may_settle);
-                self.report.add(api::<R>(), step, version, &differences);
+                self.count::<R>(step, version, &differences);
                 return answers;
             }
             thread::sleep(POLL);
@@ -150,7 +153,7 @@ impl Script {
             Read::new::<R>(side.next("bytes", patience), read_as)
         });
         let (differences, _) = self.judge::<R>(step, answers);
-        self.report.add(api::<R>(), step, version, &differences);
+        self.count::<R>(step, version, &differences);
     }
 
     /// Sends a request whose answer comes in a later step.
@@ -171,7 +174,7 @@ impl Script {
         let answers =
             [0, 1].map(|of| Read::new::<R>(self.sides[of].next(at, ANSWER_TIMEOUT), version));
         let (differences, answers) = self.judge::<R>(step, answers);
-        self.report.add(api::<R>(), step, version, &differences);
+        self.count::<R>(step, version, &differences);
         answers
     }
 
@@ -179,7 +182,19 @@ impl Script {
     pub(crate) fn waits<R: Request>(&mut self, at: &str, step: &str, version: i16) {
         let answers = [0, 1].map(|of| Read::new::<R>(self.sides[of].next(at, SILENCE), version));
         let (differences, _) = self.judge::<R>(step, answers);
-        self.report.add(api::<R>(), step, version, &differences);
+        self.count::<R>(step, version, &differences);
+    }
+
+    fn count<R: Request>(&mut self, step: &str, version: i16, differences: &[Difference]) {
+        self.report.add(api::<R>(), step, version, differences);
+        if std::mem::take(&mut self.doctored) {
+            self.doctoring = None;
+        }
+    }
+
+    /// Whether an answer was still to be changed.
+    pub(crate) fn awaits_doctoring(&self) -> bool {
+        self.doctoring.is_some()
     }
 
     /// The differences that are left, and what the answers said.
@@ -189,10 +204,9 @@ impl Script {
         answers: [Read<R::Response>; 2],
     ) -> (Vec<Difference>, Both<R::Response>) {
         let [mut ours, mut theirs] = answers;
-        if self.report.judges(api::<R>())
-            && self.doctoring.is_some_and(|kind| kind.apply(&mut ours.tree))
-        {
-            self.doctoring = None;
+        if self.report.judges(api::<R>()) {
+            // Until the step is counted: an answer may be compared more than once.
+            self.doctored = self.doctoring.is_some_and(|kind| kind.apply(&mut ours.tree));
         }
         for (side, answer) in self.sides.iter_mut().zip([&mut ours, &mut theirs]) {
             side.learn_topics(&answer.tree);

@@ -1,5 +1,6 @@
 //! A member of a group, which notes what it owns and what it was given and lost.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem;
 use std::sync::{Arc, Mutex};
@@ -83,6 +84,8 @@ fn partitions(list: &TopicPartitionList) -> BTreeSet<i32> {
 /// Leaves when dropped; a static member only goes.
 pub(crate) struct Member {
     consumer: BaseConsumer<Watcher>,
+    /// Something was read since the last commit that was answered.
+    owes_commit: Cell<bool>,
 }
 
 impl Member {
@@ -106,7 +109,7 @@ impl Member {
         let config = broker.config(&[&common, settings].concat());
         let consumer: BaseConsumer<Watcher> = config.create_with_context(watcher).unwrap();
         consumer.subscribe(&[topic]).unwrap();
-        Self { consumer }
+        Self { consumer, owes_commit: Cell::new(false) }
     }
 
     pub(crate) fn moves(&self) -> Moves {
@@ -120,15 +123,14 @@ impl Member {
 
     /// Reads what has come and commits it; a record below what was committed is a fault.
     pub(crate) fn work(&self) {
-        let mut has_read = false;
         while let Some(polled) = self.consumer.poll(std::time::Duration::from_millis(2)) {
             match polled {
                 Ok(message) => self.note(&message),
                 Err(error) => assert!(is_lost_connection(&error), "{error}"),
             }
-            has_read = true;
+            self.owes_commit.set(true);
         }
-        if has_read {
+        if self.owes_commit.get() {
             self.commit();
         }
     }
@@ -143,12 +145,13 @@ impl Member {
         ledger.read.push((partition, offset, value));
     }
 
-    /// A commit that is refused, or not answered, says nothing: the group is moving or the broker away.
+    /// A commit that is refused, or not answered, is made again: the group is moving or the broker away.
     fn commit(&self) {
         let position = self.consumer.position().unwrap();
         if self.consumer.commit_consumer_state(CommitMode::Sync).is_err() {
             return;
         }
+        self.owes_commit.set(false);
         let mut ledger = self.consumer.context().ledger.lock().unwrap();
         for element in position.elements() {
             if let Some(offset) = element.offset().to_raw().filter(|offset| *offset >= 0) {

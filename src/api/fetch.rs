@@ -206,8 +206,8 @@ impl Reader {
         }
     }
 
-    /// Reads every partition once. Partitions without a target follow those that have one, as in
-    /// Kafka's answer.
+    /// Reads every partition once. Those of topics that nobody knows follow, then partitions that
+    /// their topics do not have, as in Kafka's answer.
     async fn pass<'a>(&self, targets: &'a [Target]) -> Pass<'a> {
         let answers = Vec::with_capacity(targets.len());
         let mut pass = Pass { answers, seen: Vec::new(), bytes: 0, urgent: false };
@@ -236,10 +236,11 @@ impl Reader {
             pass.urgent |= data.diverging_epoch.epoch >= 0;
             pass.answers.push((wanted.clone(), data));
         }
-        for (wanted, found) in targets {
-            if let Err(error) = found {
-                pass.answers.push((wanted.clone(), refusal(wanted.key.partition, *error)));
-            }
+        let missing = |(wanted, found): &'a Target| Some((wanted, *found.as_ref().err()?));
+        let mut missing: Vec<_> = targets.iter().filter_map(missing).collect();
+        missing.sort_by_key(|(_, error)| *error != ErrorCode::UnknownTopicId);
+        for (wanted, error) in missing {
+            pass.answers.push((wanted.clone(), refusal(wanted.key.partition, error)));
         }
         pass
     }

@@ -140,7 +140,7 @@ impl<'a> Append<'a> {
             return (refusal(data.index, ErrorCode::InvalidTopicException), None);
         }
         let version = self.version;
-        let appended = if takes_long(records) {
+        let appended = if takes_long(&partition, records) {
             let (partition, records) = (partition.clone(), records.clone());
             let append = move || partition.append(&records, version);
             self.context.shared.env.offload.run(append).await
@@ -170,10 +170,12 @@ fn named_last(data: &[PartitionProduceData]) -> impl Iterator<Item = &PartitionP
         .map(|(_, data)| data)
 }
 
-/// Inflating much data would hold up the other connections of this thread.
-fn takes_long(records: &[u8]) -> bool {
+/// Inflating or compressing much data would hold up the other connections of this thread.
+fn takes_long(partition: &Partition, records: &[u8]) -> bool {
     let compressed = |header: BatchHeader| header.compression() != Some(Compression::None);
-    records.len() >= OFFLOADED_BYTES_MIN && BatchHeader::parse(records).is_ok_and(compressed)
+    records.len() >= OFFLOADED_BYTES_MIN
+        && (partition.config().compression_type != "producer"
+            || BatchHeader::parse(records).is_ok_and(compressed))
 }
 
 /// A batch of a transaction without a transactional id fails the whole request.

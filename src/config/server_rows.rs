@@ -122,13 +122,13 @@ pub(super) const SERVER_ROWS: &[Row] = rows! {
     /// Default of the topic key `min.insync.replicas`.
     "min.insync.replicas": Int = "1", AtLeast(1), Later, dynamic;
     /// Default of the topic key `compression.type`.
-    "compression.type": String = "producer", OneOf(CODECS), Later, dynamic;
+    "compression.type": String = "producer", OneOf(CODECS), Now, dynamic;
     /// Default of the topic key `compression.gzip.level`.
-    "compression.gzip.level": Int = "-1", GzipLevel, Later, dynamic;
+    "compression.gzip.level": Int = "-1", GzipLevel, Now, dynamic;
     /// Default of the topic key `compression.lz4.level`.
     "compression.lz4.level": Int = "9", Between(1, 17), Later, dynamic;
     /// Default of the topic key `compression.zstd.level`.
-    "compression.zstd.level": Int = "3", Between(-131_072, 22), Later, dynamic;
+    "compression.zstd.level": Int = "3", Between(-131_072, 22), Now, dynamic;
     /// Default of the topic key `segment.bytes`.
     "log.segment.bytes": Int = "1073741824", AtLeast(1_048_576), Now, dynamic;
     /// Default of the topic key `segment.ms`.

@@ -53,6 +53,8 @@ pub struct TopicConfig {
     pub min_insync_replicas: u32,
     /// `compression.type`: a codec's name, `uncompressed` or `producer`.
     pub compression_type: String,
+    /// `compression.<type>.level` of that codec; none for the codecs that have no level here.
+    pub compression_level: Option<i32>,
     /// `preallocate`.
     pub preallocate: bool,
 }
@@ -115,6 +117,12 @@ impl TopicConfig {
             policies.iter().any(|policy| policy == name)
         };
         let small_segments = values.optional_integer("internal.segment.bytes");
+        let compression_type = values.text("compression.type").unwrap_or_default().to_owned();
+        let compression_level = match compression_type.as_str() {
+            "gzip" => i32::try_from(int("compression.gzip.level")).ok(),
+            "zstd" => i32::try_from(int("compression.zstd.level")).ok(),
+            _ => None,
+        };
         Self {
             segment_bytes: small_segments
                 .map_or_else(|| size("segment.bytes"), |bytes| u32::try_from(bytes).unwrap_or(0)),
@@ -136,7 +144,8 @@ impl TopicConfig {
             delete: policy("delete"),
             file_delete_delay_ms: int("file.delete.delay.ms"),
             min_insync_replicas: size("min.insync.replicas"),
-            compression_type: values.text("compression.type").unwrap_or_default().to_owned(),
+            compression_type,
+            compression_level,
             preallocate: values.boolean("preallocate"),
         }
     }

@@ -60,13 +60,13 @@ pub(super) const TOPIC_ROWS: &[Row] = rows! {
     /// How many replicas must be in sync for a write with `acks=all`.
     "min.insync.replicas": Int = "1", AtLeast(1), Later, from [("min.insync.replicas", 1)];
     /// The codec batches are stored with; `producer` keeps them as they came.
-    "compression.type": String = "producer", OneOf(CODECS), Later, from [("compression.type", 1)];
+    "compression.type": String = "producer", OneOf(CODECS), Now, from [("compression.type", 1)];
     /// Level for `compression.type=gzip`; -1 is the codec's own default.
-    "compression.gzip.level": Int = "-1", GzipLevel, Later, from [("compression.gzip.level", 1)];
+    "compression.gzip.level": Int = "-1", GzipLevel, Now, from [("compression.gzip.level", 1)];
     /// Level for `compression.type=lz4`.
     "compression.lz4.level": Int = "9", Between(1, 17), Later, from [("compression.lz4.level", 1)];
     /// Level for `compression.type=zstd`.
-    "compression.zstd.level": Int = "3", Between(-131_072, 22), Later, from [("compression.zstd.level", 1)];
+    "compression.zstd.level": Int = "3", Between(-131_072, 22), Now, from [("compression.zstd.level", 1)];
     /// Reserves the disk space of a segment when it is created.
     "preallocate": Boolean = "false", Any, Later, from [("log.preallocate", 1)];
     /// Whose clock gives records their time: the producer's or the broker's at the append.

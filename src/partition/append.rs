@@ -9,8 +9,8 @@ use std::borrow::Cow;
 use crate::config::{self, TopicConfig};
 use crate::log::{AppendError, BatchBytes, Commit, CommitObserver};
 use crate::records::{
-    self, BatchHeader, ProduceRecords, RecordRefusal, TimestampType, Validated, ValidationConfig,
-    set_base_offset, set_leader_epoch,
+    self, BatchHeader, Compression, ProduceRecords, RecordRefusal, StoredCodec, TimestampType,
+    Validated, ValidationConfig, set_base_offset, set_leader_epoch,
 };
 use crate::wire::ErrorCode;
 
@@ -188,10 +188,11 @@ impl Partition {
     pub fn append(&self, records: &[u8], produce_version: i16) -> Result<Appended, ProduceError> {
         let now_ms = self.env.clock.now_ms();
         let log_start_offset = self.log.start_offset();
-        let validated = self
-            .validate(records, now_ms, produce_version)
-            .map_err(|source| ProduceError::Invalid { source, log_start_offset })?;
-        let batch = in_order(records, &validated);
+        let config = self.config();
+        let invalid = |source| ProduceError::Invalid { source, log_start_offset };
+        let validated =
+            self.validate(&config, records, now_ms, produce_version).map_err(invalid)?;
+        let batch = in_order(&config, records, &validated).map_err(invalid)?;
         let mut header = validated.header;
         header.max_timestamp = validated.max_timestamp_ms;
 
@@ -236,6 +237,7 @@ impl Partition {
 
     fn validate(
         &self,
+        config: &TopicConfig,
         bytes: &[u8],
         now_ms: i64,
         produce_version: i16,
@@ -244,7 +246,7 @@ impl Partition {
             bytes,
             topic: &self.id().topic,
             partition: self.id().partition,
-            config: &validation_config(&self.config()),
+            config: &validation_config(config),
             now_ms,
             produce_version,
         }
@@ -303,16 +305,40 @@ fn duplicate(written: &WrittenBatch, log_start_offset: i64) -> Appended {
     }
 }
 
-/// The batch as it has to be stored: as it came, but where the topic's timestamp type or a wrong max
-/// timestamp makes the broker rewrite its header.
-fn in_order<'a>(records: &'a [u8], validated: &Validated) -> Cow<'a, [u8]> {
-    let batch = &records[..validated.header.size_bytes()];
-    if !validated.must_change() {
-        return Cow::Borrowed(batch);
+/// The batch as it has to be stored: as it came, but where the topic's codec, its timestamp type or
+/// a wrong max timestamp makes the broker rewrite it.
+fn in_order<'a>(
+    config: &TopicConfig,
+    records: &'a [u8],
+    validated: &Validated,
+) -> Result<Cow<'a, [u8]>, records::ProduceError> {
+    let header = &validated.header;
+    let mut batch = Cow::Borrowed(&records[..header.size_bytes()]);
+    if let Some(codec) = stored_codec(config).filter(|codec| codec.differs(header)) {
+        batch = Cow::Owned(codec.rewrite(header, &batch)?);
+        let (size_bytes, max_message_bytes) = (batch.len(), max_message_bytes(config));
+        if size_bytes as i64 > i64::from(max_message_bytes) {
+            return Err(records::ProduceError::TooLarge { size_bytes, max_message_bytes });
+        }
     }
-    let mut changed = batch.to_vec();
-    validated.apply(&mut changed);
-    Cow::Owned(changed)
+    if validated.must_change() {
+        validated.apply(batch.to_mut());
+    }
+    Ok(batch)
+}
+
+/// None where batches stay as they come (`producer`).
+fn stored_codec(config: &TopicConfig) -> Option<StoredCodec> {
+    let name = match config.compression_type.as_str() {
+        "uncompressed" => Compression::None.name(),
+        name => name,
+    };
+    let compression = Compression::ALL.into_iter().find(|codec| codec.name() == name)?;
+    Some(StoredCodec { compression, level: config.compression_level })
+}
+
+fn max_message_bytes(config: &TopicConfig) -> i32 {
+    i32::try_from(config.max_message_bytes).unwrap_or(i32::MAX)
 }
 
 fn end_offset(header: &BatchHeader) -> i64 {
@@ -321,7 +347,7 @@ fn end_offset(header: &BatchHeader) -> i64 {
 
 fn validation_config(config: &TopicConfig) -> ValidationConfig {
     ValidationConfig {
-        max_message_bytes: i32::try_from(config.max_message_bytes).unwrap_or(i32::MAX),
+        max_message_bytes: max_message_bytes(config),
         timestamp_type: match config.message_timestamp_type {
             config::TimestampType::CreateTime => TimestampType::CreateTime,
             config::TimestampType::LogAppendTime => TimestampType::LogAppendTime,

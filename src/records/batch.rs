@@ -11,7 +11,7 @@ use super::Compression;
 pub const BATCH_HEADER_BYTES: usize = 61;
 
 /// Base offset and length: what precedes the bytes that the length field counts.
-const LOG_OVERHEAD: usize = 12;
+pub(super) const LOG_OVERHEAD: usize = 12;
 /// The smallest length field Kafka accepts of any message format (`LegacyRecord.RECORD_OVERHEAD_V0`).
 const LENGTH_MIN: i32 = 14;
 const MAGIC: i8 = 2;
@@ -23,7 +23,7 @@ const CRC_AT: usize = 17;
 const ATTRIBUTES_AT: usize = 21;
 const MAX_TIMESTAMP_AT: usize = 35;
 
-const COMPRESSION_MASK: i16 = 0x07;
+pub(super) const COMPRESSION_MASK: i16 = 0x07;
 const TIMESTAMP_TYPE_MASK: i16 = 0x08;
 pub(super) const TRANSACTIONAL_MASK: i16 = 0x10;
 pub(super) const CONTROL_MASK: i16 = 0x20;

@@ -260,40 +260,49 @@ fn invalid(reason: &'static str) -> io::Error {
 /// Compresses `plain` as Kafka's clients and broker frame it. Without a `level` Kafka's default is used; LZ4 and
 /// Snappy have one level here.
 pub fn compress(codec: Compression, level: Option<i32>, plain: &[u8]) -> Vec<u8> {
-    let compressed = match codec {
-        Compression::None => Ok(plain.to_vec()),
-        Compression::Gzip => compress_gzip(level, plain),
+    compress_from(codec, level, plain).expect("compressing from memory to memory does not fail")
+}
+
+/// As [`compress`], of what is read; fails only where reading does.
+pub(super) fn compress_from(
+    codec: Compression,
+    level: Option<i32>,
+    mut plain: impl Read,
+) -> io::Result<Vec<u8>> {
+    match codec {
+        Compression::None => copy(&mut plain, Vec::new()),
+        Compression::Gzip => {
+            let level = level.filter(|level| (0..=9).contains(level)).unwrap_or(6);
+            let level = flate2::Compression::new(level.unsigned_abs());
+            copy(&mut plain, flate2::write::GzEncoder::new(Vec::new(), level))?.finish()
+        }
         Compression::Snappy => compress_snappy(plain),
-        Compression::Lz4 => compress_lz4(plain),
+        Compression::Lz4 => {
+            let frame =
+                FrameInfo::new().block_size(BlockSize::Max64KB).block_mode(BlockMode::Independent);
+            let encoder = FrameEncoder::with_frame_info(frame, Vec::new());
+            Ok(copy(&mut plain, encoder)?.finish()?)
+        }
         Compression::Zstd => zstd::encode_all(plain, level.unwrap_or(3)),
-    };
-    compressed.expect("compressing from memory to memory does not fail")
+    }
 }
 
-fn compress_gzip(level: Option<i32>, plain: &[u8]) -> io::Result<Vec<u8>> {
-    let level = level.filter(|level| (0..=9).contains(level)).unwrap_or(6);
-    let level = flate2::Compression::new(level.unsigned_abs());
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), level);
-    encoder.write_all(plain)?;
-    encoder.finish()
+fn copy<W: Write>(plain: &mut impl Read, mut to: W) -> io::Result<W> {
+    io::copy(plain, &mut to)?;
+    Ok(to)
 }
 
-fn compress_snappy(plain: &[u8]) -> io::Result<Vec<u8>> {
+fn compress_snappy(mut plain: impl Read) -> io::Result<Vec<u8>> {
     let mut out = XERIAL_MAGIC.to_vec();
     out.extend_from_slice(&[0, 0, 0, 1, 0, 0, 0, 1]);
-    for block in plain.chunks(XERIAL_BLOCK_BYTES) {
-        let block = snap::raw::Encoder::new().compress_vec(block)?;
-        out.extend_from_slice(&(block.len() as u32).to_be_bytes());
-        out.extend_from_slice(&block);
+    let mut block = Vec::with_capacity(XERIAL_BLOCK_BYTES);
+    while (&mut plain).take(XERIAL_BLOCK_BYTES as u64).read_to_end(&mut block)? > 0 {
+        let compressed = snap::raw::Encoder::new().compress_vec(&block)?;
+        out.extend_from_slice(&(compressed.len() as u32).to_be_bytes());
+        out.extend_from_slice(&compressed);
+        block.clear();
     }
     Ok(out)
-}
-
-fn compress_lz4(plain: &[u8]) -> io::Result<Vec<u8>> {
-    let frame = FrameInfo::new().block_size(BlockSize::Max64KB).block_mode(BlockMode::Independent);
-    let mut encoder = FrameEncoder::with_frame_info(frame, Vec::new());
-    encoder.write_all(plain)?;
-    Ok(encoder.finish()?)
 }
 
 #[cfg(test)]

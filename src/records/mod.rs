@@ -14,6 +14,7 @@
 mod batch;
 mod build;
 mod compress;
+mod recompress;
 mod record;
 mod validate;
 
@@ -23,6 +24,7 @@ pub use batch::{
 };
 pub use build::BatchBuilder;
 pub use compress::{Compression, INFLATED_BYTES_MAX, Inflater, compress};
+pub use recompress::StoredCodec;
 pub use record::{Headers, RECORD_BYTES_MAX, Record, RecordError, RecordFacts, Records};
 pub use validate::{
     ProduceError, ProduceRecords, RECORD_REFUSALS_MAX, RecordRefusal, Validated, ValidationConfig,

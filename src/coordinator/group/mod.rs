@@ -8,6 +8,7 @@
 mod admin;
 mod classic;
 mod consumer;
+mod consumer;
 mod join;
 mod machine;
 mod membership;

@@ -48,6 +48,30 @@ async fn log_append_time_is_written_into_the_batch_and_answered() {
 }
 
 #[tokio::test]
+async fn a_batch_is_stored_with_the_codec_of_the_topic() {
+    let config = TopicConfig { compression_type: "gzip".into(), ..TopicConfig::default() };
+    let bench = Bench::with(Commit::Done, config).await;
+    bench.append(&plain(3)).unwrap();
+    let stored = bench.read(0, 1000).await;
+    assert_eq!(stored[0].compression(), Some(Compression::Gzip));
+    assert_eq!(bench.append(&sequenced(5, 0, 0, 3)).unwrap().base_offset, 3);
+}
+
+#[tokio::test]
+async fn a_batch_that_is_too_large_once_inflated_is_refused() {
+    let config = TopicConfig {
+        compression_type: "uncompressed".into(),
+        max_message_bytes: 1_000,
+        ..TopicConfig::default()
+    };
+    let bench = Bench::with(Commit::Done, config).await;
+    let mut builder = BatchBuilder::new(0, -1).compressed(Compression::Gzip, None);
+    builder.push(NOW_MS, None, Some(&[0; 2_000]));
+    assert_eq!(bench.append(&builder.build()), Err(ErrorCode::MessageTooLarge));
+    assert_eq!(bench.partition.bounds().end_offset, 0);
+}
+
+#[tokio::test]
 async fn a_duplicate_is_answered_with_its_old_place_and_its_max_timestamp() {
     let bench = Bench::new().await;
     let first = bench.append(&sequenced(5, 0, 0, 3)).unwrap();
