@@ -329,6 +329,7 @@ impl GroupMachine {
         }
         let replaced = replaced.into_iter().map(|record| Record::Consumer(id.clone(), record));
         turn.records.extend(replaced);
+        self.timers.remove(id.as_str());
         let group = self.classic_or_new(&id, turn.now_ms);
         if is_new {
             // A group is in the log from its first member on, who may only have asked for an id.

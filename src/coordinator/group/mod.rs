@@ -8,7 +8,6 @@
 mod admin;
 mod classic;
 mod consumer;
-mod consumer;
 mod join;
 mod machine;
 mod membership;

@@ -24,6 +24,7 @@ pub(super) fn check(bench: &Bench) {
         assert!(tick_ms.is_some_and(|tick| tick <= due_ms), "{tick_ms:?} is after {due_ms}");
     }
     check_replay(bench);
+    super::consumer::check(bench);
 }
 
 /// Whoever is known under two names is the same; whoever waits does so once.

@@ -2,6 +2,7 @@
 //! step both have the same hard state, and the live one is consistent ([`invariants`]).
 
 mod admin;
+mod consumer;
 mod heartbeat_leave;
 mod invariants;
 mod join;
