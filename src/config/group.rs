@@ -108,6 +108,7 @@ impl GroupConfig {
     /// The configuration where some keys are set at run time: for the broker, and in a name without
     /// `group.` for the group. A value outside of what the broker allows counts as the nearest that
     /// it does.
+    #[must_use]
     pub fn with_layers(&self, broker: &[Option<&ConfigMap>], group: Option<&ConfigMap>) -> Self {
         let mut config = *self;
         let number = |layer: Option<&ConfigMap>, key: &str| layer?.get(key)?.trim().parse().ok();

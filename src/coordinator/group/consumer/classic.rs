@@ -186,7 +186,7 @@ impl GroupMachine {
             leaving.extend(found);
         }
         if !leaving.is_empty()
-            && let Err(refusal) = self.fence(id, leaving, turn)
+            && let Err(refusal) = self.fence(id, &leaving, turn)
         {
             let members = request.members.iter();
             return members.map(|member| left(member, refusal.error)).collect();

@@ -42,16 +42,16 @@ impl GroupMachine {
     pub(super) fn fence(
         &mut self,
         id: &str,
-        member_ids: BTreeSet<String>,
+        member_ids: &BTreeSet<String>,
         turn: &mut Turn,
     ) -> Result<(), Refusal> {
         let mut draft = Draft::new(id, Cow::Borrowed(self.consumer_group(id)?), turn);
-        let downgrades = draft.fence(&member_ids);
+        let downgrades = draft.fence(member_ids);
         draft.decided(turn)?;
         if downgrades {
             self.downgraded(id, true, turn);
         } else if let Some(timers) = self.timers.get_mut(id) {
-            for member_id in &member_ids {
+            for member_id in member_ids {
                 timers.forget(member_id);
             }
         }
@@ -79,7 +79,7 @@ impl GroupMachine {
         }
         let (group, reason) = (&**id, due.reason());
         tracing::info!(group, member = %member_id, reason, "member is taken out of the group");
-        if let Err(refusal) = self.fence(id, [member_id].into(), turn) {
+        if let Err(refusal) = self.fence(id, &[member_id].into(), turn) {
             tracing::warn!(group, reason = %refusal.message, "member cannot be taken out");
         }
     }

@@ -142,14 +142,14 @@ impl GroupMachine {
         let Some(instance_id) = request.instance_id.as_deref() else {
             group.member(member_id, id)?;
             tracing::info!(group = id, member = member_id, "member left the consumer group");
-            self.fence(id, [member_id.to_owned()].into(), turn)?;
+            self.fence(id, &[member_id.to_owned()].into(), turn)?;
             return Ok(response);
         };
         let (owner, member) = static_owner(group, instance_id)?;
         check_owner(owner, member_id, instance_id)?;
         if request.member_epoch != STATIC_LEAVE_EPOCH {
             tracing::info!(group = id, member = member_id, "static member left the consumer group");
-            self.fence(id, [member_id.to_owned()].into(), turn)?;
+            self.fence(id, &[member_id.to_owned()].into(), turn)?;
             return Ok(response);
         }
         tracing::info!(group = id, member = member_id, "static member left for a while");

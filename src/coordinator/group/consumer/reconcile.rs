@@ -94,10 +94,11 @@ impl Reconciliation<'_> {
             self.target.keys().chain(self.member.assigned.keys()).collect();
         for topic_id in topics {
             let wanted = self.target.get(topic_id).filter(|_| self.subscribed.contains(topic_id));
-            let wants = |partition: &i32| wanted.is_some_and(|wanted| wanted.contains(partition));
+            let is_wanted =
+                |partition: &i32| wanted.is_some_and(|wanted| wanted.contains(partition));
             let has = self.member.assigned.get(topic_id);
             for (partition, since) in has.into_iter().flatten() {
-                let place = if wants(partition) { &mut assigned } else { &mut revoking };
+                let place = if is_wanted(partition) { &mut assigned } else { &mut revoking };
                 place.entry(*topic_id).or_default().insert(*partition, *since);
             }
             let has = |partition: &&i32| has.is_some_and(|has| has.contains_key(partition));

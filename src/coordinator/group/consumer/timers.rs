@@ -20,31 +20,32 @@ impl Default for Timers {
     }
 }
 
+/// Until when a member has time.
 #[derive(Clone, Debug, PartialEq)]
 struct MemberTimers {
-    session_ends_ms: i64,
-    /// When the member must have given back what it was to at this epoch.
-    revocation_ends_ms: (i64, i32),
-    /// When a classic member must have joined again, and have asked for its assignment.
-    join_ends_ms: i64,
-    sync_ends_ms: i64,
+    session_ms: i64,
+    /// To give back what it was to, at this epoch.
+    revocation: (i64, i32),
+    /// To join again and to ask for its assignment, if it uses the classic protocol.
+    join_ms: i64,
+    sync_ms: i64,
 }
 
 impl Default for MemberTimers {
     fn default() -> Self {
         Self {
-            session_ends_ms: NEVER_MS,
-            revocation_ends_ms: (NEVER_MS, 0),
-            join_ends_ms: NEVER_MS,
-            sync_ends_ms: NEVER_MS,
+            session_ms: NEVER_MS,
+            revocation: (NEVER_MS, 0),
+            join_ms: NEVER_MS,
+            sync_ms: NEVER_MS,
         }
     }
 }
 
 impl MemberTimers {
     fn next(&self) -> i64 {
-        let others = self.join_ends_ms.min(self.sync_ends_ms);
-        self.session_ends_ms.min(self.revocation_ends_ms.0).min(others)
+        let others = self.join_ms.min(self.sync_ms);
+        self.session_ms.min(self.revocation.0).min(others)
     }
 }
 
@@ -75,11 +76,11 @@ impl Due {
 
 impl Timers {
     pub(super) fn session(&mut self, member_id: &str, ends_ms: i64) {
-        self.of(member_id).session_ends_ms = ends_ms;
+        self.of(member_id).session_ms = ends_ms;
     }
 
     pub(super) fn revocation(&mut self, member_id: &str, epoch: i32, ends_ms: i64) {
-        self.of(member_id).revocation_ends_ms = (ends_ms, epoch);
+        self.of(member_id).revocation = (ends_ms, epoch);
     }
 
     pub(super) fn revoked(&mut self, member_id: &str) {
@@ -89,17 +90,17 @@ impl Timers {
     /// Unless it is to join by a time already.
     pub(super) fn join(&mut self, member_id: &str, ends_ms: i64) {
         let member = self.of(member_id);
-        if member.join_ends_ms == NEVER_MS {
-            member.join_ends_ms = ends_ms;
+        if member.join_ms == NEVER_MS {
+            member.join_ms = ends_ms;
         }
     }
 
     pub(super) fn joined(&mut self, member_id: &str) {
-        self.of(member_id).join_ends_ms = NEVER_MS;
+        self.of(member_id).join_ms = NEVER_MS;
     }
 
     pub(super) fn sync(&mut self, member_id: &str, ends_ms: i64) {
-        self.of(member_id).sync_ends_ms = ends_ms;
+        self.of(member_id).sync_ms = ends_ms;
     }
 
     fn of(&mut self, member_id: &str) -> &mut MemberTimers {
@@ -129,18 +130,18 @@ impl Timers {
     pub(in crate::coordinator::group) fn take_due(&mut self, now_ms: i64) -> Option<(String, Due)> {
         let mut members = self.members.iter_mut();
         let (id, member) = members.find(|(_, member)| member.next() <= now_ms)?;
-        let due = if member.session_ends_ms <= now_ms {
-            member.session_ends_ms = NEVER_MS;
+        let due = if member.session_ms <= now_ms {
+            member.session_ms = NEVER_MS;
             Due::Session
-        } else if member.revocation_ends_ms.0 <= now_ms {
-            let epoch = member.revocation_ends_ms.1;
-            member.revocation_ends_ms = (NEVER_MS, 0);
+        } else if member.revocation.0 <= now_ms {
+            let epoch = member.revocation.1;
+            member.revocation = (NEVER_MS, 0);
             Due::Revocation(epoch)
-        } else if member.join_ends_ms <= now_ms {
-            member.join_ends_ms = NEVER_MS;
+        } else if member.join_ms <= now_ms {
+            member.join_ms = NEVER_MS;
             Due::Join
         } else {
-            member.sync_ends_ms = NEVER_MS;
+            member.sync_ms = NEVER_MS;
             Due::Sync
         };
         Some((id.clone(), due))

@@ -122,6 +122,8 @@ fn a_classic_member_gives_back_by_joining_again() {
     assert_eq!(bench.call(beats("c", 4)), answered(beat(ErrorCode::None)));
 }
 
+type Change = fn(&mut JoinGroupRequest);
+
 #[test]
 fn who_may_not_join_is_told_why() {
     let mut bench = one_member();
@@ -134,7 +136,7 @@ fn who_may_not_join_is_told_why() {
         change(&mut request);
         Command::Join(caller, request)
     };
-    let cases: [(fn(&mut JoinGroupRequest), ErrorCode); 5] = [
+    let cases: [(Change, ErrorCode); 5] = [
         (|it| it.protocol_type = "connect".into(), ErrorCode::InconsistentGroupProtocol),
         (|it| it.protocols.clear(), ErrorCode::InconsistentGroupProtocol),
         (|it| it.protocols[0].metadata = Bytes::new(), ErrorCode::UnknownServerError),

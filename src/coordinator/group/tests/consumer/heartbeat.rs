@@ -1,6 +1,7 @@
 //! Joining, staying and leaving.
 
 use super::*;
+use crate::wire::records::ConsumerGroupPartitionMetadataValue;
 
 fn invalid(message: &str) -> Reply {
     refusal(ErrorCode::InvalidRequest, message)
@@ -8,8 +9,8 @@ fn invalid(message: &str) -> Reply {
 
 #[test]
 fn what_a_request_lacks_is_said() {
-    type Request = ConsumerGroupHeartbeatRequest;
-    let cases: [(&str, i16, fn(&mut Request)); 14] = [
+    type Spoil = fn(&mut ConsumerGroupHeartbeatRequest);
+    let cases: [(&str, i16, Spoil); 14] = [
         ("MemberId can't be empty.", 1, |it| it.member_id.clear()),
         ("MemberId can't be empty.", 0, |it| {
             it.member_id.clear();
@@ -172,7 +173,10 @@ fn whoever_leaves_is_gone_at_once() {
 #[test]
 fn a_record_of_the_old_topics_is_removed() {
     let mut bench = one_member();
-    let topics = Record::Consumer(GROUP.into(), ConsumerRecord::Topics(Some(Default::default())));
+    let topics = Record::Consumer(
+        GROUP.into(),
+        ConsumerRecord::Topics(Some(ConsumerGroupPartitionMetadataValue::default())),
+    );
     bench = bench.found(&topics);
     let request = ConsumerGroupHeartbeatRequest {
         subscribed_topic_names: Some(vec!["payments".into()]),

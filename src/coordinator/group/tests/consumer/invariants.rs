@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::super::*;
-use crate::coordinator::group::consumer::ConsumerGroup;
+use crate::coordinator::group::consumer::{ConsumerGroup, Timers};
 
 pub(in super::super) fn check(bench: &Bench) {
     for (id, group) in &bench.machine.groups {
@@ -14,7 +14,7 @@ pub(in super::super) fn check(bench: &Bench) {
         assert_eq!(group, replayed, "a replay comes to the live state");
         check_partitions(group);
         check_epochs(group);
-        let due_ms = bench.machine.timers.get(id).map_or(NEVER_MS, |timers| timers.next());
+        let due_ms = bench.machine.timers.get(id).map_or(NEVER_MS, Timers::next);
         let tick_ms = bench.machine.next_deadline().unwrap_or(NEVER_MS);
         assert!(tick_ms <= due_ms, "{tick_ms} is after {due_ms}");
     }

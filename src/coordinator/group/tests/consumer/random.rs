@@ -89,7 +89,7 @@ impl Run {
         let protocols = vec![protocol("range", metadata(&topics, &owned))];
         let group_instance_id = self.instance(id);
         let id = if self.chance(4) { "" } else { id };
-        let request = JoinGroupRequest { protocols, group_instance_id, ..join_request(id) };
+        let request = JoinGroupRequest { group_instance_id, protocols, ..join_request(id) };
         joins("client", *self.random.choice(&[3, 9]).unwrap(), request)
     }
 
