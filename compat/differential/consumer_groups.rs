@@ -69,12 +69,12 @@ fn joins(group: &str, member: &str, topics: &[&str]) -> ConsumerGroupHeartbeatRe
     }
 }
 
-fn owned(side: &Side, topics: Owned<'_>) -> Option<Vec<TopicPartitions>> {
+fn owned(side: &Side, topics: Owned<'_>) -> Vec<TopicPartitions> {
     let topics = topics.iter().map(|(topic, partitions)| TopicPartitions {
         topic_id: side.topic_id(topic),
         partitions: partitions.to_vec(),
     });
-    Some(topics.collect())
+    topics.collect()
 }
 
 /// One heartbeat in the newest version.
@@ -89,7 +89,7 @@ fn beat_owning(
     topics: Owned<'_>,
 ) {
     script.ask(step, 1, |side| ConsumerGroupHeartbeatRequest {
-        topic_partitions: owned(side, topics),
+        topic_partitions: Some(owned(side, topics)),
         ..request.clone()
     });
 }

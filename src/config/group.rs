@@ -1,7 +1,7 @@
 //! What groups take from the broker's configuration.
 
 use super::ConfigMap;
-use super::row::Values;
+use super::row::{ConfigError, Values};
 
 /// The names of the server's assignors, the default first.
 pub(super) const ASSIGNORS: &[&str] = &["uniform", "range"];
@@ -86,6 +86,35 @@ impl MigrationPolicy {
             _ => Self::Disabled,
         }
     }
+}
+
+/// Keys of which the first must not be less than the second.
+const NOT_LESS: [(&str, &str); 9] = [
+    ("group.consumer.max.heartbeat.interval.ms", "group.consumer.min.heartbeat.interval.ms"),
+    ("group.consumer.heartbeat.interval.ms", "group.consumer.min.heartbeat.interval.ms"),
+    ("group.consumer.max.heartbeat.interval.ms", "group.consumer.heartbeat.interval.ms"),
+    ("group.consumer.max.session.timeout.ms", "group.consumer.min.session.timeout.ms"),
+    ("group.consumer.session.timeout.ms", "group.consumer.min.session.timeout.ms"),
+    ("group.consumer.max.session.timeout.ms", "group.consumer.session.timeout.ms"),
+    ("group.consumer.max.assignment.interval.ms", "group.consumer.min.assignment.interval.ms"),
+    ("group.consumer.assignment.interval.ms", "group.consumer.min.assignment.interval.ms"),
+    ("group.consumer.max.assignment.interval.ms", "group.consumer.assignment.interval.ms"),
+];
+
+/// Checks what spans keys (Kafka: the constructor of `GroupCoordinatorConfig`).
+pub(super) fn check(values: &Values) -> Result<(), ConfigError> {
+    for (more, less) in NOT_LESS {
+        if values.integer(more) < values.integer(less) {
+            let rule = format!("{more} must be greater than or equal to {less}");
+            return Err(ConfigError::Rule(rule));
+        }
+    }
+    let (interval, timeout) =
+        ("group.consumer.heartbeat.interval.ms", "group.consumer.session.timeout.ms");
+    if values.integer(interval) >= values.integer(timeout) {
+        return Err(ConfigError::Rule(format!("{interval} must be less than {timeout}")));
+    }
+    Ok(())
 }
 
 impl GroupConfig {

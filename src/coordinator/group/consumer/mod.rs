@@ -107,6 +107,8 @@ pub(super) struct ConsumerGroup {
     target: BTreeMap<String, Assignment>,
     /// The topics that match each regular expression.
     regexes: BTreeMap<String, ConsumerGroupRegularExpressionValue>,
+    /// How many members are subscribed to each regular expression.
+    regex_subscribers: BTreeMap<String, usize>,
     /// The epoch of the member that has a partition, or is still to give it back.
     owners: HashMap<(Uuid, i32), i32>,
     /// The group's topics stand in the log as brokers before Kafka 4.1 wrote them.
@@ -124,6 +126,7 @@ impl Default for ConsumerGroup {
             target_since_ms: 0,
             target: BTreeMap::new(),
             regexes: BTreeMap::new(),
+            regex_subscribers: BTreeMap::new(),
             owners: HashMap::new(),
             has_old_topics: false,
         }
@@ -175,7 +178,7 @@ impl ConsumerGroup {
     }
 
     fn subscribers_of(&self, regex: &str) -> usize {
-        self.members.values().filter(|member| member.regex() == Some(regex)).count()
+        self.regex_subscribers.get(regex).copied().unwrap_or(0)
     }
 
     /// Takes over a record, except one that removes the group.
@@ -233,6 +236,9 @@ impl ConsumerGroup {
                 *owner = (*owner).max(member.epoch);
             }
         }
+        if let Some(regex) = member.regex() {
+            *self.regex_subscribers.entry(regex.to_owned()).or_default() += 1;
+        }
         if let Some(instance_id) = &member.instance_id {
             self.static_members.insert(instance_id.clone(), id.to_owned());
         }
@@ -249,7 +255,16 @@ impl ConsumerGroup {
         }
     }
 
+    /// Takes back what the group counts of a member.
     fn disown(&mut self, member: &Member) {
+        if let Some(regex) = member.regex()
+            && let Some(count) = self.regex_subscribers.get_mut(regex)
+        {
+            *count -= 1;
+            if *count == 0 {
+                self.regex_subscribers.remove(regex);
+            }
+        }
         for (&topic_id, partitions) in member.assigned.iter().chain(&member.revoking) {
             for &partition in partitions.keys() {
                 if self.owners.get(&(topic_id, partition)) == Some(&member.epoch) {

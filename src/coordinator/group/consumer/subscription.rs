@@ -96,8 +96,9 @@ impl Draft<'_> {
                 change = RegexChange::Resolved;
             }
         }
-        let has_regexes = self.group.members.values().any(|member| member.regex().is_some());
-        if (resolves || has_regexes) && timers.resolve_at_ms > self.now_ms {
+        if (resolves || !self.group.regex_subscribers.is_empty())
+            && timers.resolve_at_ms > self.now_ms
+        {
             self.resolves = self.is_resolution_due(id, new, resolves);
         }
         Ok(change)
@@ -153,11 +154,9 @@ impl Draft<'_> {
 
     /// Finds the topics that the group's regular expressions match.
     pub(super) fn resolve(&mut self) {
-        let members = self.group.members.values();
-        let regexes: BTreeSet<&str> = members.filter_map(Member::regex).collect();
         let mut bump = false;
         let mut found = BTreeMap::new();
-        for regex in regexes {
+        for regex in self.group.regex_subscribers.keys() {
             let topics = matching_topics(regex, &self.image);
             let known = self.group.regexes.get(regex).map(|known| &known.topics);
             bump |= known.map_or(!topics.is_empty(), |known| *known != topics);
@@ -166,7 +165,7 @@ impl Draft<'_> {
                 version: self.image.finalized_features_epoch,
                 timestamp: self.now_ms,
             };
-            found.insert(regex.to_owned(), value);
+            found.insert(regex.clone(), value);
         }
         let named = self.group.members.values().flat_map(|member| &member.subscribed);
         let matched = found.values().flat_map(|value| &value.topics);
