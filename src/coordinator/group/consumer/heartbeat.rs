@@ -97,7 +97,14 @@ impl GroupMachine {
                 self.stay(caller, request, turn)
             }
         });
-        answer.unwrap_or_else(|refusal| heartbeat_refused(refusal.error, Some(refusal.message)))
+        answer.unwrap_or_else(|Refusal { error, message }| {
+            if error == ErrorCode::UnknownServerError {
+                // Kafka keeps to itself what went wrong within.
+                tracing::warn!(group = request.group_id, reason = message, "heartbeat refused");
+                return heartbeat_refused(error, None);
+            }
+            heartbeat_refused(error, Some(message))
+        })
     }
 
     fn stay(

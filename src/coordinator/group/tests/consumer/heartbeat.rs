@@ -191,8 +191,8 @@ fn a_batch_that_the_log_does_not_take_changes_nothing() {
     let mut bench = Bench::limited(300);
     bench.image = topics();
     let step = bench.call(ask(joins_with("a", &["orders"])));
-    let message = "The records are larger than a batch of the log may be.";
-    assert_eq!(step, answered(refusal(ErrorCode::UnknownServerError, message)));
+    let refused = heartbeat_refused(ErrorCode::UnknownServerError, None);
+    assert_eq!(step, answered(Reply::ConsumerHeartbeat(refused)));
     assert!(bench.machine.groups.is_empty());
 }
 

@@ -64,6 +64,19 @@ fn who_waits_in_the_classic_group_is_told_to_join_again() {
 }
 
 #[test]
+fn a_classic_group_may_change_before_its_first_generation() {
+    let mut bench = bench();
+    let protocols = vec![protocol("range", metadata(&["orders"], &[]))];
+    let step = bench.call(joins("client", 3, JoinGroupRequest { protocols, ..join_request("") }));
+    assert_eq!(step.answer, None, "it waits for more members");
+    let parked = bench.last();
+    let step = bench.call(ask(joins_with("a", &["orders"])));
+    let [(ticket, Reply::Join(answer))] = &step.told[..] else { panic!("{step:?}") };
+    assert_eq!((*ticket, answer.error_code), (parked, ErrorCode::RebalanceInProgress.code()));
+    assert_eq!(bench.consumer().members.len(), 2);
+}
+
+#[test]
 fn an_empty_classic_group_is_replaced() {
     for record in [group_record(GENERATION, 0, vec![]), offset_record(0, 7)] {
         let mut bench = bench().found(&record).loaded();
