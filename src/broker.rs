@@ -21,7 +21,7 @@ use crate::log::local::{EngineError, EngineSettings, LocalEngine};
 use crate::log::{AppendError, Engine, MemoryEngine};
 use crate::metadata::{self, Directory, DirectoryError, Endpoint};
 use crate::net::{self, BindError, Listener, PERMIT_BYTES, SocketOptions};
-use crate::partition::{PartitionSettings, Registry};
+use crate::partition::Registry;
 
 /// Memory for large requests where `queued.max.request.bytes` leaves it to the broker.
 const REQUEST_MEMORY_BYTES: usize = 128 * 1024 * 1024;
@@ -221,9 +221,7 @@ impl Builder {
         });
         let listeners = listeners.collect::<Result<Vec<_>, _>>()?;
         let bound: Vec<Bound> = listeners.iter().map(Bound::of).collect();
-        let settings =
-            PartitionSettings { producer_id_expiration_ms: config.producer_id_expiration_ms };
-        let registry = Arc::new(Registry::new(env.clone(), engine.clone(), settings));
+        let registry = Arc::new(Registry::new(env.clone(), engine.clone()));
         let settings = metadata::Settings::new(&config, endpoints(&config, &bound));
         let directory = directory.map(|root| Directory::open(&env, &root, &settings));
         let directory = directory.transpose()?;

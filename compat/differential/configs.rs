@@ -7,14 +7,15 @@ use ottla::wire::messages::describe_configs::{DescribeConfigsRequest, DescribeCo
 use ottla::wire::messages::incremental_alter_configs as incremental;
 use ottla::wire::messages::list_config_resources::ListConfigResourcesRequest;
 
+use crate::resources;
 use crate::script::Script;
 use crate::topics::REFUSED_CONFIGS;
 
 pub(crate) const APIS: &[&str] =
     &["DescribeConfigs", "AlterConfigs", "IncrementalAlterConfigs", "ListConfigResources"];
 
-const TOPIC: i8 = 2;
-const BROKER: i8 = 4;
+pub(crate) const TOPIC: i8 = 2;
+pub(crate) const BROKER: i8 = 4;
 /// Topic, broker, broker logger, client metrics, group, and numbers without a meaning.
 const TYPES: [i8; 9] = [2, 4, 8, 16, 32, 0, 1, 99, -1];
 
@@ -23,9 +24,14 @@ pub(crate) fn run(script: &mut Script) {
     list(script);
     alter(script);
     incrementally(script);
+    resources::run(script);
 }
 
-fn resource(resource_type: i8, name: &str, keys: Option<&[&str]>) -> DescribeConfigsResource {
+pub(crate) fn resource(
+    resource_type: i8,
+    name: &str,
+    keys: Option<&[&str]>,
+) -> DescribeConfigsResource {
     DescribeConfigsResource {
         resource_type,
         resource_name: name.into(),
@@ -33,7 +39,7 @@ fn resource(resource_type: i8, name: &str, keys: Option<&[&str]>) -> DescribeCon
     }
 }
 
-fn describing(resources: Vec<DescribeConfigsResource>) -> DescribeConfigsRequest {
+pub(crate) fn describing(resources: Vec<DescribeConfigsResource>) -> DescribeConfigsRequest {
     DescribeConfigsRequest { resources, include_synonyms: true, include_documentation: true }
 }
 
@@ -93,9 +99,9 @@ fn list(script: &mut Script) {
 }
 
 /// Resources of a request to change: type, name, and keys with their values.
-type Changed<'a> = (i8, &'a str, &'a [(&'a str, Option<&'a str>)]);
+pub(crate) type Changed<'a> = (i8, &'a str, &'a [(&'a str, Option<&'a str>)]);
 
-fn altering(resources: &[Changed<'_>], validate_only: bool) -> AlterConfigsRequest {
+pub(crate) fn altering(resources: &[Changed<'_>], validate_only: bool) -> AlterConfigsRequest {
     let config = |(name, value): &(&str, Option<&str>)| AlterableConfig {
         name: (*name).into(),
         value: value.map(Into::into),
@@ -134,7 +140,7 @@ fn alter(script: &mut Script) {
             }
             change("an empty key", &[(TOPIC, name, &[("", Some("1"))])]);
             for name in ["configs-none", "", "bad name", "1"] {
-                for resource_type in TYPES.into_iter().filter(|of| *of != BROKER || name != "1") {
+                for resource_type in TYPES {
                     let step = format!("type {resource_type} named '{name}'");
                     change(&step, &[(resource_type, name, &[("retention.ms", Some("1"))])]);
                 }
@@ -148,9 +154,9 @@ fn alter(script: &mut Script) {
 }
 
 /// As [`Changed`], with an operation for each key.
-type Operated<'a> = (i8, &'a str, &'a [(&'a str, i8, Option<&'a str>)]);
+pub(crate) type Operated<'a> = (i8, &'a str, &'a [(&'a str, i8, Option<&'a str>)]);
 
-fn operating(
+pub(crate) fn operating(
     resources: &[Operated<'_>],
     validate_only: bool,
 ) -> incremental::IncrementalAlterConfigsRequest {
@@ -170,10 +176,14 @@ fn operating(
     incremental::IncrementalAlterConfigsRequest { resources, validate_only }
 }
 
+pub(crate) const SET: i8 = 0;
+pub(crate) const DELETE: i8 = 1;
+pub(crate) const APPEND: i8 = 2;
+pub(crate) const SUBTRACT: i8 = 3;
+
 fn incrementally(script: &mut Script) {
-    const SET: i8 = 0;
     // Unknown ones are left out: the reference's controller resigns over each.
-    const OPERATIONS: [i8; 4] = [SET, 1, 2, 3];
+    const OPERATIONS: [i8; 4] = [SET, DELETE, APPEND, SUBTRACT];
     let name = "configs-incremental";
     script.topic(name, 1, &[("retention.ms", "5000")]);
     let values = [
@@ -207,10 +217,10 @@ fn incrementally(script: &mut Script) {
                 let step = format!("{key}={value}");
                 change(&step, &[(TOPIC, name, &[(key, SET, Some(value))])]);
             }
-            let twice = [("retention.ms", SET, Some("1")), ("retention.ms", 1, None)];
+            let twice = [("retention.ms", SET, Some("1")), ("retention.ms", DELETE, None)];
             change("a key twice", &[(TOPIC, name, &twice)]);
             for name in ["configs-none", "", "bad name", "1"] {
-                for resource_type in TYPES.into_iter().filter(|of| *of != BROKER || name != "1") {
+                for resource_type in TYPES {
                     let step = format!("type {resource_type} named '{name}'");
                     change(&step, &[(resource_type, name, &[("retention.ms", SET, Some("1"))])]);
                 }

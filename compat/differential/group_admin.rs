@@ -6,6 +6,9 @@ use ottla::wire::messages::list_groups::ListGroupsRequest;
 use ottla::wire::messages::offset_commit::{
     OffsetCommitRequest, OffsetCommitRequestPartition, OffsetCommitRequestTopic,
 };
+use ottla::wire::messages::offset_delete::{
+    OffsetDeleteRequest, OffsetDeleteRequestPartition, OffsetDeleteRequestTopic,
+};
 
 use crate::groups;
 use crate::script::Script;
@@ -56,8 +59,48 @@ pub(crate) fn run(script: &mut Script) {
     for version in 0..=2 {
         delete(script, version);
     }
+    delete_large(script);
     script.each("after all", |_, _| ListGroupsRequest::default());
     script.leave("a");
+}
+
+/// Deletes more than one batch of the log can delete: a group with a very long name and offsets in many partitions.
+fn delete_large(script: &mut Script) {
+    const TOPIC: &str = "group-admin-large";
+    script.topic(TOPIC, 40, &[]);
+    let group = "large-".to_owned() + &"x".repeat(30_000);
+    for partitions in [0..20, 20..40] {
+        script.ask("many offsets", 9, |_| OffsetCommitRequest {
+            group_id: group.clone(),
+            topics: vec![OffsetCommitRequestTopic {
+                name: TOPIC.into(),
+                partitions: partitions
+                    .clone()
+                    .map(|partition_index| OffsetCommitRequestPartition {
+                        partition_index,
+                        ..Default::default()
+                    })
+                    .collect(),
+                ..Default::default()
+            }],
+            ..Default::default()
+        });
+    }
+    let delete_group = || DeleteGroupsRequest { groups_names: vec![group.clone()] };
+    let delete_offsets = |partitions: std::ops::Range<i32>| OffsetDeleteRequest {
+        group_id: group.clone(),
+        topics: vec![OffsetDeleteRequestTopic {
+            name: TOPIC.into(),
+            partitions: partitions
+                .map(|partition_index| OffsetDeleteRequestPartition { partition_index })
+                .collect(),
+        }],
+    };
+    script.ask("more than a batch", 2, |_| delete_group());
+    script.ask("more than a batch", 0, |_| delete_offsets(0..40));
+    script.ask("half of it", 0, |_| delete_offsets(0..20));
+    script.ask("the rest", 2, |_| delete_group());
+    script.ask("the rest again", 2, |_| delete_group());
 }
 
 fn list(script: &mut Script) {

@@ -34,6 +34,7 @@ mod groups;
 mod log;
 mod offsets;
 mod produce;
+mod resources;
 mod topics;
 
 #[expect(dead_code, reason = "the tests use the rest")]

@@ -148,7 +148,8 @@ class Reader {
     this.consumer.on(GROUP_JOIN, () => this.joins++)
     this.consumer.on(FETCH_START, () => (this.fetching = true))
     this.consumer.on(FETCH, () => (this.fetching = false))
-    this.consumer.on(CRASH, ({ payload }) => (this.crash = payload.error))
+    // The client itself starts anew after what a retry may mend, such as a coordinator that is loading.
+    this.consumer.on(CRASH, ({ payload }) => payload.restart || (this.crash = payload.error))
   }
 
   /** Starts one and waits for its assignment. */

@@ -20,7 +20,10 @@ class Member {
     this.read = 0
     this.consumer = group.case.kafka.consumer({ groupId: group.case.group, ...PROMPT })
     const { CRASH, GROUP_JOIN, REBALANCING } = this.consumer.events
-    this.consumer.on(CRASH, ({ payload }) => payload.restart || (this.crash = payload.error))
+    this.consumer.on(CRASH, ({ payload }) => {
+      this.positions.clear()
+      payload.restart || (this.crash = payload.error)
+    })
     this.consumer.on(REBALANCING, () => this.positions.clear())
     this.consumer.on(GROUP_JOIN, ({ payload }) => this.own(payload.memberAssignment[group.case.topic] ?? []))
   }

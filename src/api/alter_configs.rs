@@ -1,10 +1,11 @@
-//! AlterConfigs (key 33): gives topics a configuration, as a whole.
+//! AlterConfigs (key 33): gives resources a configuration, as a whole.
 //!
 //! Behavior:
 //! - Keys that are not named are reset.
 //! - A change is in effect when it is answered.
 //! - A resource named twice is refused each time; the reference forgets to answer such a request.
-//! - Only topics have a dynamic configuration yet; broker loggers have none here, as in Kafka.
+//! - Topics, brokers, groups and clients' metrics have one; broker loggers only where it is
+//!   incremental.
 //!
 //! Version notes: none; the answer is the same at every version.
 

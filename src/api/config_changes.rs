@@ -1,25 +1,14 @@
 //! What AlterConfigs and IncrementalAlterConfigs have in common (Kafka: `ConfigAdminManager`).
 //!
-//! Resources are checked one by one; the topics among those that are left go to the metadata in one
-//! command. Dynamic configuration of other resources does not exist yet.
+//! Resources are checked one by one; those that are left go to the metadata in one command. Log
+//! levels cannot be changed yet.
 
 use std::collections::{BTreeSet, HashMap};
 
 use super::Context;
+use crate::config::resource;
 use crate::metadata::{ConfigChange, ConfigOperation, TopicError};
 use crate::wire::ErrorCode;
-
-/// `ConfigResource.Type` on the wire.
-pub(super) mod resource {
-    pub(crate) const TOPIC: i8 = 2;
-    pub(crate) const BROKER: i8 = 4;
-    pub(crate) const BROKER_LOGGER: i8 = 8;
-    pub(crate) const CLIENT_METRICS: i8 = 16;
-    pub(crate) const GROUP: i8 = 32;
-
-    /// Every type, in the order in which ListConfigResources answers them.
-    pub(crate) const TYPES: [i8; 5] = [GROUP, CLIENT_METRICS, BROKER_LOGGER, BROKER, TOPIC];
-}
 
 /// `AlterConfigOp.OpType` on the wire.
 pub(super) mod operation {
@@ -58,13 +47,14 @@ pub(super) async fn alter(
     for one in &resources {
         *times.entry((one.resource_type, &one.resource_name)).or_default() += 1;
     }
+    let node_id = context.shared.config.node_id;
     let refusal = |one: &ResourceChange| match times[&(one.resource_type, &*one.resource_name)] {
-        1 => refused(one, replace),
+        1 => refused(one, replace, node_id),
         _ => Some("Each resource must appear at most once.".to_owned()),
     };
     let refusals: Vec<_> = resources.iter().map(refusal).collect();
     let left = resources.into_iter().zip(&refusals).filter(|(_, refused)| refused.is_none());
-    // As the reference does, one unknown operation fails every topic of the request.
+    // As the reference does, one unknown operation fails every resource that is left.
     let changes: Option<Vec<_>> = left.map(|(one, _)| change(one, replace)).collect();
     let mut altered = match changes {
         Some(changes) => context.shared.metadata.alter_configs(changes, validate_only).await,
@@ -83,7 +73,7 @@ pub(super) async fn alter(
 }
 
 /// Why a resource is refused before anyone looks at its configuration.
-fn refused(change: &ResourceChange, replace: bool) -> Option<String> {
+fn refused(change: &ResourceChange, replace: bool, node_id: i32) -> Option<String> {
     let mut names = BTreeSet::new();
     if !change.keys.iter().all(|key| names.insert(&key.name)) {
         return Some("Error due to duplicate config keys".to_owned());
@@ -93,15 +83,31 @@ fn refused(change: &ResourceChange, replace: bool) -> Option<String> {
     if !nulls.is_empty() {
         return Some(format!("Null value not supported for : {}", nulls.join(", ")));
     }
-    let not_yet = |kind| Some(format!("Dynamic configuration of {kind} is not supported yet."));
     match change.resource_type {
-        resource::TOPIC => None,
-        resource::BROKER => not_yet("brokers"),
-        resource::BROKER_LOGGER if !replace => not_yet("broker loggers"),
-        resource::CLIENT_METRICS => not_yet("client metrics"),
-        resource::GROUP => not_yet("groups"),
+        resource::TOPIC | resource::CLIENT_METRICS | resource::GROUP => None,
+        resource::BROKER => refused_broker(change, node_id),
+        resource::BROKER_LOGGER if !replace => {
+            Some("Dynamic configuration of broker loggers is not supported yet.".to_owned())
+        }
         unknown => Some(format!("Unknown resource type {unknown}")),
     }
+}
+
+/// A broker is asked for itself, or with an empty name for all.
+fn refused_broker(change: &ResourceChange, node_id: i32) -> Option<String> {
+    let name = &change.resource_name;
+    match name.parse::<i32>() {
+        _ if name.is_empty() => {}
+        Err(_) => return Some(format!("Node id must be an integer, but it is: {name}")),
+        Ok(id) if id != node_id => {
+            return Some(format!("Unexpected broker id, expected {node_id}, but received {name}"));
+        }
+        Ok(_) => {}
+    }
+    let is_unknown =
+        |key: &&KeyChange| !(operation::SET..=operation::SUBTRACT).contains(&key.operation);
+    let unknown = change.keys.iter().find(is_unknown)?;
+    Some(format!("Unknown operations type {}", unknown.operation))
 }
 
 /// None for an unknown operation.
@@ -118,5 +124,6 @@ fn change(resource: ResourceChange, replace: bool) -> Option<ConfigChange> {
         Some((name, operation))
     };
     let operations = resource.keys.into_iter().map(operation).collect::<Option<_>>()?;
-    Some(ConfigChange { topic: resource.resource_name, operations, replace })
+    let ResourceChange { resource_type, resource_name: name, .. } = resource;
+    Some(ConfigChange { resource_type, name, operations, replace })
 }

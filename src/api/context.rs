@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::sync::{Semaphore, watch};
 
 use super::FetchSessions;
-use crate::config::{self, BrokerLayers, ConfigMap, Described, Listener, ServerConfig};
+use crate::config::{self, BrokerLayers, ConfigMap, Described, Listener, ServerConfig, resource};
 use crate::coordinator::group::Groups;
 use crate::env::Env;
 use crate::metadata::Metadata;
@@ -87,19 +87,13 @@ impl Context<'_> {
 
     /// A topic's configuration as clients see it.
     pub(crate) fn describe_topic(&self, overrides: &ConfigMap) -> Vec<Described> {
-        self.with_layers(|layers| config::describe_topic(overrides, layers))
+        self.with_layers(|layers| config::describe(resource::TOPIC, overrides, layers))
     }
 
     /// Hands over the layers that this broker's values come from.
     pub(crate) fn with_layers<T>(&self, describe: impl FnOnce(&BrokerLayers<'_>) -> T) -> T {
         let image = self.shared.metadata.image();
-        let none = ConfigMap::new();
-        let node_id = image.node_id.to_string();
-        describe(&BrokerLayers {
-            dynamic: image.broker_config(&node_id).unwrap_or(&none),
-            dynamic_default: image.broker_config("").unwrap_or(&none),
-            fixed: &self.shared.config.explicit,
-        })
+        describe(&image.broker_layers(&self.shared.config.explicit))
     }
 
     /// Waits until the peer closes its connection.

@@ -1,17 +1,19 @@
-//! DescribeConfigs (key 32): configuration of topics and of this broker.
+//! DescribeConfigs (key 32): configuration of topics, brokers, groups and clients' metrics.
 //!
 //! Behavior:
 //! - An empty list of keys asks for all of them, as null does.
 //! - Success carries an empty message for topics the reference finds, an error its text.
 //! - Every topic configuration of the reference is described; of the broker's keys those that are
 //!   served.
-//! - Groups and client metrics have no configuration of their own yet; loggers are not served.
+//! - Every name of a group or of a subscription to clients' metrics has a configuration, be it the
+//!   defaults; loggers are not served.
 //!
 //! Version notes: types and documentation from version 3 (KIP-569).
 
-use super::config_changes::resource;
 use super::{Api, Context, MALFORMED_REQUEST, Reply};
-use crate::config::{Described, describe_broker, describe_broker_defaults};
+use crate::config::{
+    self, ConfigMap, Described, describe_broker, describe_broker_defaults, resource,
+};
 use crate::metadata::validate_topic_name;
 use crate::wire::ErrorCode;
 use crate::wire::messages::describe_configs::{
@@ -83,11 +85,17 @@ fn describe(
                 "Unexpected broker id, expected {node_id} or empty string, but received {id}"
             ))),
         },
+        of @ (resource::CLIENT_METRICS | resource::GROUP) if !name.is_empty() => {
+            let image = context.shared.metadata.image();
+            let none = ConfigMap::new();
+            let own = image.config_of(of, name).unwrap_or(&none);
+            Ok(context.with_layers(|layers| config::describe(of, own, layers)))
+        }
         other => Err(invalid(refusal(other, name, node_id))),
     }
 }
 
-/// Why there is nothing to describe of a type without configuration here.
+/// Why there is nothing to describe: the name is wrong, or the type has no configuration here.
 fn refusal(resource_type: i8, name: &str, node_id: i32) -> String {
     match (resource_type, name.parse::<i32>()) {
         (resource::BROKER_LOGGER, _) if name.is_empty() => "Broker id must not be empty".to_owned(),

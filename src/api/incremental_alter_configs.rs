@@ -1,11 +1,12 @@
-//! IncrementalAlterConfigs (key 44): changes single keys of topics' configurations (KIP-339).
+//! IncrementalAlterConfigs (key 44): changes single keys of configurations (KIP-339).
 //!
 //! Behavior:
 //! - A change is in effect when it is answered.
 //! - Deleting a key that has no value, or that nobody knows, is no error; nor is appending an element
 //!   that is there, or subtracting one that is not.
-//! - One unknown operation on a topic fails every topic of the request, without a message.
-//! - Only topics have a dynamic configuration yet.
+//! - One unknown operation on a topic, a group or clients' metrics fails every resource that is not
+//!   refused before, without a message.
+//! - Log levels cannot be changed yet.
 //!
 //! Version notes: none; the answer is the same at every version.
 

@@ -8,8 +8,8 @@
 //! Version notes: version 0 lists client metrics only; an empty list of types is all of them from
 //! version 1.
 
-use super::config_changes::resource;
 use super::{Api, Context, Reply};
+use crate::config::resource;
 use crate::wire::ErrorCode;
 use crate::wire::messages::list_config_resources::{
     ConfigResource, ListConfigResourcesRequest, ListConfigResourcesResponse,

@@ -9,8 +9,8 @@ use super::row::{ConfigType, Row};
 use super::server_rows::{OTHER_KAFKA_KEYS, SERVER_ROWS};
 use super::topic::effective;
 use super::topic_rows::TOPIC_ROWS;
-use super::{BrokerLayers, ConfigMap};
-use crate::env::java_hash_bucket;
+use super::{BrokerLayers, ConfigMap, ServerConfig, resource, rows_of};
+use crate::env::{java_hash, java_hash_bucket};
 
 /// Where a value comes from; the numbers are those of `DescribeConfigsResponse.ConfigSource`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +26,10 @@ pub enum ConfigSource {
     StaticBroker = 4,
     /// Not set.
     Default = 5,
+    /// Set on the subscription to clients' metrics.
+    ClientMetrics = 7,
+    /// Set on the group.
+    Group = 8,
 }
 
 /// One place where a described key has a value.
@@ -70,81 +74,97 @@ impl Described {
             read_only: false,
             sensitive: false,
             synonyms,
-            documentation: Some(row.documentation),
+            documentation: Some(row.documentation)
+                .filter(|_| row.default.is_some() || !row.internal),
         }
     }
 }
 
-/// All keys of a topic.
-pub fn describe_topic(overrides: &ConfigMap, broker: &BrokerLayers) -> Vec<Described> {
-    let mut rows: Vec<&Row> = TOPIC_ROWS.iter().collect();
-    rows.retain(|row| !row.internal || overrides.contains_key(row.name));
-    rows.sort_by_key(|row| (!row.internal, java_hash_bucket(row.name, 64)));
+/// All keys of a topic, a group, or a subscription to clients' metrics that has `own` set.
+pub fn describe(resource_type: i8, own: &ConfigMap, broker: &BrokerLayers) -> Vec<Described> {
+    let (source, capacity) = match resource_type {
+        resource::GROUP => (ConfigSource::Group, 32),
+        resource::CLIENT_METRICS => (ConfigSource::ClientMetrics, 16),
+        _ => (ConfigSource::DynamicTopic, 64),
+    };
+    let mut rows: Vec<&Row> = rows_of(resource_type).iter().collect();
+    rows.retain(|row| !row.internal || own.contains_key(row.name));
+    rows.sort_by_key(|row| (!row.internal, java_hash_bucket(row.name, capacity)));
     let describe = |row: &Row| {
-        let value = effective(row, overrides, broker);
-        let inherited = row.synonyms.first().map(|first| synonyms(first.0, broker));
-        let mut synonyms = inherited.unwrap_or_default();
-        if overrides.contains_key(row.name) {
-            let own = DescribedSynonym {
-                name: row.name.to_owned(),
-                value: value.as_deref().map(|raw| row.canonical(raw)),
-                source: ConfigSource::DynamicTopic,
-            };
-            synonyms.insert(0, own);
+        let value = effective(row, own, broker);
+        let at = |source, raw: &str| DescribedSynonym {
+            name: row.name.to_owned(),
+            value: Some(row.canonical(raw)),
+            source,
+        };
+        let mut places: Vec<_> = own.get(row.name).map(|raw| at(source, raw)).into_iter().collect();
+        match (row.synonyms.first(), row.default) {
+            (Some(first), _) => places.extend(synonyms(first.0, broker)),
+            (None, Some(default)) if source == ConfigSource::Group => {
+                places.push(at(ConfigSource::Default, default));
+            }
+            _ => {}
         }
-        Described::new(row, value, synonyms)
+        Described::new(row, value, places)
     };
     rows.into_iter().map(describe).collect()
 }
 
-/// All keys of this broker that have a row, after those nobody knows, which were set nevertheless.
-pub fn describe_broker(broker: &BrokerLayers) -> Vec<Described> {
-    let unknown = broker.fixed.keys().filter(|key| !is_kafka_key(key)).map(|key| Described {
-        name: key.clone(),
+/// A broker key that may have a value. One that nobody knows might be a secret.
+fn of_broker(name: &str, broker: &BrokerLayers) -> Described {
+    let places = synonyms(name, broker);
+    if let Some(row) = ServerConfig::row(name) {
+        let value = broker.get(name).cloned().or(row.default.map(str::to_owned));
+        return Described { read_only: !row.dynamic, ..Described::new(row, value, places) };
+    }
+    let hidden = |place| DescribedSynonym { value: None, ..place };
+    Described {
+        name: name.to_owned(),
         value: None,
         config_type: None,
-        source: ConfigSource::StaticBroker,
+        source: places.first().map_or(ConfigSource::Default, |first| first.source),
         read_only: true,
         sensitive: true,
-        synonyms: vec![DescribedSynonym {
-            name: key.clone(),
-            value: None,
-            source: ConfigSource::StaticBroker,
-        }],
+        synonyms: places.into_iter().map(hidden).collect(),
         documentation: None,
-    });
+    }
+}
+
+/// All keys of this broker that have a row, after those nobody knows, which were set nevertheless.
+pub fn describe_broker(broker: &BrokerLayers) -> Vec<Described> {
+    let set = broker.merged().into_keys().filter(|key| !is_kafka_key(key));
     let mut rows: Vec<&Row> = SERVER_ROWS.iter().collect();
     rows.retain(|row| !row.internal || broker.get(row.name).is_some());
-    rows.sort_by_key(|row| java_hash_bucket(row.name, 512));
-    let known = rows.into_iter().map(|row| {
-        let value = broker.get(row.name).cloned().or(row.default.map(str::to_owned));
-        Described {
-            read_only: !row.dynamic,
-            ..Described::new(row, value, synonyms(row.name, broker))
-        }
-    });
-    unknown.chain(known).collect()
+    rows.sort_by_key(|row| (!row.internal, java_hash_bucket(row.name, 512)));
+    let unknown: Vec<_> = set.map(|key| of_broker(&key, broker)).collect();
+    let known = rows.into_iter().map(|row| of_broker(row.name, broker));
+    unknown.into_iter().chain(known).collect()
 }
 
 /// The keys set at run time on all brokers: the answer for a broker without a number.
 pub fn describe_broker_defaults(broker: &BrokerLayers) -> Vec<Described> {
-    let set = SERVER_ROWS.iter().filter(|row| broker.dynamic_default.contains_key(row.name));
-    let describe = |row: &Row| {
-        let mut synonyms = synonyms(row.name, broker);
-        synonyms.retain(|synonym| synonym.source == ConfigSource::DynamicDefaultBroker);
-        Described {
-            read_only: !row.dynamic,
-            ..Described::new(row, broker.dynamic_default.get(row.name).cloned(), synonyms)
-        }
+    let none = ConfigMap::new();
+    let only = BrokerLayers { dynamic: &none, fixed: &none, ..*broker };
+    let mut names: Vec<_> = broker.dynamic_default.keys().collect();
+    // In the order of Scala's hash map: a bucket is sorted by hash.
+    let capacity = ((names.len() + 1) * 4 / 3).next_power_of_two().max(16) as u32;
+    let hash = |name: &str| java_hash(name) ^ (java_hash(name) >> 16);
+    names.sort_by_key(|name| (java_hash_bucket(name, capacity), hash(name) as i32));
+    let describe = |name: &String| {
+        let mut described = of_broker(name, &only);
+        // The text as it was given.
+        described.value = described.value.and(broker.dynamic_default.get(name).cloned());
+        described.synonyms.retain(|synonym| synonym.source == ConfigSource::DynamicDefaultBroker);
+        described
     };
-    set.map(describe).collect()
+    names.into_iter().map(describe).collect()
 }
 
 /// True for a key of Kafka's, with a row or without; keys for one listener count.
 pub(super) fn is_kafka_key(key: &str) -> bool {
     key.starts_with("listener.name.")
         || SERVER_ROWS.iter().any(|row| row.name == key)
-        || OTHER_KAFKA_KEYS.lines().any(|name| name == key)
+        || OTHER_KAFKA_KEYS.lines().any(|line| line.split(' ').next() == Some(key))
 }
 
 /// The places in which a broker key, or one that stands in for it, is set; nothing before `name`.

@@ -49,7 +49,7 @@ fn line(entry: &Described) -> String {
 #[test]
 fn topics_are_described_as_the_reference_does() {
     let golden = include_str!("../../tests/golden/describe_configs_topic.txt");
-    compare(golden, describe_topic);
+    compare(golden, |own, layers| describe(resource::TOPIC, own, layers));
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn run_time_settings_win_and_are_listed_first() {
     let (dynamic, dynamic_default, fixed) = (map("1048577"), map("1048578"), map("1048579"));
     let layers =
         BrokerLayers { dynamic: &dynamic, dynamic_default: &dynamic_default, fixed: &fixed };
-    let topic = describe_topic(&ConfigMap::new(), &layers);
+    let topic = describe(resource::TOPIC, &ConfigMap::new(), &layers);
     let entry = topic.iter().find(|entry| entry.name == "segment.bytes").unwrap();
     assert_eq!(
         line(entry),

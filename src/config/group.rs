@@ -22,6 +22,10 @@ pub struct GroupConfig {
     pub initial_rebalance_delay_ms: i32,
     /// `offset.metadata.max.bytes`; UTF-16 units are counted, as Java does.
     pub offset_metadata_max_bytes: usize,
+    /// `offsets.retention.minutes`, in milliseconds; at least a minute.
+    pub offsets_retention_ms: i64,
+    /// `offsets.retention.check.interval.ms`; at least 1.
+    pub offsets_retention_check_interval_ms: i64,
     /// `group.coordinator.rebalance.protocols` names the consumer protocol.
     pub consumer_enabled: bool,
     /// What consumer groups act on.
@@ -127,6 +131,9 @@ impl GroupConfig {
             max_size: size("group.max.size"),
             initial_rebalance_delay_ms: int("group.initial.rebalance.delay.ms"),
             offset_metadata_max_bytes: size("offset.metadata.max.bytes"),
+            offsets_retention_ms: values.integer("offsets.retention.minutes") * 60_000,
+            offsets_retention_check_interval_ms: values
+                .integer("offsets.retention.check.interval.ms"),
             consumer_enabled: values
                 .list("group.coordinator.rebalance.protocols")
                 .is_some_and(|protocols| protocols.iter().any(|protocol| protocol == "consumer")),

@@ -62,6 +62,8 @@ pub enum Valid {
     GzipLevel,
     /// `*` or `partition:broker` pairs.
     ThrottledReplicas,
+    /// `earliest`, `latest`, or `by_duration:` and an ISO 8601 duration that is not negative.
+    OffsetReset,
 }
 
 /// Whether setting a key changes what this broker does.
@@ -71,6 +73,9 @@ pub enum Effect {
     Now,
     /// The value is checked, stored and described; its effect comes later.
     Later,
+    /// It never will: it tunes what this broker does not have. The value is checked, stored and
+    /// described.
+    Nothing,
     /// The named part works, the rest comes later.
     Partly(&'static str),
 }
@@ -142,6 +147,12 @@ pub enum ConfigError {
         /// What is wrong and what is allowed.
         reason: String,
     },
+    /// No group key has this name.
+    #[error("Unknown group config name: {0}")]
+    UnknownGroupKey(String),
+    /// What a client should not have asked for (elsewhere: a value that is wrong).
+    #[error("{0}")]
+    Request(String),
     /// A rule that spans values or keys.
     #[error("{0}")]
     Rule(String),
@@ -267,6 +278,11 @@ impl Row {
             }
             (Valid::OneOf(words), Value::Text(text)) => self.one_of(words, text),
             (Valid::OneOfAnyCase(words), Value::Text(text)) => self.one_of_any_case(words, text),
+            (Valid::OffsetReset, Value::Text(text)) if !is_offset_reset(text) => refuse(format!(
+                "Invalid value `{text}` for configuration {}. The value must be either \
+                     'earliest', 'latest' or of the format 'by_duration:<PnDTnHnMn.nS>'.",
+                self.name
+            )),
             (Valid::ThrottledReplicas, Value::List(pairs)) => self.throttled_replicas(pairs),
             (Valid::ListOf(_) | Valid::AnyList | Valid::NonEmptyList, Value::List(values)) => {
                 self.list(values)
@@ -337,6 +353,7 @@ impl Row {
             }
             Valid::NonEmptyList => "non-empty list".into(),
             Valid::GzipLevel => "[1,...,9] or -1".into(),
+            Valid::OffsetReset => "[latest, earliest, by_duration:PnDTnHnMn.nS]".into(),
             Valid::ThrottledReplicas => "[partitionId]:[brokerId],... or *".into(),
         }
     }
@@ -348,6 +365,14 @@ impl Row {
 }
 
 impl Value {
+    /// An integer's value.
+    pub(super) fn integer(&self) -> Option<i64> {
+        match self {
+            Self::Integer(value) => Some(*value),
+            _ => None,
+        }
+    }
+
     /// The number that a range is compared with; none is within every range.
     fn number(&self) -> f64 {
         match self {
@@ -356,6 +381,42 @@ impl Value {
             _ => f64::NAN,
         }
     }
+}
+
+fn is_offset_reset(text: &str) -> bool {
+    let ago = |text| seconds(text).is_some_and(|seconds| seconds >= 0.0);
+    ["earliest", "latest"].contains(&text) || text.strip_prefix("by_duration:").is_some_and(ago)
+}
+
+/// Java's `Duration.parse`: `PnDTnHnMn.nS` in any case of letters, with signs.
+fn seconds(text: &str) -> Option<f64> {
+    let upper = text.to_ascii_uppercase().replace(',', ".");
+    let (sign, unsigned) = match upper.strip_prefix('-') {
+        Some(unsigned) => (-1.0, unsigned),
+        None => (1.0, upper.strip_prefix('+').unwrap_or(&upper)),
+    };
+    let (days, time) = match unsigned.strip_prefix('P')?.split_once('T') {
+        Some((_, "")) => return None,
+        Some((days, time)) => (days, time),
+        None => (unsigned.strip_prefix('P')?, ""),
+    };
+    let mut total = 0.0;
+    for (mut rest, units) in
+        [(days, &[('D', 86_400.0)][..]), (time, &[('H', 3_600.0), ('M', 60.0), ('S', 1.0)])]
+    {
+        for (unit, size) in units {
+            if let Some((number, after)) = rest.split_once(*unit) {
+                let digits = number.trim_start_matches(['-', '+']);
+                let is_part = |byte: u8| byte.is_ascii_digit() || (byte == b'.' && *unit == 'S');
+                let is_read = digits.starts_with(|first: char| first.is_ascii_digit())
+                    && digits.bytes().all(is_part);
+                total += size * number.parse::<f64>().ok().filter(|_| is_read)?;
+                rest = after;
+            }
+        }
+        rest.is_empty().then_some(())?;
+    }
+    (unsigned != "P").then_some(sign * total)
 }
 
 /// Java's `String.trim`: blanks and control characters.
@@ -402,10 +463,7 @@ impl Values {
     }
 
     pub(super) fn optional_integer(&self, name: &str) -> Option<i64> {
-        match self.0.get(name) {
-            Some(Value::Integer(value)) => Some(*value),
-            _ => None,
-        }
+        self.0.get(name)?.integer()
     }
 
     pub(super) fn text(&self, name: &str) -> Option<&str> {

@@ -7,7 +7,7 @@ use super::describe::is_kafka_key;
 use super::group::{self, GroupConfig};
 use super::listeners::{Listener, Sockets};
 use super::properties::parse_properties;
-use super::row::{ConfigError, Row, Values};
+use super::row::{ConfigError, Effect, Row, Values};
 use super::server_rows::SERVER_ROWS;
 use super::{BrokerLayers, ConfigMap, TopicConfig};
 
@@ -66,8 +66,6 @@ pub struct ServerConfig {
     pub max_request_partition_size_limit: usize,
     /// `max.incremental.fetch.session.cache.slots`.
     pub fetch_session_cache_slots: usize,
-    /// `producer.id.expiration.ms`; at least 1.
-    pub producer_id_expiration_ms: i64,
     /// What groups act on.
     pub groups: GroupConfig,
     /// `offsets.topic.num.partitions`; at least 1.
@@ -120,8 +118,9 @@ impl ServerConfig {
     ) -> Result<(Self, Vec<Notice>), ConfigError> {
         let mut explicit = parse_properties(text)?;
         explicit.extend(overrides);
-        let without_row = explicit.keys().filter(|key| Self::row(key).is_none());
-        let notices = without_row.cloned().map(Notice::new).collect();
+        let is_in_vain =
+            |key: &&String| Self::row(key).is_none_or(|row| row.effect == Effect::Nothing);
+        let notices = explicit.keys().filter(is_in_vain).cloned().map(Notice::new).collect();
         Ok((Self::from_map(explicit)?, notices))
     }
 
@@ -177,7 +176,6 @@ impl ServerConfig {
             fetch_max_bytes: count("fetch.max.bytes"),
             max_request_partition_size_limit: count("max.request.partition.size.limit"),
             fetch_session_cache_slots: count("max.incremental.fetch.session.cache.slots"),
-            producer_id_expiration_ms: values.integer("producer.id.expiration.ms"),
             groups: GroupConfig::read(&values),
             offsets_topic_num_partitions: values.integer("offsets.topic.num.partitions") as i32,
             offsets_topic_segment_bytes: values.integer("offsets.topic.segment.bytes") as i32,

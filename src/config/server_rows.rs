@@ -1,14 +1,16 @@
 //! The broker keys whose feature exists, by theme, and the names of Kafka's other ones.
 
 use super::group::{ASSIGNORS, MIGRATION_POLICIES};
-use super::row::Effect::{Later, Now, Partly};
+use super::row::Effect::{Later, Nothing, Now, Partly};
 use super::row::Valid::{
     Any, AnyList, AtLeast, Between, GzipLevel, ListOf, NonEmptyList, OneOf, OneOfAnyCase,
 };
 use super::row::{Row, rows};
 use super::topic_rows::{CODECS, POLICIES, TIMESTAMP_TYPES};
 
-/// Names of Apache Kafka 4.3.0's broker keys that have no row yet, one a line.
+/// Names of Apache Kafka 4.3.0's broker keys that have no row yet, one a line. A word behind a name
+/// says that Kafka lets it change while the broker runs: `tls` only of a listener, `broker` only of
+/// one broker, `dynamic` anywhere.
 pub(super) const OTHER_KAFKA_KEYS: &str = include_str!("other_kafka_keys.txt");
 
 /// One row per broker key. Where the reference keeps two keys in one hash bucket, their order
@@ -23,12 +25,12 @@ pub(super) const SERVER_ROWS: &[Row] = rows! {
     "process.roles": List = "broker,controller", ListOf(&["broker", "controller"]), Now;
     /// Sockets to open, as `NAME://host:port`. An empty host is every interface, port 0 any free
     /// port; a host name opens each of its addresses.
-    "listeners": List = "PLAINTEXT://localhost:9092", NonEmptyList, Now, dynamic;
+    "listeners": List = "PLAINTEXT://localhost:9092", NonEmptyList, Now;
     /// Addresses that clients are told, by the listener they came in on. Unset, a client is told
     /// the address it used.
     "advertised.listeners": List = null, AnyList, Now;
     /// Security protocol of each listener name, as `NAME:PROTOCOL`. Only `PLAINTEXT` works yet.
-    "listener.security.protocol.map": String = "SASL_SSL:SASL_SSL,PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT", Any, Partly("protocol `PLAINTEXT`"), dynamic;
+    "listener.security.protocol.map": String = "SASL_SSL:SASL_SSL,PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT", Any, Partly("protocol `PLAINTEXT`");
     /// Listener for traffic between brokers. It must be an advertised one; a single node has no
     /// such traffic.
     "inter.broker.listener.name": String = null, Any, Now;
@@ -113,10 +115,19 @@ pub(super) const SERVER_ROWS: &[Row] = rows! {
     "group.consumer.regex.refresh.interval.ms": Int = "600000", AtLeast(10_000), Now, internal;
     /// Longest metadata of a committed offset.
     "offset.metadata.max.bytes": Int = "4096", AtLeast(0), Now;
+    /// Minutes that committed offsets are kept. They count from when the group lost its last
+    /// member; for topics that members do not read, and without membership, from the commit.
+    "offsets.retention.minutes": Int = "10080", AtLeast(1), Now;
+    /// How often offsets that are no longer kept, and groups without members and offsets, are removed.
+    "offsets.retention.check.interval.ms": Long = "600000", AtLeast(1), Now;
     /// Partitions of `__consumer_offsets`, when it is created.
     "offsets.topic.num.partitions": Int = "50", AtLeast(1), Now;
     /// Bytes of a segment of `__consumer_offsets`, when it is created.
     "offsets.topic.segment.bytes": Int = "104857600", AtLeast(1), Now;
+    /// Default of the group key `share.assignment.interval.ms`.
+    "group.share.assignment.interval.ms": Int = "1000", AtLeast(0), Later, dynamic;
+    /// Default of the group key `streams.assignment.interval.ms`.
+    "group.streams.assignment.interval.ms": Int = "1000", AtLeast(0), Later, dynamic;
     /// Default of the topic key `unclean.leader.election.enable`.
     "unclean.leader.election.enable": Boolean = "false", Any, Later, dynamic;
     /// Default of the topic key `min.insync.replicas`.
@@ -183,4 +194,102 @@ pub(super) const SERVER_ROWS: &[Row] = rows! {
     "log.local.retention.ms": Long = "-2", AtLeast(-2), Later, dynamic;
     /// Default of the topic key `local.retention.bytes`.
     "log.local.retention.bytes": Long = "-2", AtLeast(-2), Later, dynamic;
+    /// Default of the group key `share.session.timeout.ms`.
+    "group.share.session.timeout.ms": Int = "45000", AtLeast(1), Later;
+    /// Smallest value of the group key `share.session.timeout.ms`.
+    "group.share.min.session.timeout.ms": Int = "45000", AtLeast(1), Now;
+    /// Largest value of the group key `share.session.timeout.ms`.
+    "group.share.max.session.timeout.ms": Int = "60000", AtLeast(1), Now;
+    /// Default of the group key `share.heartbeat.interval.ms`.
+    "group.share.heartbeat.interval.ms": Int = "5000", AtLeast(1), Later;
+    /// Smallest value of the group key `share.heartbeat.interval.ms`.
+    "group.share.min.heartbeat.interval.ms": Int = "5000", AtLeast(1), Now;
+    /// Largest value of the group key `share.heartbeat.interval.ms`.
+    "group.share.max.heartbeat.interval.ms": Int = "15000", AtLeast(1), Now;
+    /// Smallest value of the group key `share.assignment.interval.ms`.
+    "group.share.min.assignment.interval.ms": Int = "0", AtLeast(0), Now;
+    /// Largest value of the group key `share.assignment.interval.ms`.
+    "group.share.max.assignment.interval.ms": Int = "15000", AtLeast(0), Now;
+    /// Default of the group key `streams.session.timeout.ms`.
+    "group.streams.session.timeout.ms": Int = "45000", AtLeast(1), Later;
+    /// Smallest value of the group key `streams.session.timeout.ms`.
+    "group.streams.min.session.timeout.ms": Int = "45000", AtLeast(1), Now;
+    /// Largest value of the group key `streams.session.timeout.ms`.
+    "group.streams.max.session.timeout.ms": Int = "60000", AtLeast(1), Now;
+    /// Default of the group key `streams.heartbeat.interval.ms`.
+    "group.streams.heartbeat.interval.ms": Int = "5000", AtLeast(1), Later;
+    /// Smallest value of the group key `streams.heartbeat.interval.ms`.
+    "group.streams.min.heartbeat.interval.ms": Int = "5000", AtLeast(1), Now;
+    /// Largest value of the group key `streams.heartbeat.interval.ms`.
+    "group.streams.max.heartbeat.interval.ms": Int = "15000", AtLeast(1), Now;
+    /// Smallest value of the group key `streams.assignment.interval.ms`.
+    "group.streams.min.assignment.interval.ms": Int = "0", AtLeast(0), Now;
+    /// Largest value of the group key `streams.assignment.interval.ms`.
+    "group.streams.max.assignment.interval.ms": Int = "15000", AtLeast(0), Now;
+    /// Default of the group key `streams.num.standby.replicas`.
+    "group.streams.num.standby.replicas": Int = "0", AtLeast(0), Later;
+    /// Largest value of the group key `streams.num.standby.replicas`.
+    "group.streams.max.standby.replicas": Int = "2", AtLeast(0), Now;
+    /// Default of the group key `streams.initial.rebalance.delay.ms`.
+    "group.streams.initial.rebalance.delay.ms": Int = "3000", AtLeast(0), Later;
+    /// Default of the group key `share.record.lock.duration.ms`.
+    "group.share.record.lock.duration.ms": Int = "30000", Between(1_000, 3_600_000), Later;
+    /// Smallest value of the group key `share.record.lock.duration.ms`.
+    "group.share.min.record.lock.duration.ms": Int = "15000", Between(1_000, 30_000), Now;
+    /// Largest value of the group key `share.record.lock.duration.ms`.
+    "group.share.max.record.lock.duration.ms": Int = "60000", Between(30_000, 3_600_000), Now;
+    /// Default of the group key `share.delivery.count.limit`.
+    "group.share.delivery.count.limit": Int = "5", Between(2, 10), Later;
+    /// Smallest value of the group key `share.delivery.count.limit`.
+    "group.share.min.delivery.count.limit": Int = "2", Between(2, 5), Now;
+    /// Largest value of the group key `share.delivery.count.limit`.
+    "group.share.max.delivery.count.limit": Int = "10", Between(5, 25), Now;
+    /// Default of the group key `share.partition.max.record.locks`.
+    "group.share.partition.max.record.locks": Int = "2000", Between(100, 10_000), Later;
+    /// Smallest value of the group key `share.partition.max.record.locks`.
+    "group.share.min.partition.max.record.locks": Int = "100", Between(100, 2_000), Now;
+    /// Largest value of the group key `share.partition.max.record.locks`.
+    "group.share.max.partition.max.record.locks": Int = "4000", Between(2_000, 10_000), Now;
+    /// Most connections at a time.
+    "max.connections": Int = "2147483647", AtLeast(0), Later, dynamic;
+    /// Most connections at a time from one address.
+    "max.connections.per.ip": Int = "2147483647", AtLeast(0), Later, dynamic;
+    /// Most new connections in a second.
+    "max.connection.creation.rate": Int = "2147483647", AtLeast(0), Later, dynamic;
+    /// A transactional batch is taken only if its coordinator knows of the partition.
+    "transaction.partition.verification.enable": Boolean = "true", Any, Later, dynamic;
+    /// Threads that work on requests.
+    "num.io.threads": Int = "8", AtLeast(1), Nothing, dynamic;
+    /// Threads of a listener that read and write.
+    "num.network.threads": Int = "3", AtLeast(1), Nothing, dynamic;
+    /// Threads that copy from each other broker.
+    "num.replica.fetchers": Int = "1", AtLeast(1), Nothing, dynamic;
+    /// Threads that open and close the logs of a directory.
+    "num.recovery.threads.per.data.dir": Int = "2", AtLeast(1), Nothing, dynamic;
+    /// Threads for what is done from time to time.
+    "background.threads": Int = "10", AtLeast(1), Nothing, dynamic;
+    /// Threads that compact.
+    "log.cleaner.threads": Int = "1", AtLeast(0), Nothing, dynamic;
+    /// Most bytes that compaction reads and writes in a second.
+    "log.cleaner.io.max.bytes.per.second": Double = "1.7976931348623157E308", Any, Nothing, dynamic;
+    /// Bytes that compaction keeps keys in.
+    "log.cleaner.dedupe.buffer.size": Long = "134217728", Any, Nothing, dynamic;
+    /// Bytes that compaction reads and writes at a time.
+    "log.cleaner.io.buffer.size": Int = "524288", AtLeast(0), Nothing, dynamic;
+    /// How full the keys' bytes may become.
+    "log.cleaner.io.buffer.load.factor": Double = "0.9", Any, Nothing, dynamic;
+    /// How long compaction waits when there is nothing to do.
+    "log.cleaner.backoff.ms": Long = "15000", AtLeast(0), Nothing, dynamic;
+    /// Bytes that the coordinator of groups keeps for its next batch.
+    "group.coordinator.cached.buffer.max.bytes": Int = "1048588", AtLeast(524_288), Nothing, dynamic;
+    /// Bytes that the coordinator of share groups keeps for its next batch.
+    "share.coordinator.cached.buffer.max.bytes": Int = "1048588", AtLeast(524_288), Nothing, dynamic;
+    /// A new replica begins behind what is in the remote tier.
+    "follower.fetch.last.tiered.offset.enable": Boolean = "false", Any, Nothing, dynamic;
+    /// Most bytes that are sent to throttled replicas in a second.
+    "leader.replication.throttled.rate": Long = null, AtLeast(0), Nothing, dynamic, internal;
+    /// Most bytes that throttled replicas fetch in a second.
+    "follower.replication.throttled.rate": Long = null, AtLeast(0), Nothing, dynamic, internal;
+    /// Most bytes that move between log directories in a second.
+    "replica.alter.log.dirs.io.max.bytes.per.second": Long = null, AtLeast(0), Nothing, dynamic, internal;
 };

@@ -57,6 +57,9 @@ pub struct TopicConfig {
     pub compression_level: Option<i32>,
     /// `preallocate`.
     pub preallocate: bool,
+    /// The broker's `producer.id.expiration.ms`, of which topics have none of their own: how long
+    /// a partition remembers a silent producer; at least 1.
+    pub producer_id_expiration_ms: i64,
 }
 
 impl Default for TopicConfig {
@@ -71,7 +74,7 @@ impl TopicConfig {
     /// Reads a topic's configuration as it stands in the metadata. Names without a row are
     /// passed over, as Kafka does with what a newer version has written.
     pub fn resolve(overrides: &ConfigMap, broker: &BrokerLayers) -> Result<Self, ConfigError> {
-        Ok(Self::from_values(&read(overrides, broker)?))
+        Ok(Self::from_values(&read(overrides, broker)?, broker))
     }
 
     /// Checks what a client wants to set, as the whole set it would become, and reads it.
@@ -96,7 +99,7 @@ impl TopicConfig {
                     .into(),
             ));
         }
-        Ok(Self::from_values(&values))
+        Ok(Self::from_values(&values, broker))
     }
 
     /// The row of a topic key.
@@ -109,7 +112,7 @@ impl TopicConfig {
         TOPIC_ROWS
     }
 
-    fn from_values(values: &Values) -> Self {
+    fn from_values(values: &Values, broker: &BrokerLayers) -> Self {
         let int = |name| values.integer(name);
         let size = |name| u32::try_from(values.integer(name)).unwrap_or(0);
         let policy = |name: &str| {
@@ -147,6 +150,7 @@ impl TopicConfig {
             compression_type,
             compression_level,
             preallocate: values.boolean("preallocate"),
+            producer_id_expiration_ms: broker.integer("producer.id.expiration.ms"),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use crate::config::{ConfigMap, TopicConfig};
+use crate::config::{BrokerLayers, ConfigMap, TopicConfig, resource};
 
 /// Topics that belong to the broker itself (Kafka: `Topic.isInternal`).
 const INTERNAL_TOPICS: [&str; 3] =
@@ -20,14 +20,9 @@ pub fn is_internal_topic(name: &str) -> bool {
     INTERNAL_TOPICS.contains(&name)
 }
 
-/// A resource that has a configuration: the type's number (`ConfigResource.Type`: 2 topic,
-/// 4 broker, 16 client metrics, 32 group) and its name, empty for the default of all.
+/// A resource that has a configuration: its type, a number of [`resource`], and its name, empty
+/// for the default of all brokers.
 pub type ConfigResource = (i8, String);
-
-/// The number of `ConfigResource.Type.TOPIC`.
-pub(super) const TOPIC_RESOURCE: i8 = 2;
-/// The number of `ConfigResource.Type.BROKER`.
-pub(super) const BROKER_RESOURCE: i8 = 4;
 
 /// One state of the cluster.
 #[derive(Clone, Debug, PartialEq)]
@@ -134,9 +129,29 @@ impl MetadataImage {
         self.topics.values()
     }
 
-    /// The dynamic configuration of one broker, or with an empty name of all brokers.
-    pub fn broker_config(&self, name: &str) -> Option<&ConfigMap> {
-        self.configs.get(&(BROKER_RESOURCE, name.to_owned()))
+    /// What is set for a resource; None if there is none or nothing is set.
+    pub fn config_of(&self, resource_type: i8, name: &str) -> Option<&ConfigMap> {
+        if resource_type == resource::TOPIC {
+            return self.topic(name).map(|topic| &topic.overrides);
+        }
+        self.configs.get(&(resource_type, name.to_owned()))
+    }
+
+    /// What is set for a group (KIP-848, KIP-932, KIP-1071); the broker's `group.*` keys give the
+    /// rest. Bounds that the broker has narrowed since are not applied to it.
+    pub fn group_config(&self, group_id: &str) -> Option<&ConfigMap> {
+        self.config_of(resource::GROUP, group_id)
+    }
+
+    /// The places that this broker's values come from; `fixed` is what was set before the start.
+    pub fn broker_layers<'a>(&'a self, fixed: &'a ConfigMap) -> BrokerLayers<'a> {
+        let only_fixed = BrokerLayers::fixed(fixed);
+        let of = |name: &str| self.config_of(resource::BROKER, name);
+        BrokerLayers {
+            dynamic: of(&self.node_id.to_string()).unwrap_or(only_fixed.dynamic),
+            dynamic_default: of("").unwrap_or(only_fixed.dynamic_default),
+            fixed,
+        }
     }
 
     pub(super) fn put(&mut self, topic: TopicImage) {

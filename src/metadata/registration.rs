@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use crate::config::ConfigMap;
+use crate::config::{ConfigMap, resource};
 use crate::wire::records::{
     BeginTransactionRecord, BrokerEndpoint, BrokerFeature, ConfigRecord, ControlRecord,
     ControllerEndpoint, ControllerFeature, EndTransactionRecord, KRaftVersionFeature,
@@ -12,7 +12,6 @@ use crate::wire::records::{
 
 use super::Settings;
 use super::features::FEATURES;
-use super::image::BROKER_RESOURCE;
 use super::state::Entry;
 
 /// Level of `kraft.version` with voters in the log.
@@ -74,7 +73,7 @@ pub(super) fn first_transaction(first: Vec<MetadataRecord>, settings: &Settings)
     let replicas = first.iter().any(elr).then(|| {
         // From now on this counts, not the file's value.
         Entry::from(ConfigRecord {
-            resource_type: BROKER_RESOURCE,
+            resource_type: resource::BROKER,
             resource_name: String::new(),
             name: MIN_INSYNC_REPLICAS.to_owned(),
             value: Some(min_insync_replicas(&settings.fixed)),

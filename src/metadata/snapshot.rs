@@ -11,7 +11,7 @@ use std::fmt::Display;
 
 use uuid::Uuid;
 
-use crate::config::ConfigMap;
+use crate::config::{ConfigMap, resource};
 use crate::records::{BatchBuilder, Batches, Records};
 use crate::shard::{KeyValue, Machine as _, Position};
 use crate::wire::records::{
@@ -21,7 +21,7 @@ use crate::wire::records::{
 
 use super::directory::FileError;
 use super::features::{KRAFT_VERSION_FEATURE, METADATA_VERSION_FEATURE};
-use super::image::{PartitionImage, TOPIC_RESOURCE};
+use super::image::PartitionImage;
 use super::machine::MetadataMachine;
 use super::registration;
 use super::state::{Entry, ReplayError, State};
@@ -178,7 +178,7 @@ impl State {
             }));
         }
         for topic in image.topics() {
-            entries.extend(config_records(TOPIC_RESOURCE, &topic.name, &topic.overrides));
+            entries.extend(config_records(resource::TOPIC, &topic.name, &topic.overrides));
         }
         for ((resource_type, name), configs) in &image.configs {
             entries.extend(config_records(*resource_type, name, configs));

@@ -8,7 +8,7 @@ use tokio::sync::Mutex;
 use crate::config::TopicConfig;
 use crate::env::Env;
 use crate::log::{AppendError, LogId, OpenError};
-use crate::partition::{Partition, PartitionSettings, Registry};
+use crate::partition::{Partition, Registry};
 use crate::shard::{CallError, LoadError, Shard};
 
 use super::Settings;
@@ -120,7 +120,6 @@ async fn open_log(
         partition: 0,
     };
     let config = Arc::new(TopicConfig::default());
-    let settings = PartitionSettings::default();
     let engine = &**registry.engine();
-    Ok(Partition::open(env, engine, id, epoch, config, settings).await?)
+    Ok(Partition::open(env, engine, id, epoch, config).await?)
 }

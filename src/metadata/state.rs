@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use crate::config::{BrokerLayers, ConfigMap, TopicConfig};
+use crate::config::{BrokerLayers, ConfigMap, TopicConfig, resource};
 use crate::shard::Position;
 use crate::wire::records::{
     BrokerRegistrationChangeRecord, ConfigRecord, ControlRecord, MetadataRecord,
@@ -20,9 +20,7 @@ use crate::wire::records::{
 use super::features::{
     FEATURES, KRAFT_VERSION_FEATURE, METADATA_VERSION, METADATA_VERSION_FEATURE,
 };
-use super::image::{
-    BROKER_RESOURCE, MetadataImage, PartitionImage, TOPIC_RESOURCE, TopicImage, is_internal_topic,
-};
+use super::image::{MetadataImage, PartitionImage, TopicImage, is_internal_topic};
 
 /// A partition number at or above this in the log is damage.
 pub(super) const PARTITIONS_MAX: usize = 1_000_000;
@@ -321,7 +319,7 @@ impl State {
                 map.remove(&record.name);
             }
         };
-        if record.resource_type == TOPIC_RESOURCE {
+        if record.resource_type == resource::TOPIC {
             let topic = self.image.topic(&record.resource_name).map(|topic| topic.id);
             if let Some(id) = topic {
                 self.image().change(id, |topic| set(&mut topic.overrides));
@@ -329,13 +327,13 @@ impl State {
             }
             return;
         }
-        self.all_stale |= record.resource_type == BROKER_RESOURCE;
-        let resource = (record.resource_type, record.resource_name.clone());
+        self.all_stale |= record.resource_type == resource::BROKER;
+        let key = (record.resource_type, record.resource_name.clone());
         let configs = &mut self.image().configs;
-        let map = configs.entry(resource.clone()).or_default();
+        let map = configs.entry(key.clone()).or_default();
         set(map);
         if map.is_empty() {
-            configs.remove(&resource);
+            configs.remove(&key);
         }
     }
 
@@ -399,17 +397,20 @@ impl State {
         if stale.is_empty() {
             return stale;
         }
-        let (dynamic, dynamic_default) = self.broker_configs();
-        let layers = BrokerLayers { dynamic: &dynamic, dynamic_default: &dynamic_default, fixed };
+        let image = self.image.clone();
+        let layers = image.broker_layers(fixed);
         let shared = Arc::new(resolve(&ConfigMap::new(), &layers));
-        for id in &stale {
-            self.image().change(*id, |topic| {
-                topic.config = if topic.overrides.is_empty() {
-                    shared.clone()
-                } else {
-                    Arc::new(resolve(&topic.overrides, &layers))
-                };
-            });
+        let config = |id: &Uuid| {
+            let own = image.topic_by_id(*id).map(|topic| &topic.overrides);
+            match own.filter(|own| !own.is_empty()) {
+                Some(own) => Arc::new(resolve(own, &layers)),
+                None => shared.clone(),
+            }
+        };
+        let configs: Vec<_> = stale.iter().map(config).collect();
+        drop(image);
+        for (id, config) in stale.iter().zip(configs) {
+            self.image().change(*id, |topic| topic.config = config);
         }
         stale
     }
@@ -417,12 +418,6 @@ impl State {
     /// Topics removed since the last call.
     pub(super) fn take_removed(&mut self) -> Vec<Arc<TopicImage>> {
         std::mem::take(&mut self.removed)
-    }
-
-    /// What is set at run time for this broker, and for all.
-    pub(super) fn broker_configs(&self) -> (ConfigMap, ConfigMap) {
-        let of = |name: &str| self.image.broker_config(name).cloned().unwrap_or_default();
-        (of(&self.image.node_id.to_string()), of(""))
     }
 
     /// Refuses a topic of which a partition was named only by a higher number.

@@ -3,11 +3,11 @@
 
 use uuid::Uuid;
 
-use crate::config::{BrokerLayers, ConfigMap, TopicConfig};
+use crate::config::{ConfigError, ConfigMap, TopicConfig, resource};
 use crate::wire::ErrorCode;
 use crate::wire::records::{ClearElrRecord, TopicRecord};
 
-use super::image::{PartitionImage, TOPIC_RESOURCE};
+use super::image::PartitionImage;
 use super::machine::MetadataMachine;
 use super::snapshot::{config_records, partition_record};
 use super::state::Entry;
@@ -103,6 +103,17 @@ impl TopicError {
     }
 }
 
+impl From<ConfigError> for TopicError {
+    /// A configuration that is refused.
+    fn from(error: ConfigError) -> Self {
+        let code = match error {
+            ConfigError::Request(_) => ErrorCode::InvalidRequest,
+            _ => ErrorCode::InvalidConfig,
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
 /// Refuses values that Kafka's records cannot hold.
 pub(super) fn check_value_lengths(overrides: &ConfigMap) -> Result<(), TopicError> {
     if overrides.values().all(|value| value.encode_utf16().count() <= CONFIG_VALUE_MAX) {
@@ -178,7 +189,7 @@ impl MetadataMachine {
         let topic_id = self.process.random.uuid();
         let name = topic.name.clone();
         let mut records = vec![TopicRecord { name: name.clone(), topic_id }.into()];
-        records.extend(config_records(TOPIC_RESOURCE, &name, &overrides));
+        records.extend(config_records(resource::TOPIC, &name, &overrides));
         if overrides.contains_key("min.insync.replicas") {
             // Voids the eligible leader replicas, also where there are none
             // (Kafka: `createClearElrRecordsAsNeeded`).
@@ -228,12 +239,9 @@ impl MetadataMachine {
 
     /// Checks what is to be set for a topic, as a whole.
     pub(super) fn validate_overrides(&self, overrides: &ConfigMap) -> Result<(), TopicError> {
-        let (dynamic, dynamic_default) = self.state.broker_configs();
-        let fixed = &self.settings().fixed;
-        let layers = BrokerLayers { dynamic: &dynamic, dynamic_default: &dynamic_default, fixed };
-        let checked = TopicConfig::validate(overrides, &layers);
-        let invalid = |error| TopicError::new(ErrorCode::InvalidConfig, format!("{error}"));
-        checked.map(drop).map_err(invalid)
+        let layers = self.state.image.broker_layers(&self.settings().fixed);
+        TopicConfig::validate(overrides, &layers)?;
+        Ok(())
     }
 
     /// The broker chooses: every partition gets this node.

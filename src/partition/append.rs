@@ -198,7 +198,7 @@ impl Partition {
 
         let mut producers = self.lock();
         self.check_serving()?;
-        producers.expire(now_ms);
+        producers.expire(now_ms, self.config().producer_id_expiration_ms);
         match producers.check(&header) {
             Ok(Verdict::Append) => {}
             Ok(Verdict::Duplicate(written)) => return Ok(duplicate(&written, log_start_offset)),

@@ -37,19 +37,6 @@ pub use waiters::FetchWait;
 use bounds::Progress;
 use producers::Producers;
 
-/// What partitions take from the broker's configuration.
-#[derive(Clone, Copy, Debug)]
-pub struct PartitionSettings {
-    /// `producer.id.expiration.ms`: how long a silent producer is remembered.
-    pub producer_id_expiration_ms: i64,
-}
-
-impl Default for PartitionSettings {
-    fn default() -> Self {
-        Self { producer_id_expiration_ms: 86_400_000 }
-    }
-}
-
 /// One open partition.
 pub struct Partition {
     id: LogId,
@@ -70,10 +57,9 @@ impl Partition {
         id: LogId,
         leader_epoch: i32,
         config: Arc<TopicConfig>,
-        settings: PartitionSettings,
     ) -> Result<Arc<Self>, OpenError> {
         let now_ms = env.clock.now_ms();
-        let mut producers = Producers::new(now_ms, settings.producer_id_expiration_ms);
+        let mut producers = Producers::new(now_ms, config.producer_id_expiration_ms);
         let progress = Arc::new(Progress::new());
         let observer: Arc<dyn CommitObserver> = progress.clone();
         let log = engine.open(&id, log_config(&config), observer, &mut producers).await?;

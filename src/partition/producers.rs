@@ -150,10 +150,11 @@ pub(super) struct Producers {
     by_id: BTreeMap<i64, Producer>,
     /// First offset of each open transaction, and its producer.
     open_transactions: BTreeMap<i64, i64>,
-    expiration_ms: i64,
     next_expiry_ms: i64,
-    /// When the log was opened: what had expired by then is not taken from a snapshot.
+    /// When the log was opened, and how long a producer was remembered then: what had expired is not
+    /// taken from a snapshot.
     opened_ms: i64,
+    expiration_ms: i64,
 }
 
 impl Producers {
@@ -161,9 +162,9 @@ impl Producers {
         Self {
             by_id: BTreeMap::new(),
             open_transactions: BTreeMap::new(),
-            expiration_ms,
             next_expiry_ms: now_ms.saturating_add(EXPIRY_INTERVAL_MS),
             opened_ms: now_ms,
+            expiration_ms,
         }
     }
 
@@ -259,12 +260,11 @@ impl Producers {
         open.map(|(first_offset, _)| *first_offset).or(begins.then_some(header.base_offset))
     }
 
-    /// Forgets producers that have been silent for long and have no transaction open; searches
-    /// for them from time to time only.
-    pub(super) fn expire(&mut self, now_ms: i64) {
+    /// Forgets producers that have been silent for `expiration_ms` and have no transaction open;
+    /// searches for them from time to time only.
+    pub(super) fn expire(&mut self, now_ms: i64, expiration_ms: i64) {
         if now_ms >= self.next_expiry_ms {
             self.next_expiry_ms = now_ms.saturating_add(EXPIRY_INTERVAL_MS);
-            let expiration_ms = self.expiration_ms;
             self.by_id.retain(|_, producer| !producer.is_expired(now_ms, expiration_ms));
         }
     }

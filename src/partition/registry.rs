@@ -11,7 +11,7 @@ use crate::config::TopicConfig;
 use crate::env::Env;
 use crate::log::{AppendError, Engine, LogId, OpenError};
 
-use super::{Partition, PartitionSettings};
+use super::Partition;
 
 /// Topics opened, or partitions closed, at the same time.
 const AT_ONCE: usize = 16;
@@ -42,14 +42,13 @@ struct Topics {
 pub struct Registry {
     env: Env,
     engine: Arc<dyn Engine>,
-    settings: PartitionSettings,
     topics: RwLock<Topics>,
 }
 
 impl Registry {
     /// No partitions, to be kept by `engine`.
-    pub fn new(env: Env, engine: Arc<dyn Engine>, settings: PartitionSettings) -> Self {
-        Self { env, engine, settings, topics: RwLock::default() }
+    pub fn new(env: Env, engine: Arc<dyn Engine>) -> Self {
+        Self { env, engine, topics: RwLock::default() }
     }
 
     /// The storage engine.
@@ -69,8 +68,7 @@ impl Registry {
             let id = LogId { topic: Arc::clone(name), topic_id: *topic_id, partition };
             let config = Arc::clone(config);
             let engine = &*self.engine;
-            let opening =
-                Partition::open(&self.env, engine, id, leader_epoch, config, self.settings);
+            let opening = Partition::open(&self.env, engine, id, leader_epoch, config);
             opened.push((partition, opening.await?));
         }
         let mut topics = self.write();

@@ -1,4 +1,4 @@
-//! Changing topics that are there: the Java admin tools, librdkafka's admin client, and what a restart leaves of it.
+//! Changing what is there: the Java admin tools, librdkafka's admin client, and what a restart leaves of it.
 
 use std::fs;
 use std::time::Duration;
@@ -14,6 +14,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use crate::broker::{Broker, against_kafka};
+use crate::protocol::{assert_resources_changed, change_resources};
 use crate::wait::until;
 use crate::{needs, reference};
 
@@ -144,12 +145,14 @@ fn librdkafka_grows_configures_and_describes_a_topic() {
 }
 
 #[test]
-fn changes_of_a_topic_survive_a_stop_and_a_kill() {
+fn changes_survive_a_stop_and_a_kill() {
     let mut broker = Broker::start();
     change_a_topic(broker.port());
+    change_resources(broker.port());
     broker.terminate();
     broker.restart();
     assert_changed(broker.port());
+    assert_resources_changed(broker.port());
 
     let admin = Admin::new(broker.port());
     admin.delete_records(CHANGED, 15);
@@ -162,6 +165,7 @@ fn changes_of_a_topic_survive_a_stop_and_a_kill() {
     let start = if against_kafka() { 7 } else { 15 };
     assert_eq!(admin.watermarks(CHANGED), (start, 20));
     assert_eq!(admin.partitions(CHANGED), 5);
+    assert_resources_changed(broker.port());
     assert_eq!(admin.value(CHANGED, "max.message.bytes").as_deref(), Some("6000"));
 }
 

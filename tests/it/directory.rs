@@ -13,6 +13,7 @@ use crate::admin::{assert_changed, change_a_topic};
 use crate::broker::{Broker, ottla};
 use crate::clients::consume;
 use crate::group_clients::{commit, committed};
+use crate::protocol::{assert_resources_changed, change_resources};
 use crate::raw_client::Connection;
 use crate::reference::{self, Options, Quorum, Reference};
 use crate::{needs, words};
@@ -85,6 +86,7 @@ fn our_directory(work: &Path, clean: bool) -> PathBuf {
     let mut broker = Broker::start_on(&data, &[]);
     fill(broker.port(), "ours");
     change_a_topic(broker.port());
+    change_resources(broker.port());
     if clean {
         broker.terminate();
     } else {
@@ -156,6 +158,7 @@ fn kafka_serves_our_directory(quorum: Quorum, clean: bool) {
     assert_served(kafka.port(), "ours");
     assert_offsets(kafka.port(), "ours");
     assert_changed(kafka.port());
+    assert_resources_changed(kafka.port());
 
     // And back: what Kafka wrote meanwhile is ours to serve.
     fill(kafka.port(), "theirs");
@@ -226,6 +229,7 @@ fn we_serve_kafkas_directory(quorum: Quorum, clean: bool) {
     let kafka = Reference::start(&node, &Options { quorum, ..Options::default() });
     fill(kafka.port(), "theirs");
     change_a_topic(kafka.port());
+    change_resources(kafka.port());
     commit(kafka.port(), "kept", "theirs-lz4", 17, "");
     let data = kafka.data().to_owned();
     if clean {
@@ -237,6 +241,7 @@ fn we_serve_kafkas_directory(quorum: Quorum, clean: bool) {
 
     let mut broker = Broker::start_on(&data, &[]);
     assert_served(broker.port(), "theirs");
+    assert_resources_changed(broker.port());
     if clean {
         // A kill takes the log start with it: Kafka writes it down once a minute.
         assert_changed(broker.port());

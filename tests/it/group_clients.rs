@@ -24,7 +24,7 @@ use crate::{needs, reference};
 
 const TIMEOUT: Duration = Duration::from_mins(1);
 const CONSOLE_CONSUMER: &str = "org.apache.kafka.tools.consumer.ConsoleConsumer";
-const GROUP_COMMAND: &str = "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand";
+pub(crate) const GROUP_COMMAND: &str = "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand";
 
 pub(crate) fn create_topic(port: u16, topic: &str, partitions: i32) {
     let mut client = Connection::open(port, TIMEOUT).unwrap();

@@ -17,6 +17,7 @@ mod crash;
 mod directory;
 mod embedded;
 mod group_clients;
+mod group_command;
 mod group_load;
 mod hostile;
 mod needs;

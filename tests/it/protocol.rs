@@ -28,7 +28,9 @@ mod delete_records;
 mod describe_log_dirs;
 mod describe_producers;
 mod describe_topic_partitions;
+mod dynamic_configs;
 mod errors;
+mod expiry;
 mod fetch;
 mod find_coordinator;
 mod framing;
@@ -56,6 +58,7 @@ mod topics;
 mod versions;
 
 use client::Target;
+pub(crate) use dynamic_configs::{assert_resources_changed, change_resources};
 
 /// A check with its name.
 type Check = (&'static str, fn(&Target));
@@ -93,9 +96,11 @@ const MODULES: &[&[Check]] = &[
 
 /// Settings, and the checks that need them.
 const UNDER_SETTINGS: &[(&[&str], &[Check])] = &[
+    (dynamic_configs::SETTINGS, dynamic_configs::CHECKS),
     (group_timeouts::SETTINGS, group_timeouts::CHECKS),
     (group_size::SETTINGS, group_size::CHECKS),
     (group_delay::SETTINGS, group_delay::CHECKS),
+    (expiry::SETTINGS, expiry::CHECKS),
 ];
 
 /// A broker that answers nothing any more makes every check wait.

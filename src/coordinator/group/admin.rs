@@ -142,14 +142,11 @@ impl GroupMachine {
             Some(AnyGroup::Classic(_) | AnyGroup::Consumer(_)) => None,
         };
         if let Some(error) = refused {
-            return OffsetDeleteResponse { error_code: error.code(), ..Default::default() };
+            return delete_refused(error);
         }
         let group = self.groups.get(request.group_id.as_str());
-        let subscribed = |topic: &str| match group {
-            Some(AnyGroup::Classic(group)) => group.is_subscribed_to(topic),
-            Some(AnyGroup::Consumer(group)) => group.is_subscribed_to(topic),
-            Some(AnyGroup::Other) | None => false,
-        };
+        let subscribed = |topic: &str| group.is_some_and(|group| group.is_subscribed_to(topic));
+        let mut records = Vec::new();
         let mut delete_topic = |topic: OffsetDeleteRequestTopic| {
             let partitions = topic.partitions.iter().map(|partition| partition.partition_index);
             let partitions = partitions.map(|partition_index| {
@@ -162,7 +159,7 @@ impl GroupMachine {
                     ErrorCode::GroupSubscribedToTopic
                 } else {
                     if self.offsets.has(&key) {
-                        turn.records.push(Record::Offset(key, None));
+                        records.push(Record::Offset(key, None));
                     }
                     ErrorCode::None
                 };
@@ -172,6 +169,10 @@ impl GroupMachine {
             OffsetDeleteResponseTopic { name: topic.name, partitions }
         };
         let topics = request.topics.into_iter().map(&mut delete_topic).collect();
+        if !turn.fits(&records) {
+            return delete_refused(ErrorCode::UnknownServerError);
+        }
+        turn.records.append(&mut records);
         OffsetDeleteResponse { topics, ..Default::default() }
     }
 
@@ -231,10 +232,10 @@ impl GroupMachine {
                 }
                 Some(AnyGroup::Other) | None => return ErrorCode::GroupIdNotFound,
             };
-            let keys = self.offsets.keys(|key| key.group == id).into_iter();
-            turn.records.extend(keys.map(|key| Record::Offset(key, None)));
-            turn.records.extend(tombstones);
-            ErrorCode::None
+            let keys = self.offsets.keys(|group, _| group == id).into_iter();
+            let mut records: Vec<_> = keys.map(|key| Record::Offset(key, None)).collect();
+            records.extend(tombstones);
+            turn.write_all(records).err().map_or(ErrorCode::None, |refusal| refusal.error)
         };
         ids.into_iter().map(|id| (delete(&id), id)).map(|(error, id)| (id, error)).collect()
     }
@@ -264,6 +265,10 @@ fn offset_record(
         topic_id: topic.topic_id,
     };
     Record::Offset(key, Some(value))
+}
+
+fn delete_refused(error: ErrorCode) -> OffsetDeleteResponse {
+    OffsetDeleteResponse { error_code: error.code(), ..Default::default() }
 }
 
 fn committed(partition_index: i32, error: ErrorCode) -> OffsetCommitResponsePartition {

@@ -7,11 +7,12 @@ use std::sync::Arc;
 
 use super::classic::{Group, NEVER_MS, State};
 use super::consumer::{ConsumerGroup, ConsumerRecord, Refusal, Timers};
+use super::expiry::Expiry;
 use super::join::{self, Join};
 use super::membership;
 use super::offsets::Offsets;
 use super::record::{Record, ReplayError};
-use crate::config::GroupConfig;
+use crate::config::{GroupConfig, resource};
 use crate::env::Random;
 use crate::metadata::MetadataImage;
 use crate::records::BATCH_HEADER_BYTES;
@@ -33,9 +34,6 @@ use crate::wire::messages::sync_group::{SyncGroupRequest, SyncGroupResponse};
 
 /// Bytes of a record beside its key and value, at most: four lengths or deltas and three bytes.
 const RECORD_OVERHEAD_BYTES: usize = 4 * 5 + 3;
-
-/// The number of `ConfigResource.Type.GROUP`.
-const GROUP_RESOURCE: i8 = 32;
 
 /// Who asks, as far as a group remembers it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,7 +73,7 @@ pub enum Command {
     List,
     /// Delete groups.
     Delete(Vec<String>),
-    /// Delete every group's offsets of topics that no longer exist.
+    /// Delete every group's offsets of topics that no longer exist, as many as one batch holds.
     ForgetTopics(Vec<String>),
 }
 
@@ -95,7 +93,8 @@ pub enum Reply {
     Describe(Vec<DescribedGroup>),
     List(Vec<ListedGroup>),
     Delete(Vec<(String, ErrorCode)>),
-    ForgetTopics,
+    /// True if there are more.
+    ForgetTopics(bool),
 }
 
 impl Reply {
@@ -125,6 +124,17 @@ pub(super) enum AnyGroup {
     Other,
 }
 
+impl AnyGroup {
+    /// True while it is not known that nobody reads the topic.
+    pub(super) fn is_subscribed_to(&self, topic: &str) -> bool {
+        match self {
+            Self::Classic(group) => group.is_subscribed_to(topic),
+            Self::Consumer(group) => group.is_subscribed_to(topic),
+            Self::Other => false,
+        }
+    }
+}
+
 /// One decision in the making.
 pub(super) struct Turn {
     pub(super) now_ms: i64,
@@ -133,7 +143,8 @@ pub(super) struct Turn {
     /// Version of the newest metadata that is known to have a topic that earlier one has not.
     pub(super) topics_version: i64,
     pub(super) random: Arc<Random>,
-    max_batch_bytes: usize,
+    /// What the log takes in one batch beside what was [added](Turn::add).
+    free_bytes: usize,
     pub(super) records: Vec<Record>,
     replies: Vec<(Ticket, Reply)>,
 }
@@ -145,9 +156,17 @@ impl Turn {
 
     /// Whether the log takes a batch of these records.
     pub(super) fn fits<'r>(&self, records: impl IntoIterator<Item = &'r Record>) -> bool {
-        let size = |record: &Record| record.encode().size_bytes() + RECORD_OVERHEAD_BYTES;
-        let records = records.into_iter().map(size).sum::<usize>();
-        BATCH_HEADER_BYTES + records <= self.max_batch_bytes
+        records.into_iter().map(size_bytes).sum::<usize>() <= self.free_bytes
+    }
+
+    /// Adds a record to the batch if the log takes it with those added before.
+    pub(super) fn add(&mut self, record: Record) -> bool {
+        let Some(free_bytes) = self.free_bytes.checked_sub(size_bytes(&record)) else {
+            return false;
+        };
+        self.free_bytes = free_bytes;
+        self.records.push(record);
+        true
     }
 
     /// Writes all of the records or none, if the log would not take them.
@@ -165,10 +184,10 @@ impl Turn {
         if self.image.configs.is_empty() {
             return *self.settings;
         }
-        let group = self.image.configs.get(&(GROUP_RESOURCE, group.to_owned()));
         let node_id = self.image.node_id.to_string();
-        let broker = [node_id.as_str(), ""].map(|name| self.image.broker_config(name));
-        self.settings.with_layers(&broker, group)
+        let broker = [node_id.as_str(), ""];
+        let broker = broker.map(|name| self.image.config_of(resource::BROKER, name));
+        self.settings.with_layers(&broker, self.image.group_config(group))
     }
 
     fn into_outcome(self) -> Outcome<Record, Reply> {
@@ -177,6 +196,10 @@ impl Turn {
             (!records.is_empty()).then_some(Batch { records, control: false, producer: None });
         Outcome { batch, replies }
     }
+}
+
+fn size_bytes(record: &Record) -> usize {
+    record.encode().size_bytes() + RECORD_OVERHEAD_BYTES
 }
 
 /// The machine.
@@ -190,6 +213,7 @@ pub struct GroupMachine {
     /// Classic groups that were consumer groups and whose members are to join them anew.
     pub(super) rebalance: BTreeSet<Arc<str>>,
     pub(super) offsets: Offsets,
+    pub(super) expiry: Expiry,
     /// The newest metadata known, and the version of the newest that has a topic which earlier one
     /// has not.
     image: Arc<MetadataImage>,
@@ -216,6 +240,7 @@ impl GroupMachine {
             timers: HashMap::new(),
             rebalance: BTreeSet::new(),
             offsets: Offsets::default(),
+            expiry: Expiry::new(),
             // Topics may have come since the groups of a replay have looked.
             topics_version: image.finalized_features_epoch,
             image,
@@ -231,7 +256,7 @@ impl GroupMachine {
             random: self.random.clone(),
             image: self.image.clone(),
             topics_version: self.topics_version,
-            max_batch_bytes: self.max_batch_bytes,
+            free_bytes: self.max_batch_bytes.saturating_sub(BATCH_HEADER_BYTES),
             records: Vec::new(),
             replies: Vec::new(),
         }
@@ -424,9 +449,10 @@ impl GroupMachine {
             Command::List => Reply::List(self.list()),
             Command::Delete(ids) => Reply::Delete(self.delete(ids, turn)),
             Command::ForgetTopics(topics) => {
-                let keys = self.offsets.keys(|key| topics.contains(&key.topic));
-                turn.records.extend(keys.into_iter().map(|key| Record::Offset(key, None)));
-                Reply::ForgetTopics
+                let keys = self.offsets.keys(|_, topic| topics.iter().any(|gone| gone == topic));
+                let all = keys.into_iter().all(|key| turn.add(Record::Offset(key, None)));
+                // What does not fit into an empty batch can never be written.
+                Reply::ForgetTopics(!all && !turn.records.is_empty())
             }
         };
         turn.reply(ticket, reply);
@@ -446,12 +472,15 @@ impl Machine for GroupMachine {
         self.look_at(asked.image);
         let mut turn = self.turn(now.now_ms);
         self.decide(ticket, asked.command, &mut turn);
+        self.plan_expiry(&turn);
         turn.into_outcome()
     }
 
     fn tick(&mut self, now: Moment) -> Outcome<Record, Reply> {
         let mut turn = self.turn(now.now_ms);
-        if let Some((_, id)) = self.deadlines.pop_first() {
+        if Some(self.expiry.due_ms) == self.next_deadline() {
+            self.expire_offsets(&mut turn);
+        } else if let Some((_, id)) = self.deadlines.pop_first() {
             self.queued.remove(&id);
             let rebalance = self.rebalance.remove(&id);
             match self.groups.get_mut(&id) {
@@ -466,7 +495,8 @@ impl Machine for GroupMachine {
     }
 
     fn next_deadline(&self) -> Option<i64> {
-        self.deadlines.first().map(|(deadline_ms, _)| *deadline_ms)
+        let first_ms = self.deadlines.first().map_or(NEVER_MS, |(deadline_ms, _)| *deadline_ms);
+        Some(first_ms.min(self.expiry.due_ms)).filter(|deadline_ms| *deadline_ms != NEVER_MS)
     }
 
     fn apply(&mut self, record: &Record, at: Position) -> Result<(), ReplayError> {
@@ -531,6 +561,7 @@ impl Machine for GroupMachine {
             }
             self.requeue(&id);
         }
+        self.plan_expiry(&turn);
         Ok(Vec::new())
     }
 

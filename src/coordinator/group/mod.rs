@@ -8,6 +8,7 @@
 mod admin;
 mod classic;
 mod consumer;
+mod expiry;
 mod join;
 mod machine;
 mod membership;
@@ -94,8 +95,16 @@ impl Groups {
 
     /// Removes the offsets of topics that are deleted.
     pub async fn forget_topics(&self, topics: Vec<String>) {
-        if let Err(error) = self.call_all(&Command::ForgetTopics(topics)).await {
-            tracing::warn!(error = error.name(), "offsets of deleted topics remain");
+        let command = Command::ForgetTopics(topics);
+        loop {
+            match self.call_all(&command).await {
+                Ok(replies) if replies.contains(&Reply::ForgetTopics(true)) => {}
+                Ok(_) => return,
+                Err(error) => {
+                    tracing::warn!(error = error.name(), "offsets of deleted topics remain");
+                    return;
+                }
+            }
         }
     }
 

@@ -16,11 +16,17 @@ use crate::wire::messages::offset_fetch::{
 };
 use crate::wire::records::{OffsetCommitKey, OffsetCommitValue};
 
+/// Stands for an offset without an end of its own.
+const NO_END: i64 = -1;
+
 /// An offset as it was committed.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Committed {
     pub(super) offset: i64,
     pub(super) leader_epoch: i32,
+    /// An old client has given it its own end: `time_ms` is that, not the commit's.
+    has_own_end: bool,
+    time_ms: i64,
     pub(super) metadata: Box<str>,
     /// Where the record stands.
     pub(super) record_offset: i64,
@@ -28,12 +34,24 @@ pub(super) struct Committed {
 
 impl Committed {
     fn new(value: &OffsetCommitValue, record_offset: i64) -> Self {
+        let has_own_end = value.expire_timestamp != NO_END;
         Self {
             offset: value.offset,
             leader_epoch: value.leader_epoch,
+            has_own_end,
+            time_ms: if has_own_end { value.expire_timestamp } else { value.commit_timestamp },
             metadata: value.metadata.as_str().into(),
             record_offset,
         }
+    }
+
+    /// When it need not be kept any more, where `retention_ms` count from `since_ms`, or without
+    /// that from its commit.
+    pub(super) fn ends_ms(&self, since_ms: Option<i64>, retention_ms: i64) -> i64 {
+        if self.has_own_end {
+            return self.time_ms;
+        }
+        since_ms.unwrap_or(self.time_ms).saturating_add(retention_ms)
     }
 }
 
@@ -110,8 +128,21 @@ impl Offsets {
         self.groups.get(&key.group)?.get(key.topic.as_str())?.get(&key.partition)
     }
 
-    fn is_undecided(&self, key: &OffsetCommitKey) -> bool {
+    pub(super) fn is_undecided(&self, key: &OffsetCommitKey) -> bool {
         self.undecided.values().flatten().any(|(other, _)| other == key)
+    }
+
+    /// Whether an open transaction has offsets of the group.
+    pub(super) fn has_undecided(&self, group: &str) -> bool {
+        self.undecided.values().flatten().any(|(key, _)| key.group == group)
+    }
+
+    /// A group's offsets that are decided.
+    pub(super) fn of(&self, group: &str) -> impl Iterator<Item = (&str, i32, &Committed)> {
+        let topics = self.groups.get(group).into_iter().flatten();
+        topics.flat_map(|(topic, partitions)| {
+            partitions.iter().map(|(&number, committed)| (&**topic, number, committed))
+        })
     }
 
     /// Whether there is something to delete.
@@ -119,11 +150,11 @@ impl Offsets {
         self.get(key).is_some() || self.is_undecided(key)
     }
 
-    /// Keys of everything there is that is `wanted`.
-    pub(super) fn keys(&self, wanted: impl Fn(&OffsetCommitKey) -> bool) -> Vec<OffsetCommitKey> {
+    /// Keys of everything there is of the groups and topics that are `wanted`.
+    pub(super) fn keys(&self, wanted: impl Fn(&str, &str) -> bool) -> Vec<OffsetCommitKey> {
         let mut keys = Vec::new();
         for (group, topics) in &self.groups {
-            for (topic, partitions) in topics {
+            for (topic, partitions) in topics.iter().filter(|(topic, _)| wanted(group, topic)) {
                 keys.extend(partitions.keys().map(|&partition| OffsetCommitKey {
                     group: group.clone(),
                     topic: topic.to_string(),
@@ -132,8 +163,8 @@ impl Offsets {
             }
         }
         let undecided = self.undecided.values().flatten().map(|(key, _)| key);
+        let undecided = undecided.filter(|key| wanted(&key.group, &key.topic));
         keys.extend(undecided.filter(|key| self.get(key).is_none()).cloned());
-        keys.retain(wanted);
         keys
     }
 

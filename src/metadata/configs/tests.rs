@@ -7,9 +7,18 @@ use crate::metadata::machine::{Command, Effect, Reply};
 type Case<'a> = (&'a str, &'a [(&'a str, ConfigOperation)], ErrorCode, &'a str);
 
 fn change(topic: &str, operations: &[(&str, ConfigOperation)]) -> ConfigChange {
+    change_of(resource::TOPIC, topic, operations)
+}
+
+fn change_of(
+    resource_type: i8,
+    name: &str,
+    operations: &[(&str, ConfigOperation)],
+) -> ConfigChange {
     let operations = operations.iter();
     let operations = operations.map(|(name, operation)| ((*name).to_owned(), operation.clone()));
-    ConfigChange { topic: topic.to_owned(), operations: operations.collect(), replace: false }
+    let (name, operations) = (name.to_owned(), operations.collect());
+    ConfigChange { resource_type, name, operations, replace: false }
 }
 
 fn replaced(topic: &str, configs: &[(&str, &str)]) -> ConfigChange {
@@ -45,8 +54,12 @@ fn changed(rig: &mut Rig, change: ConfigChange) -> Vec<Entry> {
 }
 
 fn record(topic: &str, name: &str, value: Option<&str>) -> Entry {
-    let (resource_name, name) = (topic.to_owned(), name.to_owned());
-    ConfigRecord { resource_type: 2, resource_name, name, value: value.map(str::to_owned) }.into()
+    record_of(resource::TOPIC, topic, name, value)
+}
+
+fn record_of(resource_type: i8, of: &str, name: &str, value: Option<&str>) -> Entry {
+    let (resource_name, name) = (of.to_owned(), name.to_owned());
+    ConfigRecord { resource_type, resource_name, name, value: value.map(str::to_owned) }.into()
 }
 
 fn cleared(topic: &str) -> Entry {
@@ -263,4 +276,130 @@ fn a_change_that_no_batch_can_hold_is_refused_as_a_whole() {
     let (records, outcomes) = call(&mut rig, &changes);
     assert!(records.is_empty());
     assert!(outcomes.iter().all(|outcome| *outcome == Err(TopicError::batch_too_large())));
+}
+
+#[test]
+fn a_broker_s_values_count_for_topics_and_the_nearest_wins() {
+    let mut rig = Rig::started();
+    rig.create_one(new_topic("t", 1, 1)).unwrap();
+    rig.create_one(configured("own", &[("segment.bytes", Some("4000000"))])).unwrap();
+    let sizes = |rig: &Rig| {
+        let image = &rig.machine.state.image;
+        ["t", "own"].map(|name| image.topic(name).unwrap().config.segment_bytes)
+    };
+    let broker = |name, operations: &[_]| change_of(resource::BROKER, name, operations);
+    let of = |name, value| record_of(resource::BROKER, name, "log.segment.bytes", value);
+    let all = broker("", &[("log.segment.bytes", set("2000000"))]);
+    assert_eq!(changed(&mut rig, all.clone()), [of("", Some("2000000"))]);
+    assert_eq!(sizes(&rig), [2_000_000, 4_000_000]);
+    assert!(
+        matches!(&rig.effects[..], [Effect::Open(topics), Effect::Publish(_)] if topics.len() == 2)
+    );
+    let one = broker("1", &[("log.segment.bytes", set("3000000"))]);
+    assert_eq!(changed(&mut rig, one), [of("1", Some("3000000"))]);
+    assert_eq!(sizes(&rig), [3_000_000, 4_000_000]);
+    // As the reference does, also what stays as it is is written.
+    assert_eq!(changed(&mut rig, all), [of("", Some("2000000"))]);
+    let delete = broker("1", &[("log.segment.bytes", Delete), ("log.roll.ms", Delete)]);
+    let gone = record_of(resource::BROKER, "1", "log.roll.ms", None);
+    assert_eq!(changed(&mut rig, delete), [of("1", None), gone]);
+    assert_eq!(sizes(&rig), [2_000_000, 4_000_000]);
+    let expiration = broker("1", &[("producer.id.expiration.ms", set("77"))]);
+    changed(&mut rig, expiration);
+    let image = rig.machine.state.image.clone();
+    assert_eq!(image.topic("own").unwrap().config.producer_id_expiration_ms, 77);
+    rig.check_replay();
+}
+
+#[test]
+fn the_number_of_replicas_in_sync_has_one_place() {
+    let mut rig = Rig::started();
+    let name = "min.insync.replicas";
+    let broker = |name, operations: &[_]| change_of(resource::BROKER, name, operations);
+    let records = changed(&mut rig, broker("", &[(name, set("2"))]));
+    assert_eq!(records, [record_of(resource::BROKER, "", name, Some("2")), cleared("")]);
+    let removed = "Cluster-level min.insync.replicas cannot be removed while ELR is enabled.";
+    let altered = "Broker-level min.insync.replicas cannot be altered while ELR is enabled.";
+    let empty = ConfigChange { replace: true, ..broker("", &[]) };
+    for (change, message) in [
+        (broker("", &[(name, Delete)]), removed),
+        (empty, removed),
+        (broker("1", &[(name, set("1"))]), altered),
+        (broker("1", &[(name, Delete)]), altered),
+    ] {
+        let (records, outcomes) = call(&mut rig, &[change]);
+        assert_eq!(outcomes, [Err(TopicError::new(ErrorCode::InvalidConfig, message))]);
+        assert!(records.is_empty());
+    }
+}
+
+#[test]
+fn groups_and_clients_metrics_have_configurations_that_a_snapshot_keeps() {
+    let mut rig = Rig::started();
+    let (group, metrics) = (resource::GROUP, resource::CLIENT_METRICS);
+    let session = "consumer.session.timeout.ms";
+    let records = changed(&mut rig, change_of(group, "g", &[(session, set("50000"))]));
+    assert_eq!(records, [record_of(group, "g", session, Some("50000"))]);
+    assert_eq!(changed(&mut rig, change_of(group, "g", &[(session, set("50000"))])), []);
+    let operations = [("metrics", set("a.")), ("interval.ms", set("1000"))];
+    let records = changed(&mut rig, change_of(metrics, "m", &operations));
+    assert_eq!(records.len(), 2);
+    let image = rig.machine.state.image.clone();
+    assert_eq!(image.group_config("g").unwrap()[session], "50000");
+    assert_eq!(image.group_config("other"), None);
+    assert_eq!(image.config_of(metrics, "m").unwrap()["metrics"], "a.");
+    let (_, snapshot) = rig.machine.state.snapshot(crate::metadata::machine::tests::DIRECTORY);
+    for record in records {
+        assert!(snapshot.entries.contains(&record), "{record:?}");
+    }
+    changed(&mut rig, ConfigChange { replace: true, ..change_of(group, "g", &[]) });
+    assert_eq!(rig.machine.state.image.group_config("g"), None);
+    rig.check_replay();
+}
+
+#[test]
+fn each_type_refuses_in_its_own_words() {
+    use ErrorCode::{InvalidConfig, InvalidRequest};
+    let mut rig = Rig::started();
+    for (resource_type, name, key, value, code, message) in [
+        (
+            resource::BROKER,
+            "1",
+            "num.partitions",
+            "3",
+            InvalidRequest,
+            "Cannot update these configs dynamically: [num.partitions]",
+        ),
+        (resource::GROUP, "", "x", "1", InvalidRequest, "Default group resources are not allowed."),
+        (resource::GROUP, "g", "x", "1", InvalidConfig, "Unknown group config name: x"),
+        (
+            resource::CLIENT_METRICS,
+            "",
+            "x",
+            "1",
+            InvalidRequest,
+            "Subscription name can't be empty",
+        ),
+        (
+            resource::CLIENT_METRICS,
+            "m",
+            "x",
+            "1",
+            InvalidRequest,
+            "Unknown client metrics configuration: x",
+        ),
+        (
+            resource::CLIENT_METRICS,
+            "m",
+            "match",
+            "x",
+            InvalidConfig,
+            "Illegal client matching pattern: x",
+        ),
+    ] {
+        let change = change_of(resource_type, name, &[(key, set(value))]);
+        let (records, outcomes) = call(&mut rig, &[change]);
+        assert_eq!(outcomes, [Err(TopicError::new(code, message))]);
+        assert!(records.is_empty());
+    }
 }

@@ -225,7 +225,10 @@ fn a_first_start_writes_what_the_reference_writes() {
             ("transaction.version", 2),
         ]
     );
-    assert_eq!(image.broker_config("").unwrap()["min.insync.replicas"], "1");
+    assert_eq!(
+        image.config_of(crate::config::resource::BROKER, "").unwrap()["min.insync.replicas"],
+        "1"
+    );
     assert_eq!(rig.effects, [Effect::Publish(image.clone())]);
     rig.check_replay();
 }

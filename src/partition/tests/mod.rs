@@ -95,8 +95,7 @@ fn env() -> (Arc<SimClock>, Env) {
 
 async fn open(env: &Env, engine: &MemoryEngine, config: &Arc<TopicConfig>) -> Arc<Partition> {
     let id = LogId { topic: "orders".into(), topic_id: Uuid::from_u128(7), partition: 0 };
-    let settings = PartitionSettings::default();
-    let opened = Partition::open(env, engine, id, 3, Arc::clone(config), settings);
+    let opened = Partition::open(env, engine, id, 3, Arc::clone(config));
     opened.await.unwrap()
 }
 

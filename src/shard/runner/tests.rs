@@ -9,7 +9,6 @@ use super::*;
 use crate::config::TopicConfig;
 use crate::env::{Offload, Random, SimClock, SimDisk};
 use crate::log::{BoxFuture, Commit, LogId, MemoryEngine};
-use crate::partition::PartitionSettings;
 use crate::records::BatchBuilder;
 
 /// Adds numbers; each record is one number, a tombstone takes all away.
@@ -135,8 +134,7 @@ impl Rig {
         };
         let id = LogId { topic: "sums".into(), topic_id: Uuid::from_u128(3), partition: 0 };
         let config = Arc::new(TopicConfig { segment_bytes: 1_024, ..TopicConfig::default() });
-        let settings = PartitionSettings::default();
-        let partition = Partition::open(&env, engine, id, 0, config, settings).await.unwrap();
+        let partition = Partition::open(&env, engine, id, 0, config).await.unwrap();
         Self { clock, partition, effects: Arc::default(), env }
     }
 

@@ -63,6 +63,17 @@ fn find<'a>(result: &'a DescribeConfigsResult, name: &str) -> &'a DescribeConfig
     found.unwrap_or_else(|| panic!("{name} is not described"))
 }
 
+/// All keys of a resource.
+pub(super) fn described(
+    target: &Target,
+    resource_type: i8,
+    name: &str,
+) -> Vec<DescribeConfigsResourceResult> {
+    let result = describe(target, &request(resource_type, name, None), 4);
+    assert_eq!(result.error_code, 0, "{result:?}");
+    result.configs
+}
+
 /// What a topic has of its own, in order.
 pub(super) fn own_configs(target: &Target, topic: &str) -> Vec<(String, String)> {
     let result = describe(target, &request(TOPIC, topic, None), 4);

@@ -10,17 +10,17 @@ use ottla::wire::messages::offset_delete::{
     OffsetDeleteResponse, OffsetDeleteResponsePartition, OffsetDeleteResponseTopic,
 };
 
-use super::client::{Target, Topic};
+use super::client::{Target, Topic, soon};
 use super::errors::{
     GROUP_ID_NOT_FOUND, GROUP_SUBSCRIBED_TO_TOPIC, NON_EMPTY_GROUP, UNKNOWN_MEMBER_ID,
-    UNKNOWN_TOPIC_OR_PARTITION,
+    UNKNOWN_SERVER_ERROR, UNKNOWN_TOPIC_OR_PARTITION,
 };
 use super::group_admin::assert_dead;
 use super::groups::{
     Member, PROTOCOL, await_state, completing, describe, group, joining, protocol, stable,
 };
 use super::offset_commit::{commit, partition};
-use super::offset_fetch::committed;
+use super::offset_fetch::{committed, everything};
 
 checks![
     a_group_is_deleted_with_its_offsets,
@@ -38,6 +38,8 @@ checks![
     a_subscription_is_read_in_every_version,
     an_active_group_of_another_type_keeps_its_offsets,
     a_subscription_that_cannot_be_read_is_to_everything,
+    what_no_batch_can_delete_stays,
+    a_deleted_topic_takes_more_than_one_batch_of_offsets,
 ];
 
 fn delete(target: &Target, groups: &[&str], version: i16) -> Vec<(String, i16)> {
@@ -227,7 +229,7 @@ fn offsets_of_what_is_not_there(target: &Target) {
 }
 
 /// A consumer's subscription at a version of its own.
-fn subscription(version: i16, topics: &[&Topic]) -> Vec<u8> {
+pub(super) fn subscription(version: i16, topics: &[&Topic]) -> Vec<u8> {
     let mut bytes = version.to_be_bytes().to_vec();
     bytes.extend((topics.len() as i32).to_be_bytes());
     for topic in topics {
@@ -298,4 +300,41 @@ fn a_subscription_that_cannot_be_read_is_to_everything(target: &Target) {
         let member = Member::alone_with(target, subscribed(&group(target), metadata));
         assert_offset(target, member.group(), &topic, GROUP_SUBSCRIBED_TO_TOPIC);
     }
+}
+
+/// A group with so long a name that no batch holds all that deletes its offsets, one in each partition of the topic.
+fn with_large_offsets(target: &Target, topic: &Topic) -> String {
+    let group = format!("{}{}", group(target), "x".repeat(30_000));
+    for indexes in [0..20, 20..40] {
+        let partitions: Vec<_> = indexes.map(|index| partition(index, 4)).collect();
+        soon("a commit", || {
+            let response = target.call(&commit(&group, topic, &partitions), 10);
+            (response.topics[0].partitions[0].error_code == 0).then_some(())
+        });
+    }
+    group
+}
+
+fn what_no_batch_can_delete_stays(target: &Target) {
+    let topic = target.topic(40);
+    let group = with_large_offsets(target, &topic);
+    assert_deletes(target, &group, UNKNOWN_SERVER_ERROR);
+    let all: Vec<i32> = (0..40).collect();
+    let response = target.call(&deleting(&group, &[(&topic.name, &all)]), 0);
+    let refused = OffsetDeleteResponse { error_code: UNKNOWN_SERVER_ERROR, ..Default::default() };
+    assert_eq!(response, refused);
+    assert_eq!(committed(target, &group, &topic, 39).0, 4);
+    // In two parts it works.
+    let response = target.call(&deleting(&group, &[(&topic.name, &all[..20])]), 0);
+    assert_eq!(response.error_code, 0);
+    assert_deletes(target, &group, 0);
+    assert_dead(target, &group);
+}
+
+fn a_deleted_topic_takes_more_than_one_batch_of_offsets(target: &Target) {
+    let topic = target.topic(40);
+    let group = with_large_offsets(target, &topic);
+    target.delete(&topic);
+    soon("the end of the offsets", || everything(target, &group).is_empty().then_some(()));
+    assert_deletes(target, &group, 0);
 }

@@ -104,6 +104,11 @@ pub(super) fn committed(
     (found.committed_offset, found.committed_leader_epoch, metadata)
 }
 
+/// All offsets of a group.
+pub(super) fn everything(target: &Target, group: &str) -> Vec<OffsetFetchResponseTopics> {
+    fetch(target, &fetching(group, None, 9), 9).topics
+}
+
 fn found(index: i32, offset: i64, epoch: i32, metadata: &str) -> OffsetFetchResponsePartitions {
     OffsetFetchResponsePartitions {
         partition_index: index,

@@ -76,7 +76,7 @@ fn error(reply: Reply) -> i16 {
         Reply::DeleteOffsets(answer) if answer.topics.is_empty() => answer.error_code,
         Reply::DeleteOffsets(answer) => answer.topics[0].partitions[0].error_code,
         Reply::Describe(groups) => groups[0].error_code,
-        Reply::List(_) | Reply::ForgetTopics => 0,
+        Reply::List(_) | Reply::ForgetTopics(_) => 0,
         Reply::Delete(outcomes) => outcomes[0].1.code(),
     }
 }

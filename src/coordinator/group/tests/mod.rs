@@ -3,6 +3,7 @@
 
 mod admin;
 mod consumer;
+mod expiry;
 mod heartbeat_leave;
 mod invariants;
 mod join;
@@ -103,6 +104,9 @@ fn settings() -> GroupConfig {
         max_size: 100,
         initial_rebalance_delay_ms: DELAY_MS as i32,
         offset_metadata_max_bytes: 10,
+        offsets_retention_ms: 7 * 24 * 3_600_000,
+        // Never.
+        offsets_retention_check_interval_ms: i64::MAX,
         ..ServerConfig::default().groups
     }
 }

@@ -29,6 +29,8 @@ impl Run {
         let settings = GroupConfig {
             max_size: *random.choice(&[2, 3, 100]).unwrap(),
             initial_rebalance_delay_ms: *random.choice(&[0, 3_000]).unwrap(),
+            offsets_retention_ms: *random.choice(&[5_000, 50_000]).unwrap(),
+            offsets_retention_check_interval_ms: *random.choice(&[700, i64::MAX]).unwrap(),
             ..settings()
         };
         let max_batch_bytes = *random.choice(&[700, 1_048_588]).unwrap();

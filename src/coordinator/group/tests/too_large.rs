@@ -91,3 +91,44 @@ fn no_batch_is_larger_than_the_log_allows() {
         assert!((size..=size + spare).contains(&limit), "{count}: {limit} for {size} bytes");
     }
 }
+
+/// A group with more offsets than one batch can delete.
+fn with_many_offsets() -> Bench {
+    (0..30).fold(Bench::limited(1_000), |bench, index| bench.found(&offset_record(index, 7)))
+}
+
+#[test]
+fn what_cannot_be_deleted_at_once_is_not_deleted() {
+    let mut bench = with_many_offsets().loaded();
+    let step = bench.call(Command::Delete(vec![GROUP.into()]));
+    let refused = Reply::Delete(vec![(GROUP.into(), ErrorCode::UnknownServerError)]);
+    assert_eq!(step, answered(refused));
+    let all: Vec<i32> = (0..30).collect();
+    let step = bench.call(deletes("orders", &all));
+    assert_eq!(step, answered(delete_refused(ErrorCode::UnknownServerError)));
+    // In parts it works.
+    for part in [&all[..15], &all[15..]] {
+        assert_eq!(bench.call(deletes("orders", part)).records.len(), 15);
+    }
+    let deleted = Reply::Delete(vec![(GROUP.into(), ErrorCode::None)]);
+    assert_eq!(bench.call(Command::Delete(vec![GROUP.into()])).answer, Some(deleted));
+}
+
+#[test]
+fn offsets_of_a_deleted_topic_go_in_several_batches() {
+    let mut bench = with_many_offsets().loaded();
+    let forget = || Command::ForgetTopics(vec!["payments".into(), "orders".into()]);
+    let mut forgotten = 0;
+    loop {
+        let step = bench.call(forget());
+        forgotten += step.records.len();
+        if step.answer == Some(Reply::ForgetTopics(false)) {
+            break;
+        }
+        assert_eq!(step.answer, Some(Reply::ForgetTopics(true)));
+        assert!(!step.records.is_empty());
+    }
+    assert_eq!(forgotten, 30);
+    assert_eq!(bench.call(forget()), answered(Reply::ForgetTopics(false)));
+    assert!(bench.machine.groups.contains_key(GROUP));
+}

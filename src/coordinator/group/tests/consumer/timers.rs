@@ -75,3 +75,27 @@ fn a_deleted_group_leaves_nothing() {
     assert!(bench.machine.groups.is_empty());
     assert_eq!(bench.call(delete()).answer, Some(deleted(ErrorCode::GroupIdNotFound)));
 }
+
+#[test]
+fn a_group_without_members_and_offsets_ends() {
+    let mut settings = settings();
+    settings.offsets_retention_ms = 10_000;
+    settings.offsets_retention_check_interval_ms = 60_000;
+    let mut bench = bench_with(settings);
+    bench.heartbeat(joins_with("a", &["orders"]));
+    bench.call(commits("a", 2, 7));
+    bench.wait_ms(30_000);
+    bench.heartbeat(says("a", 2));
+    let step = bench.wait_ms(30_000);
+    assert_eq!(step.records, [], "it is read");
+    bench.heartbeat(says("a", -1));
+    let step = bench.wait_ms(60_000);
+    let expected = [
+        Record::Offset(key(0), None),
+        consumer_record(ConsumerRecord::TargetEpoch(None)),
+        consumer_record(ConsumerRecord::Topics(None)),
+        consumer_record(ConsumerRecord::Epoch(None)),
+    ];
+    assert_eq!(step.records, expected);
+    assert!(bench.machine.groups.is_empty());
+}
