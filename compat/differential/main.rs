@@ -26,6 +26,7 @@ mod side;
 mod tree;
 
 mod configs;
+mod consumer_groups;
 mod fetch;
 mod framing;
 mod group_admin;
@@ -66,6 +67,7 @@ const FAMILIES: &[Family] = &[
     (fetch::APIS, fetch::run),
     (log::APIS, log::run),
     (groups::APIS, groups::run),
+    (consumer_groups::APIS, consumer_groups::run),
     (offsets::APIS, offsets::run),
     (group_admin::APIS, group_admin::run),
     // Of every API.

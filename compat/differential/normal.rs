@@ -15,9 +15,14 @@ use crate::tree::Node;
 const UUID_LENGTH: usize = 36;
 
 /// Lists of each API that the reference writes in the order of a hash map of what it drew or of many names.
-const UNORDERED: [(&str, &str); 21] = [
+const UNORDERED: [(&str, &str); 26] = [
     ("ApiVersions", "finalized_features"),
     ("ApiVersions", "supported_features"),
+    ("ConsumerGroupDescribe", "groups"),
+    ("ConsumerGroupDescribe", "members"),
+    ("ConsumerGroupDescribe", "topic_partitions"),
+    ("ConsumerGroupHeartbeat", "topic_partitions"),
+    ("ConsumerGroupHeartbeat", "partitions"),
     ("DeleteGroups", "results"),
     ("DescribeGroups", "groups"),
     ("OffsetFetch", "topics"),

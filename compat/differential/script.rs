@@ -345,7 +345,8 @@ impl<T> Read<T> {
 
 /// Whether a request changes nothing, so that it may be asked again.
 fn is_reading<R: Request>() -> bool {
-    const READING: [&str; 9] = [
+    const READING: [&str; 10] = [
+        "ConsumerGroupDescribe",
         "DescribeCluster",
         "DescribeConfigs",
         "DescribeGroups",

@@ -14,7 +14,7 @@ use crate::wire::messages::describe_groups::{
 
 /// Every operation on a group (`AclEntry.supportedOperations`), as bits: without an authorizer all are
 /// allowed.
-const GROUP_OPERATIONS: i32 = 3400;
+pub(super) const GROUP_OPERATIONS: i32 = 3400;
 /// First version in which a missing group is an error.
 const NOT_FOUND_VERSION: i16 = 6;
 

@@ -58,7 +58,7 @@ fn check(context: Context<'_>, request: &JoinGroupRequest) -> Result<(), ErrorCo
 }
 
 /// An address as Java's `InetAddress.toString` has it without a name: groups no zeros in IPv6.
-fn java_host(address: IpAddr) -> String {
+pub(super) fn java_host(address: IpAddr) -> String {
     match address.to_canonical() {
         IpAddr::V4(address) => format!("/{address}"),
         IpAddr::V6(address) => {

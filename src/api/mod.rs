@@ -13,6 +13,8 @@ mod fetch_session;
 
 mod alter_configs;
 mod api_versions;
+mod consumer_group_describe;
+mod consumer_group_heartbeat;
 mod create_partitions;
 mod create_topics;
 mod delete_groups;
@@ -113,6 +115,8 @@ pub(crate) static ROWS: &[Row] = &[
     row::<offset_delete::OffsetDelete>(),
     row::<describe_cluster::DescribeCluster>(),
     row::<describe_producers::DescribeProducers>(),
+    row::<consumer_group_heartbeat::ConsumerGroupHeartbeat>(),
+    row::<consumer_group_describe::ConsumerGroupDescribe>(),
     row::<list_config_resources::ListConfigResources>(),
     row::<describe_topic_partitions::DescribeTopicPartitions>(),
 ];

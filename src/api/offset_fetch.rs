@@ -73,6 +73,10 @@ async fn fetch(
     let topics = asked.topics.clone().unwrap_or_default();
     let found = context.shared.groups.call(&group_id, Command::Fetch(asked, stable)).await;
     let mut answer = match found {
+        // The whole question of a member that is not one, or not at its epoch.
+        Ok(group::Reply::Fetch(answer)) if answer.error_code != ErrorCode::None.code() => {
+            return answer;
+        }
         Ok(group::Reply::Fetch(answer)) => answer,
         other => {
             let error = super::refusal(other);

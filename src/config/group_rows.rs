@@ -1,7 +1,7 @@
 //! The keys of groups and of subscriptions to clients' metrics, in the order of Apache Kafka 4.3.0's
 //! `GroupConfig` and `ClientMetricsConfigs`, which is the order in which they are read.
 
-use super::row::Effect::Later;
+use super::row::Effect::{Later, Now};
 use super::row::Valid::{Any, AnyList, AtLeast, OffsetReset, OneOf};
 use super::row::{Row, rows};
 
@@ -9,11 +9,11 @@ use super::row::{Row, rows};
 #[rustfmt::skip]
 pub(super) const GROUP_ROWS: &[Row] = rows! {
     /// A member of a consumer group that has not sent a heartbeat for this long is removed.
-    "consumer.session.timeout.ms": Int = "45000", AtLeast(1), Later, from [("group.consumer.session.timeout.ms", 1)];
+    "consumer.session.timeout.ms": Int = "45000", AtLeast(1), Now, from [("group.consumer.session.timeout.ms", 1)];
     /// How often a member of a consumer group is to send a heartbeat.
-    "consumer.heartbeat.interval.ms": Int = "5000", AtLeast(1), Later, from [("group.consumer.heartbeat.interval.ms", 1)];
+    "consumer.heartbeat.interval.ms": Int = "5000", AtLeast(1), Now, from [("group.consumer.heartbeat.interval.ms", 1)];
     /// Least time between two assignments of a consumer group.
-    "consumer.assignment.interval.ms": Int = "1000", AtLeast(0), Later, from [("group.consumer.assignment.interval.ms", 1)];
+    "consumer.assignment.interval.ms": Int = "1000", AtLeast(0), Now, from [("group.consumer.assignment.interval.ms", 1)];
     /// A member of a share group that has not sent a heartbeat for this long is removed.
     "share.session.timeout.ms": Int = "45000", AtLeast(1), Later, from [("group.share.session.timeout.ms", 1)];
     /// How often a member of a share group is to send a heartbeat.

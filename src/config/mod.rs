@@ -22,7 +22,7 @@ pub use describe::{
     ConfigSource, Described, DescribedSynonym, describe, describe_broker, describe_broker_defaults,
 };
 pub use dynamic::{validate_broker, validate_client_metrics, validate_group};
-pub use group::GroupConfig;
+pub use group::{ConsumerGroupConfig, GroupConfig, MigrationPolicy};
 pub use listeners::Listener;
 pub use markdown::markdown_tables;
 pub use properties::parse_properties;

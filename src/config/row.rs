@@ -50,6 +50,8 @@ pub enum Valid {
     Between(i64, i64),
     /// One of these words, exactly so spelled.
     OneOf(&'static [&'static str]),
+    /// One of these words, in any case of letters.
+    OneOfAnyCase(&'static [&'static str]),
     /// A list, possibly empty, of these words; repeats are dropped.
     ListOf(&'static [&'static str]),
     /// A list of anything, with or without elements; repeats are dropped.
@@ -275,6 +277,7 @@ impl Row {
                 refuse("Value must be between 1 and 9 or equal to -1".into())
             }
             (Valid::OneOf(words), Value::Text(text)) => self.one_of(words, text),
+            (Valid::OneOfAnyCase(words), Value::Text(text)) => self.one_of_any_case(words, text),
             (Valid::OffsetReset, Value::Text(text)) if !is_offset_reset(text) => refuse(format!(
                 "Invalid value `{text}` for configuration {}. The value must be either \
                      'earliest', 'latest' or of the format 'by_duration:<PnDTnHnMn.nS>'.",
@@ -293,6 +296,14 @@ impl Row {
             return Ok(());
         }
         let reason = format!("String must be one of: {}", words.join(", "));
+        Err(ConfigError::invalid(self.name, text, reason))
+    }
+
+    fn one_of_any_case(&self, words: &[&str], text: &str) -> Result<(), ConfigError> {
+        if words.iter().any(|word| word.eq_ignore_ascii_case(text)) {
+            return Ok(());
+        }
+        let reason = format!("String must be one of (case insensitive): {}", words.join(", "));
         Err(ConfigError::invalid(self.name, text, reason))
     }
 
@@ -337,7 +348,9 @@ impl Row {
             Valid::Any | Valid::AnyList => String::new(),
             Valid::AtLeast(minimum) => format!("[{minimum},...]"),
             Valid::Between(minimum, maximum) => format!("[{minimum},...,{maximum}]"),
-            Valid::OneOf(words) | Valid::ListOf(words) => format!("[{}]", words.join(", ")),
+            Valid::OneOf(words) | Valid::OneOfAnyCase(words) | Valid::ListOf(words) => {
+                format!("[{}]", words.join(", "))
+            }
             Valid::NonEmptyList => "non-empty list".into(),
             Valid::GzipLevel => "[1,...,9] or -1".into(),
             Valid::OffsetReset => "[latest, earliest, by_duration:PnDTnHnMn.nS]".into(),

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use super::describe::is_kafka_key;
-use super::group::GroupConfig;
+use super::group::{self, GroupConfig};
 use super::listeners::{Listener, Sockets};
 use super::properties::parse_properties;
 use super::row::{ConfigError, Effect, Row, Values};
@@ -142,6 +142,7 @@ impl ServerConfig {
         })
         .map_err(name_what_is_allowed)?;
         check_topic_defaults(&values, &explicit)?;
+        group::check(&values)?;
         let node_id = node_id(&values)?;
         let sockets = Sockets::read(&values)?;
         let count = |name| usize::try_from(values.integer(name)).unwrap_or(0);

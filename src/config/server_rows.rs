@@ -1,7 +1,10 @@
 //! The broker keys whose feature exists, by theme, and the names of Kafka's other ones.
 
+use super::group::{ASSIGNORS, MIGRATION_POLICIES};
 use super::row::Effect::{Later, Nothing, Now, Partly};
-use super::row::Valid::{Any, AnyList, AtLeast, Between, GzipLevel, ListOf, NonEmptyList, OneOf};
+use super::row::Valid::{
+    Any, AnyList, AtLeast, Between, GzipLevel, ListOf, NonEmptyList, OneOf, OneOfAnyCase,
+};
 use super::row::{Row, rows};
 use super::topic_rows::{CODECS, POLICIES, TIMESTAMP_TYPES};
 
@@ -80,6 +83,36 @@ pub(super) const SERVER_ROWS: &[Row] = rows! {
     /// How long the first rebalance of a classic group waits for more members. Kafka's default is
     /// 3000; 0 lets a single consumer begin at once.
     "group.initial.rebalance.delay.ms": Int = "0", AtLeast(0), Now;
+    /// Kinds of groups that have a coordinator. Classic groups always have one.
+    "group.coordinator.rebalance.protocols": List = "classic,consumer,streams", ListOf(&["classic", "consumer", "streams"]), Partly("`consumer`");
+    /// A member of a consumer group that is not heard of for this long is taken out of it.
+    "group.consumer.session.timeout.ms": Int = "45000", AtLeast(1), Now;
+    /// Shortest session timeout that may be set for a consumer group.
+    "group.consumer.min.session.timeout.ms": Int = "45000", AtLeast(1), Now;
+    /// Longest session timeout that may be set for a consumer group.
+    "group.consumer.max.session.timeout.ms": Int = "60000", AtLeast(1), Now;
+    /// How often members of a consumer group are told to be heard of.
+    "group.consumer.heartbeat.interval.ms": Int = "5000", AtLeast(1), Now;
+    /// Shortest heartbeat interval that may be set for a consumer group.
+    "group.consumer.min.heartbeat.interval.ms": Int = "5000", AtLeast(1), Now;
+    /// Longest heartbeat interval that may be set for a consumer group.
+    "group.consumer.max.heartbeat.interval.ms": Int = "15000", AtLeast(1), Now;
+    /// Most members of a consumer group.
+    "group.consumer.max.size": Int = "2147483647", AtLeast(1), Now;
+    /// Assignors that members of a consumer group may ask for; the first is the default.
+    "group.consumer.assignors": List = "uniform,range", ListOf(ASSIGNORS), Now;
+    /// Which groups change their kind while they have members: classic ones `upgrade` with the first
+    /// member of the consumer protocol, consumer groups `downgrade` when the last one leaves.
+    "group.consumer.migration.policy": String = "bidirectional", OneOfAnyCase(MIGRATION_POLICIES), Now;
+    /// How long after an assignment of a consumer group the next one is computed.
+    "group.consumer.assignment.interval.ms": Int = "1000", AtLeast(0), Now, dynamic;
+    /// Shortest assignment interval that may be set for a consumer group.
+    "group.consumer.min.assignment.interval.ms": Int = "0", AtLeast(0), Now;
+    /// Longest assignment interval that may be set for a consumer group.
+    "group.consumer.max.assignment.interval.ms": Int = "15000", AtLeast(0), Now;
+    /// How often the topics that a group's regular expressions match are looked up anew, also if
+    /// none has come.
+    "group.consumer.regex.refresh.interval.ms": Int = "600000", AtLeast(10_000), Now, internal;
     /// Longest metadata of a committed offset.
     "offset.metadata.max.bytes": Int = "4096", AtLeast(0), Now;
     /// Minutes that committed offsets are kept. They count from when the group lost its last
@@ -91,8 +124,6 @@ pub(super) const SERVER_ROWS: &[Row] = rows! {
     "offsets.topic.num.partitions": Int = "50", AtLeast(1), Now;
     /// Bytes of a segment of `__consumer_offsets`, when it is created.
     "offsets.topic.segment.bytes": Int = "104857600", AtLeast(1), Now;
-    /// Default of the group key `consumer.assignment.interval.ms`.
-    "group.consumer.assignment.interval.ms": Int = "1000", AtLeast(0), Later, dynamic;
     /// Default of the group key `share.assignment.interval.ms`.
     "group.share.assignment.interval.ms": Int = "1000", AtLeast(0), Later, dynamic;
     /// Default of the group key `streams.assignment.interval.ms`.
@@ -163,22 +194,6 @@ pub(super) const SERVER_ROWS: &[Row] = rows! {
     "log.local.retention.ms": Long = "-2", AtLeast(-2), Later, dynamic;
     /// Default of the topic key `local.retention.bytes`.
     "log.local.retention.bytes": Long = "-2", AtLeast(-2), Later, dynamic;
-    /// Default of the group key `consumer.session.timeout.ms`.
-    "group.consumer.session.timeout.ms": Int = "45000", AtLeast(1), Later;
-    /// Smallest value of the group key `consumer.session.timeout.ms`.
-    "group.consumer.min.session.timeout.ms": Int = "45000", AtLeast(1), Now;
-    /// Largest value of the group key `consumer.session.timeout.ms`.
-    "group.consumer.max.session.timeout.ms": Int = "60000", AtLeast(1), Now;
-    /// Default of the group key `consumer.heartbeat.interval.ms`.
-    "group.consumer.heartbeat.interval.ms": Int = "5000", AtLeast(1), Later;
-    /// Smallest value of the group key `consumer.heartbeat.interval.ms`.
-    "group.consumer.min.heartbeat.interval.ms": Int = "5000", AtLeast(1), Now;
-    /// Largest value of the group key `consumer.heartbeat.interval.ms`.
-    "group.consumer.max.heartbeat.interval.ms": Int = "15000", AtLeast(1), Now;
-    /// Smallest value of the group key `consumer.assignment.interval.ms`.
-    "group.consumer.min.assignment.interval.ms": Int = "0", AtLeast(0), Now;
-    /// Largest value of the group key `consumer.assignment.interval.ms`.
-    "group.consumer.max.assignment.interval.ms": Int = "15000", AtLeast(0), Now;
     /// Default of the group key `share.session.timeout.ms`.
     "group.share.session.timeout.ms": Int = "45000", AtLeast(1), Later;
     /// Smallest value of the group key `share.session.timeout.ms`.

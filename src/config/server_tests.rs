@@ -129,3 +129,47 @@ fn every_row_has_a_valid_default_and_no_key_is_listed_twice() {
         assert!(names.insert(name), "{name} twice");
     }
 }
+
+#[test]
+fn times_of_consumer_groups_must_fit_together() {
+    let refused = |text: &str, rule: &str| assert_eq!(refusal(text), rule);
+    refused(
+        "group.consumer.session.timeout.ms=44000",
+        "group.consumer.session.timeout.ms must be greater than or equal to \
+         group.consumer.min.session.timeout.ms",
+    );
+    refused(
+        "group.consumer.heartbeat.interval.ms=16000",
+        "group.consumer.max.heartbeat.interval.ms must be greater than or equal to \
+         group.consumer.heartbeat.interval.ms",
+    );
+    refused(
+        "group.consumer.max.heartbeat.interval.ms=50000\n\
+         group.consumer.heartbeat.interval.ms=45000",
+        "group.consumer.heartbeat.interval.ms must be less than group.consumer.session.timeout.ms",
+    );
+    let config = config(
+        "group.consumer.migration.policy=Upgrade\ngroup.consumer.assignors=range,uniform\n\
+         group.coordinator.rebalance.protocols=classic",
+    );
+    let groups = config.groups;
+    assert!(groups.consumer.migration_policy.upgrades());
+    assert!(!groups.consumer.migration_policy.downgrades());
+    assert_eq!(groups.consumer.assignors, ["range", "uniform"]);
+    assert!(!groups.consumer_enabled);
+}
+
+#[test]
+fn what_is_set_at_run_time_counts_within_limits() {
+    let map = |key: &str, value: &str| ConfigMap::from([(key.to_owned(), value.to_owned())]);
+    let groups = config("group.consumer.max.assignment.interval.ms=5000").groups;
+    let broker = map("group.consumer.assignment.interval.ms", "2000");
+    let interval = |group: Option<&ConfigMap>| {
+        let layered = groups.with_layers(&[None, Some(&broker)], group);
+        layered.consumer.assignment_interval_ms
+    };
+    assert_eq!(interval(None), 2_000);
+    assert_eq!(interval(Some(&map("consumer.assignment.interval.ms", "3000"))), 3_000);
+    assert_eq!(interval(Some(&map("consumer.assignment.interval.ms", "6000"))), 5_000);
+    assert_eq!(interval(Some(&map("consumer.assignment.interval.ms", "x"))), 2_000);
+}

@@ -94,6 +94,26 @@ impl MetadataImage {
         }
     }
 
+    /// One with these topics and numbers of partitions, as of an offset. A topic's id follows from
+    /// its name, so that images can follow each other.
+    #[cfg(test)]
+    pub(crate) fn of_topics(version: i64, topics: &[(&str, usize)]) -> Self {
+        let mut image = Self::empty("cluster".into(), 1);
+        image.finalized_features_epoch = version;
+        for (name, partitions) in topics {
+            let id = name.bytes().fold(7, |id: u128, byte| id * 257 + u128::from(byte));
+            image.put(TopicImage {
+                name: (*name).into(),
+                id: Uuid::from_u128(id),
+                partitions: vec![PartitionImage::MISSING; *partitions],
+                overrides: ConfigMap::new(),
+                config: Arc::new(TopicConfig::default()),
+                internal: false,
+            });
+        }
+        image
+    }
+
     /// The topic of this name.
     pub fn topic(&self, name: &str) -> Option<&Arc<TopicImage>> {
         self.topics.get(name)

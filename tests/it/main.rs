@@ -12,6 +12,7 @@ mod admin;
 mod broker;
 mod cli;
 mod clients;
+mod consumer_groups;
 mod crash;
 mod directory;
 mod embedded;

@@ -1,7 +1,7 @@
 //! Offsets committed and deleted, groups described, listed and deleted.
 
-use super::classic::{Group, Member, State};
-use super::machine::{GroupMachine, Turn};
+use super::classic::{CONSUMER_PROTOCOL, Group, Member, State};
+use super::machine::{AnyGroup, GroupMachine, Turn};
 use super::record::Record;
 use crate::wire::ErrorCode;
 use crate::wire::messages::describe_groups::{DescribedGroup, DescribedGroupMember};
@@ -14,6 +14,7 @@ use crate::wire::messages::offset_delete::{
     OffsetDeleteRequest, OffsetDeleteRequestTopic, OffsetDeleteResponse,
     OffsetDeleteResponsePartition, OffsetDeleteResponseTopic,
 };
+use crate::wire::messages::offset_fetch::{OffsetFetchRequestGroup, OffsetFetchResponseGroup};
 use crate::wire::records::{OffsetCommitKey, OffsetCommitValue};
 
 /// Stands for the retention of the broker (`OffsetCommitRequest.DEFAULT_RETENTION_TIME`).
@@ -22,8 +23,9 @@ const DEFAULT_RETENTION: i64 = -1;
 const GROUP_ID_NOT_FOUND_VERSION: i16 = 9;
 /// State of a group that does not exist.
 const DEAD: &str = "Dead";
-/// `Group.GroupType.CLASSIC`.
+/// Kafka's names of the kinds of groups (`Group.GroupType`).
 const CLASSIC_TYPE: &str = "classic";
+const CONSUMER_TYPE: &str = "consumer";
 
 impl GroupMachine {
     /// Commits offsets. Members must be of the generation; without members anyone may commit.
@@ -71,15 +73,20 @@ impl GroupMachine {
         turn: &Turn,
     ) -> Result<(), ErrorCode> {
         let outside = request.generation_id_or_member_epoch < 0;
-        let Some(group) = self.groups.get_mut(request.group_id.as_str()) else {
-            return match (outside, self.other_groups.contains(&request.group_id)) {
-                (true, _) => Ok(()),
-                (false, true) => Err(ErrorCode::UnknownMemberId),
-                (false, false) if version >= GROUP_ID_NOT_FOUND_VERSION => {
-                    Err(ErrorCode::GroupIdNotFound)
-                }
-                (false, false) => Err(ErrorCode::IllegalGeneration),
-            };
+        let group = match self.groups.get_mut(request.group_id.as_str()) {
+            Some(AnyGroup::Classic(group)) => group,
+            Some(AnyGroup::Consumer(group)) => {
+                return group.check_commit(request, version).map_err(|refusal| {
+                    tracing::debug!(reason = refusal.message, "commit refused");
+                    refusal.error
+                });
+            }
+            Some(AnyGroup::Other) | None if outside => return Ok(()),
+            Some(AnyGroup::Other) => return Err(ErrorCode::UnknownMemberId),
+            None if version >= GROUP_ID_NOT_FOUND_VERSION => {
+                return Err(ErrorCode::GroupIdNotFound);
+            }
+            None => return Err(ErrorCode::IllegalGeneration),
         };
         if outside && group.state == State::Empty {
             return Ok(());
@@ -100,6 +107,25 @@ impl GroupMachine {
         Ok(())
     }
 
+    /// Reads offsets; a member says its epoch.
+    pub(super) fn fetch(
+        &self,
+        request: &OffsetFetchRequestGroup,
+        require_stable: bool,
+    ) -> OffsetFetchResponseGroup {
+        let group = self.groups.get(request.group_id.as_str());
+        if let Some(AnyGroup::Consumer(group)) = group
+            && let Err(error) = group.check_fetch(request)
+        {
+            return OffsetFetchResponseGroup {
+                group_id: request.group_id.clone(),
+                error_code: error.code(),
+                ..Default::default()
+            };
+        }
+        self.offsets.fetch(request, group.is_some(), require_stable)
+    }
+
     /// Deletes offsets of topics that the group is not subscribed to.
     pub(super) fn delete_offsets(
         &self,
@@ -107,11 +133,13 @@ impl GroupMachine {
         turn: &mut Turn,
     ) -> OffsetDeleteResponse {
         let refused = match self.groups.get(request.group_id.as_str()) {
-            None => Some(ErrorCode::GroupIdNotFound),
-            Some(group) if group.state != State::Empty && !group.is_consumer_group() => {
+            Some(AnyGroup::Other) | None => Some(ErrorCode::GroupIdNotFound),
+            Some(AnyGroup::Classic(group))
+                if group.state != State::Empty && !group.is_consumer_group() =>
+            {
                 Some(ErrorCode::NonEmptyGroup)
             }
-            Some(_) => None,
+            Some(AnyGroup::Classic(_) | AnyGroup::Consumer(_)) => None,
         };
         if let Some(error) = refused {
             return delete_refused(error);
@@ -152,7 +180,7 @@ impl GroupMachine {
     pub(super) fn describe(&self, ids: Vec<String>) -> Vec<DescribedGroup> {
         let missing = |id: String| DescribedGroup {
             error_code: ErrorCode::GroupIdNotFound.code(),
-            error_message: Some(match self.other_groups.contains(&id) {
+            error_message: Some(match self.groups.contains_key(id.as_str()) {
                 true => format!("Group {id} is not a classic group."),
                 false => format!("Group {id} not found."),
             }),
@@ -160,7 +188,7 @@ impl GroupMachine {
             group_id: id,
             ..Default::default()
         };
-        let describe = |id: String| match self.groups.get(id.as_str()) {
+        let describe = |id: String| match self.classic(&id) {
             Some(group) => described(group, id),
             None => missing(id),
         };
@@ -169,30 +197,45 @@ impl GroupMachine {
 
     /// All groups.
     pub(super) fn list(&self) -> Vec<ListedGroup> {
-        let listed = |group: &Group| ListedGroup {
-            group_id: group.id.to_string(),
-            protocol_type: group.protocol_type.clone().unwrap_or_default(),
-            group_state: group.state.name().to_owned(),
-            group_type: CLASSIC_TYPE.to_owned(),
+        let listed = |id: &str, protocol_type: &str, state: &str, kind: &str| ListedGroup {
+            group_id: id.to_owned(),
+            protocol_type: protocol_type.to_owned(),
+            group_state: state.to_owned(),
+            group_type: kind.to_owned(),
         };
-        self.groups.values().map(listed).collect()
+        let listed = self.groups.iter().filter_map(|(id, group)| match group {
+            AnyGroup::Classic(group) => {
+                let protocol_type = group.protocol_type.as_deref().unwrap_or_default();
+                Some(listed(id, protocol_type, group.state.name(), CLASSIC_TYPE))
+            }
+            AnyGroup::Consumer(group) => {
+                Some(listed(id, CONSUMER_PROTOCOL, group.state().name(), CONSUMER_TYPE))
+            }
+            AnyGroup::Other => None,
+        });
+        listed.collect()
     }
 
     /// Deletes groups without members, and their offsets.
     pub(super) fn delete(&self, ids: Vec<String>, turn: &mut Turn) -> Vec<(String, ErrorCode)> {
-        let mut delete = |id: &str| match self.groups.get(id).map(|group| group.state) {
-            None => ErrorCode::GroupIdNotFound,
-            Some(State::Empty) => {
-                let keys = self.offsets.keys(|group, _| group == id).into_iter();
-                let mut records: Vec<_> = keys.map(|key| Record::Offset(key, None)).collect();
-                records.push(Record::remove_group(id));
-                if !turn.fits(turn.records.iter().chain(&records)) {
-                    return ErrorCode::UnknownServerError;
+        let mut delete = |id: &str| {
+            let tombstones = match self.groups.get(id) {
+                Some(AnyGroup::Classic(group)) if group.state == State::Empty => {
+                    vec![Record::remove_group(id)]
                 }
-                turn.records.append(&mut records);
-                ErrorCode::None
-            }
-            Some(_) => ErrorCode::NonEmptyGroup,
+                Some(AnyGroup::Consumer(group)) if group.members.is_empty() => {
+                    let records = group.tombstones().into_iter();
+                    records.map(|record| Record::Consumer(id.to_owned(), record)).collect()
+                }
+                Some(AnyGroup::Classic(_) | AnyGroup::Consumer(_)) => {
+                    return ErrorCode::NonEmptyGroup;
+                }
+                Some(AnyGroup::Other) | None => return ErrorCode::GroupIdNotFound,
+            };
+            let keys = self.offsets.keys(|group, _| group == id).into_iter();
+            let mut records: Vec<_> = keys.map(|key| Record::Offset(key, None)).collect();
+            records.extend(tombstones);
+            turn.write_all(records).err().map_or(ErrorCode::None, |refusal| refusal.error)
         };
         ids.into_iter().map(|id| (delete(&id), id)).map(|(error, id)| (id, error)).collect()
     }

@@ -136,8 +136,6 @@ pub(super) struct Group {
     pub(super) sync_ends_ms: i64,
     /// Set while the first rebalance waits for more members.
     pub(super) initial_delay: Option<InitialDelay>,
-    /// For when the group is in the queue of deadlines; [`NEVER_MS`] if it is not.
-    pub(super) queued_ms: i64,
 }
 
 impl Group {
@@ -158,7 +156,6 @@ impl Group {
             join_ends_ms: NEVER_MS,
             sync_ends_ms: NEVER_MS,
             initial_delay: None,
-            queued_ms: NEVER_MS,
         }
     }
 
@@ -301,9 +298,10 @@ impl Group {
         }
     }
 
-    /// Takes over what a record says: the group is then `Stable`, or without members `Empty`.
-    /// Of members that are known already, what they wait for is kept.
-    pub(super) fn settle(&mut self, value: &GroupMetadataValue) {
+    /// Takes over what a record of this time says: the group is then `Stable`, or without members
+    /// `Empty`. Of members that are known already, what they wait for is kept; the sessions of the
+    /// others (the group was a consumer group) begin.
+    pub(super) fn settle(&mut self, value: &GroupMetadataValue, now_ms: i64) {
         if value.members.is_empty() && self.state == State::PreparingRebalance {
             // The record of a group's creation says nothing of who has begun to join it.
             return;
@@ -314,6 +312,7 @@ impl Group {
         for member in &value.members {
             let id = &member.member_id;
             let mut member = loaded_member(member, &protocol);
+            member.session_ends_ms = now_ms.saturating_add(i64::from(member.session_timeout_ms));
             if let Some(known) = known.remove(id) {
                 member.go_on_from(known);
             }

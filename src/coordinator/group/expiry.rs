@@ -9,7 +9,7 @@
 use std::sync::Arc;
 
 use super::classic::{Group, NEVER_MS, State};
-use super::machine::{GroupMachine, Turn};
+use super::machine::{AnyGroup, GroupMachine, Turn};
 use super::record::Record;
 use crate::wire::records::OffsetCommitKey;
 
@@ -81,11 +81,21 @@ impl GroupMachine {
     /// Removes what has ended of a group, and the group if nothing is left; false if the batch is
     /// full before that.
     fn expire_group(&self, id: &str, turn: &mut Turn) -> bool {
-        let Some(group) = self.groups.get(id).filter(|group| group.lets_offsets_expire()) else {
-            return true;
+        let Some(group) = self.groups.get(id) else { return true };
+        let (since_ms, removal) = match group {
+            AnyGroup::Classic(group) if group.lets_offsets_expire() => {
+                let is_empty = group.state == State::Empty;
+                (group.empty_since_ms(), is_empty.then(|| vec![Record::remove_group(id)]))
+            }
+            // Of a consumer group it is not known since when it is empty.
+            AnyGroup::Consumer(group) => {
+                let record = |record| Record::Consumer(id.to_owned(), record);
+                let tombstones = || group.tombstones().into_iter().map(record).collect();
+                (None, group.members.is_empty().then(tombstones))
+            }
+            AnyGroup::Classic(_) | AnyGroup::Other => return true,
         };
         let retention_ms = turn.settings.offsets_retention_ms;
-        let since_ms = group.empty_since_ms();
         // A transaction may still decide on an offset, and would leave it without a group.
         let is_open = self.offsets.has_undecided(id);
         let mut is_used = is_open;
@@ -106,11 +116,9 @@ impl GroupMachine {
         if removed > 0 {
             tracing::info!(group = id, offsets = removed, "removing offsets after their retention");
         }
-        if is_used || group.state != State::Empty {
-            return true;
-        }
+        let Some(removal) = removal.filter(|_| !is_used) else { return true };
         tracing::info!(group = id, "removing a group without members and offsets");
-        turn.add(Record::remove_group(id))
+        removal.into_iter().all(|record| turn.add(record))
     }
 }
 

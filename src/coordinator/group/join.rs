@@ -13,7 +13,7 @@ use crate::wire::messages::join_group::{JoinGroupRequest, JoinGroupResponse};
 /// send heartbeats, and that its connection is gone is not seen.
 const NEW_MEMBER_TIMEOUT_MS: i64 = 300_000;
 /// First version that asks for a second request with the id given by the first (KIP-394).
-const MEMBER_ID_REQUIRED_VERSION: i16 = 4;
+pub(super) const MEMBER_ID_REQUIRED_VERSION: i16 = 4;
 /// First version that tells a returning static leader to assign nothing (KIP-814).
 const SKIP_ASSIGNMENT_VERSION: i16 = 9;
 
@@ -29,10 +29,10 @@ pub fn refused(error: ErrorCode, member_id: &str) -> JoinGroupResponse {
 
 /// A join under consideration.
 pub(super) struct Join {
-    ticket: Ticket,
-    caller: Caller,
-    request: JoinGroupRequest,
-    protocols: Vec<(String, Bytes)>,
+    pub(super) ticket: Ticket,
+    pub(super) caller: Caller,
+    pub(super) request: JoinGroupRequest,
+    pub(super) protocols: Vec<(String, Bytes)>,
 }
 
 impl Join {

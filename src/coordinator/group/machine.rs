@@ -1,20 +1,27 @@
-//! The machine of one partition of `__consumer_offsets`: classic groups and everyone's offsets.
+//! The machine of one partition of `__consumer_offsets`: classic and consumer groups and everyone's
+//! offsets.
 
 use std::collections::{BTreeSet, HashMap};
 use std::convert::Infallible;
 use std::sync::Arc;
 
 use super::classic::{Group, NEVER_MS, State};
+use super::consumer::{ConsumerGroup, ConsumerRecord, Refusal, Timers};
 use super::expiry::Expiry;
 use super::join::{self, Join};
 use super::membership;
 use super::offsets::Offsets;
 use super::record::{Record, ReplayError};
-use crate::config::GroupConfig;
+use crate::config::{GroupConfig, resource};
 use crate::env::Random;
+use crate::metadata::MetadataImage;
 use crate::records::BATCH_HEADER_BYTES;
 use crate::shard::{Batch, KeyValue, Machine, Moment, Outcome, Position, Ticket};
 use crate::wire::ErrorCode;
+use crate::wire::messages::consumer_group_describe::DescribedGroup as DescribedConsumerGroup;
+use crate::wire::messages::consumer_group_heartbeat::{
+    ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse,
+};
 use crate::wire::messages::describe_groups::DescribedGroup;
 use crate::wire::messages::heartbeat::HeartbeatRequest;
 use crate::wire::messages::join_group::{JoinGroupRequest, JoinGroupResponse};
@@ -50,6 +57,10 @@ pub enum Command {
     Heartbeat(HeartbeatRequest),
     /// Leave a group.
     Leave(LeaveGroupRequest),
+    /// Join, stay in or leave a consumer group.
+    ConsumerHeartbeat(Caller, ConsumerGroupHeartbeatRequest),
+    /// Describe a consumer group.
+    ConsumerDescribe(String),
     /// Commit offsets of partitions that exist; the version of the request.
     Commit(OffsetCommitRequest, i16),
     /// Read offsets, with true also those that a transaction may change.
@@ -74,6 +85,8 @@ pub enum Reply {
     Sync(SyncGroupResponse),
     Heartbeat(ErrorCode),
     Leave(LeaveGroupResponse),
+    ConsumerHeartbeat(ConsumerGroupHeartbeatResponse),
+    ConsumerDescribe(DescribedConsumerGroup),
     Commit(OffsetCommitResponse),
     Fetch(OffsetFetchResponseGroup),
     DeleteOffsets(OffsetDeleteResponse),
@@ -91,10 +104,44 @@ impl Reply {
     }
 }
 
+/// A command, and the cluster's metadata when it came.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Asked {
+    /// What is asked.
+    pub command: Command,
+    /// The topics there are, and what is set for groups.
+    pub image: Arc<MetadataImage>,
+}
+
+/// A group of any kind: they share their names.
+#[derive(Clone, Debug)]
+pub(super) enum AnyGroup {
+    /// Its members assign among themselves.
+    Classic(Group),
+    /// The coordinator assigns (KIP-848).
+    Consumer(ConsumerGroup),
+    /// Of a kind that is not coordinated here; it may have offsets.
+    Other,
+}
+
+impl AnyGroup {
+    /// True while it is not known that nobody reads the topic.
+    pub(super) fn is_subscribed_to(&self, topic: &str) -> bool {
+        match self {
+            Self::Classic(group) => group.is_subscribed_to(topic),
+            Self::Consumer(group) => group.is_subscribed_to(topic),
+            Self::Other => false,
+        }
+    }
+}
+
 /// One decision in the making.
 pub(super) struct Turn {
     pub(super) now_ms: i64,
     pub(super) settings: Arc<GroupConfig>,
+    pub(super) image: Arc<MetadataImage>,
+    /// Version of the newest metadata that is known to have a topic that earlier one has not.
+    pub(super) topics_version: i64,
     pub(super) random: Arc<Random>,
     /// What the log takes in one batch beside what was [added](Turn::add).
     free_bytes: usize,
@@ -122,6 +169,27 @@ impl Turn {
         true
     }
 
+    /// Writes all of the records or none, if the log would not take them.
+    pub(super) fn write_all(&mut self, records: Vec<Record>) -> Result<(), Refusal> {
+        if !self.fits(self.records.iter().chain(&records)) {
+            let message = "The records are larger than a batch of the log may be.";
+            return Err(Refusal::new(ErrorCode::UnknownServerError, message));
+        }
+        self.records.extend(records);
+        Ok(())
+    }
+
+    /// The broker's settings, and the group's own where it has some.
+    pub(super) fn settings_of(&self, group: &str) -> GroupConfig {
+        if self.image.configs.is_empty() {
+            return *self.settings;
+        }
+        let node_id = self.image.node_id.to_string();
+        let broker = [node_id.as_str(), ""];
+        let broker = broker.map(|name| self.image.config_of(resource::BROKER, name));
+        self.settings.with_layers(&broker, self.image.group_config(group))
+    }
+
     fn into_outcome(self) -> Outcome<Record, Reply> {
         let Self { records, replies, .. } = self;
         let batch =
@@ -139,13 +207,21 @@ pub struct GroupMachine {
     settings: Arc<GroupConfig>,
     random: Arc<Random>,
     max_batch_bytes: usize,
-    pub(super) groups: HashMap<Arc<str>, Group>,
-    /// Groups of a kind that is not coordinated here; they may have offsets.
-    pub(super) other_groups: BTreeSet<String>,
+    pub(super) groups: HashMap<Arc<str>, AnyGroup>,
+    /// What of consumer groups a restart forgets.
+    pub(super) timers: HashMap<Arc<str>, Timers>,
+    /// Classic groups that were consumer groups and whose members are to join them anew.
+    pub(super) rebalance: BTreeSet<Arc<str>>,
     pub(super) offsets: Offsets,
     pub(super) expiry: Expiry,
+    /// The newest metadata known, and the version of the newest that has a topic which earlier one
+    /// has not.
+    image: Arc<MetadataImage>,
+    topics_version: i64,
     /// Groups by the next time at which something of them is due, or earlier.
     deadlines: BTreeSet<(i64, Arc<str>)>,
+    /// Where each group stands among them.
+    queued: HashMap<Arc<str>, i64>,
 }
 
 impl GroupMachine {
@@ -154,16 +230,22 @@ impl GroupMachine {
         settings: Arc<GroupConfig>,
         random: Arc<Random>,
         max_batch_bytes: usize,
+        image: Arc<MetadataImage>,
     ) -> Self {
         Self {
             settings,
             random,
             max_batch_bytes,
             groups: HashMap::new(),
-            other_groups: BTreeSet::new(),
+            timers: HashMap::new(),
+            rebalance: BTreeSet::new(),
             offsets: Offsets::default(),
             expiry: Expiry::new(),
+            // Topics may have come since the groups of a replay have looked.
+            topics_version: image.finalized_features_epoch,
+            image,
             deadlines: BTreeSet::new(),
+            queued: HashMap::new(),
         }
     }
 
@@ -172,52 +254,108 @@ impl GroupMachine {
             now_ms,
             settings: self.settings.clone(),
             random: self.random.clone(),
+            image: self.image.clone(),
+            topics_version: self.topics_version,
             free_bytes: self.max_batch_bytes.saturating_sub(BATCH_HEADER_BYTES),
             records: Vec::new(),
             replies: Vec::new(),
         }
     }
 
-    fn group_or_new(&mut self, id: &str, now_ms: i64) -> &mut Group {
-        if !self.groups.contains_key(id) {
-            let id: Arc<str> = id.into();
-            self.groups.insert(id.clone(), Group::new(id, now_ms));
+    /// Takes note of metadata if it is newer.
+    fn look_at(&mut self, image: Arc<MetadataImage>) {
+        if image.finalized_features_epoch <= self.image.finalized_features_epoch {
+            return;
         }
-        self.groups.get_mut(id).expect("it was there or has just been added")
+        let is_new = |id| self.image.topic_by_id(id).is_none();
+        if image.topics().any(|topic| is_new(topic.id)) {
+            self.topics_version = image.finalized_features_epoch;
+        }
+        self.image = image;
+    }
+
+    /// The classic group of this id.
+    pub(super) fn classic(&self, id: &str) -> Option<&Group> {
+        match self.groups.get(id)? {
+            AnyGroup::Classic(group) => Some(group),
+            AnyGroup::Consumer(_) | AnyGroup::Other => None,
+        }
+    }
+
+    /// As [`Self::classic`].
+    pub(super) fn classic_mut(&mut self, id: &str) -> Option<&mut Group> {
+        match self.groups.get_mut(id)? {
+            AnyGroup::Classic(group) => Some(group),
+            AnyGroup::Consumer(_) | AnyGroup::Other => None,
+        }
+    }
+
+    /// The classic group of this id, made if there is none.
+    fn classic_or_new(&mut self, id: &str, now_ms: i64) -> &mut Group {
+        if self.classic(id).is_none() {
+            let id: Arc<str> = id.into();
+            self.groups.insert(id.clone(), AnyGroup::Classic(Group::new(id, now_ms)));
+        }
+        self.classic_mut(id).expect("it was there or has just been added")
+    }
+
+    /// When something of a group is due next.
+    fn next_of(&self, id: &str) -> i64 {
+        match self.groups.get(id) {
+            Some(AnyGroup::Classic(group)) => group.next_deadline(),
+            Some(AnyGroup::Consumer(_)) => self.timers.get(id).map_or(NEVER_MS, Timers::next),
+            Some(AnyGroup::Other) | None => NEVER_MS,
+        }
     }
 
     /// Puts the group in the queue for its next deadline, if it is not there for an earlier one.
     fn requeue(&mut self, id: &str) {
-        let next_ms = self.groups.get(id).map_or(NEVER_MS, Group::next_deadline);
-        self.requeue_by(id, next_ms);
+        self.requeue_by(id, self.next_of(id));
     }
 
     /// As [`Self::requeue`], where only this member's session has a new end: its members may be many.
     fn requeue_session(&mut self, id: &str, member_id: &str) {
-        let member = self.groups.get(id).and_then(|group| group.members.get(member_id));
+        let member = self.classic(id).and_then(|group| group.members.get(member_id));
         self.requeue_by(id, member.map_or(NEVER_MS, |member| member.session_ends_ms));
     }
 
-    fn requeue_by(&mut self, id: &str, next_ms: i64) {
-        let Some(group) = self.groups.get_mut(id) else { return };
-        if next_ms < group.queued_ms {
-            self.deadlines.remove(&(group.queued_ms, group.id.clone()));
-            group.queued_ms = next_ms;
-            self.deadlines.insert((next_ms, group.id.clone()));
+    /// Also of a group that is about to exist.
+    pub(super) fn requeue_by(&mut self, id: &str, next_ms: i64) {
+        let queued_ms = self.queued.get(id).copied().unwrap_or(NEVER_MS);
+        if next_ms < queued_ms {
+            let id: Arc<str> = id.into();
+            self.deadlines.remove(&(queued_ms, id.clone()));
+            self.deadlines.insert((next_ms, id.clone()));
+            self.queued.insert(id, next_ms);
         }
     }
 
     fn join(&mut self, ticket: Ticket, caller: Caller, request: JoinGroupRequest, turn: &mut Turn) {
         let id = request.group_id.clone();
         let refuse = |error, member_id: &str| Reply::Join(join::refused(error, member_id));
-        if self.other_groups.contains(&id) {
-            return turn.reply(ticket, refuse(ErrorCode::InconsistentGroupProtocol, ""));
+        let mut is_new = false;
+        let mut replaced = Vec::new();
+        match self.groups.get(id.as_str()) {
+            Some(AnyGroup::Other) => {
+                return turn.reply(ticket, refuse(ErrorCode::InconsistentGroupProtocol, ""));
+            }
+            Some(AnyGroup::Consumer(group)) if !group.members.is_empty() => {
+                return self.join_consumer(Join::new(ticket, caller, request), turn);
+            }
+            Some(AnyGroup::Consumer(group)) => {
+                is_new = true;
+                replaced = group.tombstones();
+            }
+            Some(AnyGroup::Classic(_)) => {}
+            None => is_new = true,
         }
-        let is_new = !self.groups.contains_key(id.as_str());
         if is_new && !request.member_id.is_empty() {
             return turn.reply(ticket, refuse(ErrorCode::UnknownMemberId, &request.member_id));
         }
-        let group = self.group_or_new(&id, turn.now_ms);
+        let replaced = replaced.into_iter().map(|record| Record::Consumer(id.clone(), record));
+        turn.records.extend(replaced);
+        self.timers.remove(id.as_str());
+        let group = self.classic_or_new(&id, turn.now_ms);
         if is_new {
             // A group is in the log from its first member on, who may only have asked for an id.
             turn.records.push(group.record(|_, member| member.assignment.clone()));
@@ -228,28 +366,60 @@ impl GroupMachine {
 
     fn sync(&mut self, ticket: Ticket, request: &SyncGroupRequest, turn: &mut Turn) {
         match self.groups.get_mut(request.group_id.as_str()) {
-            Some(group) if group.state != State::Empty => group.sync(ticket, request, turn),
+            Some(AnyGroup::Classic(group)) if group.state != State::Empty => {
+                group.sync(ticket, request, turn);
+            }
+            Some(AnyGroup::Consumer(_)) => {
+                let response = self.sync_consumer(request, turn);
+                return turn.reply(ticket, Reply::Sync(response));
+            }
             _ => turn.reply(ticket, Reply::sync_error(ErrorCode::UnknownMemberId)),
         }
         self.requeue(&request.group_id);
     }
 
     fn heartbeat(&mut self, request: &HeartbeatRequest, turn: &Turn) -> ErrorCode {
-        let group = self.groups.get_mut(request.group_id.as_str());
-        let error = group.map(|group| group.heartbeat(request, turn));
-        self.requeue_session(&request.group_id, &request.member_id);
-        error.unwrap_or(ErrorCode::UnknownMemberId)
+        match self.groups.get_mut(request.group_id.as_str()) {
+            Some(AnyGroup::Classic(group)) => {
+                let error = group.heartbeat(request, turn);
+                self.requeue_session(&request.group_id, &request.member_id);
+                error
+            }
+            Some(AnyGroup::Consumer(_)) => self.heartbeat_consumer(request, turn),
+            Some(AnyGroup::Other) | None => ErrorCode::UnknownMemberId,
+        }
     }
 
     fn leave(&mut self, request: &LeaveGroupRequest, turn: &mut Turn) -> LeaveGroupResponse {
-        let members = if let Some(group) = self.groups.get_mut(request.group_id.as_str()) {
-            group.leave(request, turn)
-        } else {
-            let unknown = |member| membership::left(member, ErrorCode::UnknownMemberId);
-            request.members.iter().map(unknown).collect()
+        let members = match self.groups.get_mut(request.group_id.as_str()) {
+            Some(AnyGroup::Classic(group)) => group.leave(request, turn),
+            Some(AnyGroup::Consumer(_)) => self.leave_consumers(request, turn),
+            Some(AnyGroup::Other) | None => {
+                let unknown = |member| membership::left(member, ErrorCode::UnknownMemberId);
+                request.members.iter().map(unknown).collect()
+            }
         };
         self.requeue(&request.group_id);
         LeaveGroupResponse { members, ..Default::default() }
+    }
+
+    fn apply_consumer(&mut self, id: &str, record: &ConsumerRecord) {
+        let removes = matches!(record, ConsumerRecord::Epoch(None));
+        match self.groups.get_mut(id) {
+            Some(AnyGroup::Consumer(_)) if removes => {
+                self.groups.remove(id);
+                self.timers.remove(id);
+            }
+            Some(AnyGroup::Consumer(group)) => group.apply(record),
+            // What is removed of a group that does not exist, or is one of another kind, is gone.
+            _ if record.is_tombstone() => {}
+            // A classic group with nothing but offsets is in the way of none.
+            _ => {
+                let mut group = ConsumerGroup::default();
+                group.apply(record);
+                self.groups.insert(id.into(), AnyGroup::Consumer(group));
+            }
+        }
     }
 
     fn decide(&mut self, ticket: Ticket, command: Command, turn: &mut Turn) {
@@ -258,15 +428,19 @@ impl GroupMachine {
             Command::Sync(request) => return self.sync(ticket, &request, turn),
             Command::Heartbeat(request) => Reply::Heartbeat(self.heartbeat(&request, turn)),
             Command::Leave(request) => Reply::Leave(self.leave(&request, turn)),
+            Command::ConsumerHeartbeat(caller, request) => {
+                Reply::ConsumerHeartbeat(self.consumer_heartbeat(caller, &request, turn))
+            }
+            Command::ConsumerDescribe(id) => {
+                Reply::ConsumerDescribe(self.describe_consumer(id, turn))
+            }
             Command::Commit(request, version) => {
                 let response = self.commit(&request, version, turn);
                 self.requeue_session(&request.group_id, &request.member_id);
                 Reply::Commit(response)
             }
             Command::Fetch(request, require_stable) => {
-                let id = request.group_id.as_str();
-                let known = self.groups.contains_key(id) || self.other_groups.contains(id);
-                Reply::Fetch(self.offsets.fetch(&request, known, require_stable))
+                Reply::Fetch(self.fetch(&request, require_stable))
             }
             Command::DeleteOffsets(request) => {
                 Reply::DeleteOffsets(self.delete_offsets(request, turn))
@@ -286,7 +460,7 @@ impl GroupMachine {
 }
 
 impl Machine for GroupMachine {
-    type Command = Command;
+    type Command = Asked;
     type Reply = Reply;
     type Record = Record;
     type Effect = Infallible;
@@ -294,9 +468,10 @@ impl Machine for GroupMachine {
 
     const BASE_SEQUENCE: i32 = 0;
 
-    fn handle(&mut self, ticket: Ticket, command: Command, now: Moment) -> Outcome<Record, Reply> {
+    fn handle(&mut self, ticket: Ticket, asked: Asked, now: Moment) -> Outcome<Record, Reply> {
+        self.look_at(asked.image);
         let mut turn = self.turn(now.now_ms);
-        self.decide(ticket, command, &mut turn);
+        self.decide(ticket, asked.command, &mut turn);
         self.plan_expiry(&turn);
         turn.into_outcome()
     }
@@ -305,11 +480,15 @@ impl Machine for GroupMachine {
         let mut turn = self.turn(now.now_ms);
         if Some(self.expiry.due_ms) == self.next_deadline() {
             self.expire_offsets(&mut turn);
-        } else if let Some((_, id)) = self.deadlines.pop_first()
-            && let Some(group) = self.groups.get_mut(&id)
-        {
-            group.queued_ms = NEVER_MS;
-            expire(group, &mut turn);
+        } else if let Some((_, id)) = self.deadlines.pop_first() {
+            self.queued.remove(&id);
+            let rebalance = self.rebalance.remove(&id);
+            match self.groups.get_mut(&id) {
+                Some(AnyGroup::Classic(group)) if rebalance => group.prepare_or_complete(&mut turn),
+                Some(AnyGroup::Classic(group)) => expire(group, &mut turn),
+                Some(AnyGroup::Consumer(_)) => self.expire_consumer(&id, &mut turn),
+                Some(AnyGroup::Other) | None => {}
+            }
             self.requeue(&id);
         }
         turn.into_outcome()
@@ -323,25 +502,30 @@ impl Machine for GroupMachine {
     fn apply(&mut self, record: &Record, at: Position) -> Result<(), ReplayError> {
         match record {
             Record::Group(id, Some(value)) => {
-                self.group_or_new(id, value.current_state_timestamp).settle(value);
+                let group = self.classic_or_new(id, value.current_state_timestamp);
+                group.settle(value, at.timestamp_ms);
             }
             Record::Group(id, None) => {
-                self.groups.remove(id.as_str());
+                if self.classic(id).is_some() {
+                    self.groups.remove(id.as_str());
+                }
             }
+            Record::Consumer(id, record) => self.apply_consumer(id, record),
             Record::Offset(key, value) => {
                 if let Some(value) = value
-                    && !self.other_groups.contains(&key.group)
+                    && !self.groups.contains_key(key.group.as_str())
                 {
                     // Offsets without members make a group, too.
-                    self.group_or_new(&key.group, value.commit_timestamp);
+                    self.classic_or_new(&key.group, value.commit_timestamp);
                 }
                 self.offsets.apply(key, value.as_ref(), at.offset, at.producer_id);
             }
-            Record::OtherGroup(id, exists) => {
-                self.other_groups.remove(id);
-                if *exists {
+            Record::OtherGroup(id, true) => {
+                self.groups.insert(id.as_str().into(), AnyGroup::Other);
+            }
+            Record::OtherGroup(id, false) => {
+                if matches!(self.groups.get(id.as_str()), Some(AnyGroup::Other)) {
                     self.groups.remove(id.as_str());
-                    self.other_groups.insert(id.clone());
                 }
             }
             Record::EndTransaction(committed) => {
@@ -362,13 +546,18 @@ impl Machine for GroupMachine {
         let mut turn = self.turn(now_ms);
         let ids: Vec<Arc<str>> = self.groups.keys().cloned().collect();
         for id in ids {
-            let Some(group) = self.groups.get_mut(&id) else { continue };
-            for member in group.members.values_mut() {
-                member.session_ends_ms = now_ms + i64::from(member.session_timeout_ms);
-            }
-            if group.members.len() > turn.settings.max_size {
-                // The limit is lower than it was: whoever joins first stays.
-                group.prepare(&mut turn);
+            match self.groups.get_mut(&id) {
+                Some(AnyGroup::Classic(group)) => {
+                    for member in group.members.values_mut() {
+                        member.session_ends_ms = now_ms + i64::from(member.session_timeout_ms);
+                    }
+                    if group.members.len() > turn.settings.max_size {
+                        // The limit is lower than it was: whoever joins first stays.
+                        group.prepare(&mut turn);
+                    }
+                }
+                Some(AnyGroup::Consumer(_)) => self.begin_sessions(&id, &turn),
+                Some(AnyGroup::Other) | None => {}
             }
             self.requeue(&id);
         }

@@ -1,4 +1,4 @@
-//! The group coordinator: classic groups and committed offsets.
+//! The group coordinator: classic groups, consumer groups and committed offsets.
 //!
 //! Each partition of `__consumer_offsets` is a shard with a [`GroupMachine`]; a group lives on the
 //! partition that Java's hash of its id names, as Kafka has it. The topic is made when a client
@@ -7,7 +7,6 @@
 
 mod admin;
 mod classic;
-#[cfg_attr(not(test), expect(dead_code, reason = "the coordinator of consumer groups comes next"))]
 mod consumer;
 mod expiry;
 mod join;
@@ -32,8 +31,9 @@ use crate::shard::{CallError, Host, Loaded, Shard};
 use crate::wire::ErrorCode;
 
 pub use admin::commit_refused;
+pub use consumer::{ConsumerRecord, heartbeat_refused};
 pub use join::refused;
-pub use machine::{Caller, Command, GroupMachine, Reply};
+pub use machine::{Asked, Caller, Command, GroupMachine, Reply};
 pub use record::{Record, ReplayError};
 
 /// The topic of groups and offsets (Kafka: `Topic.GROUP_METADATA_TOPIC_NAME`).
@@ -113,15 +113,18 @@ impl Groups {
         let shards = self.shards().ok_or(ErrorCode::NotCoordinator)?;
         // `Utils.abs`: the least integer, which has no absolute value, counts as 0.
         let hash = (java_hash(group) as i32).checked_abs().unwrap_or(0);
-        ask(&shards.shards[hash as usize % shards.shards.len()], command).await
+        let asked = Asked { command, image: self.metadata.image() };
+        ask(&shards.shards[hash as usize % shards.shards.len()], asked).await
     }
 
     /// Asks every machine; nobody answers if there is no group yet.
     pub async fn call_all(&self, command: &Command) -> Result<Vec<Reply>, ErrorCode> {
         let mut replies = Vec::new();
         if let Some(shards) = self.shards() {
+            let image = self.metadata.image();
             for shard in &shards.shards {
-                replies.push(ask(shard, command.clone()).await?);
+                let asked = Asked { command: command.clone(), image: image.clone() };
+                replies.push(ask(shard, asked).await?);
             }
         }
         Ok(replies)
@@ -157,6 +160,7 @@ impl Groups {
         let host = GroupHost {
             settings: self.settings.clone(),
             env: self.env.clone(),
+            metadata: self.metadata.clone(),
             partition: partition.clone(),
         };
         Shard::start_loading(self.env.clone(), partition, Arc::new(host))
@@ -167,8 +171,8 @@ impl Groups {
     }
 }
 
-async fn ask(shard: &Shard<GroupMachine>, command: Command) -> Result<Reply, ErrorCode> {
-    shard.call(command).await.map_err(|error| match error {
+async fn ask(shard: &Shard<GroupMachine>, asked: Asked) -> Result<Reply, ErrorCode> {
+    shard.call(asked).await.map_err(|error| match error {
         CallError::Loading => ErrorCode::CoordinatorLoadInProgress,
         CallError::Lost | CallError::Closed => ErrorCode::NotCoordinator,
     })
@@ -177,6 +181,7 @@ async fn ask(shard: &Shard<GroupMachine>, command: Command) -> Result<Reply, Err
 struct GroupHost {
     settings: Arc<GroupConfig>,
     env: Env,
+    metadata: Metadata,
     partition: Arc<Partition>,
 }
 
@@ -185,7 +190,8 @@ impl Host<GroupMachine> for GroupHost {
         Box::pin(async {
             let max_batch_bytes = self.partition.config().max_message_bytes as usize;
             let random = self.env.random.clone();
-            let machine = GroupMachine::new(self.settings.clone(), random, max_batch_bytes);
+            let image = self.metadata.image();
+            let machine = GroupMachine::new(self.settings.clone(), random, max_batch_bytes, image);
             Ok((machine, self.partition.bounds().log_start_offset))
         })
     }

@@ -1,10 +1,12 @@
 //! The records of `__consumer_offsets` as bytes.
 //!
 //! Written are the versions of the reference: 3 of a group's state, 4 of an offset (1 where an old
-//! client has given it its own end). Read is every version.
+//! client has given it its own end). Read is every version. Those of consumer groups stand beside
+//! them ([`ConsumerRecord`]).
 
 use bytes::Bytes;
 
+use super::consumer::ConsumerRecord;
 use crate::shard::KeyValue;
 use crate::wire::records::{
     GroupMetadataKey, GroupMetadataValue, OffsetCommitKey, OffsetCommitValue,
@@ -18,9 +20,9 @@ const OFFSET_VERSION: i16 = 4;
 const OFFSET_WITH_END_VERSION: i16 = 1;
 /// The number under which old brokers wrote the same key as [`OffsetCommitKey`].
 const OLD_OFFSET_KEY: i16 = 0;
-/// Keys that say that a consumer, share or streams group exists
-/// (`ConsumerGroupMetadataKey`, `ShareGroupMetadataKey`, `StreamsGroupMetadataKey`).
-const OTHER_GROUP_KEYS: [i16; 3] = [3, 11, 17];
+/// Keys that say that a share or streams group exists (`ShareGroupMetadataKey`,
+/// `StreamsGroupMetadataKey`).
+const OTHER_GROUP_KEYS: [i16; 2] = [11, 17];
 /// `EndTransactionMarker` of an abort and of a commit (`ControlRecordType`).
 const ABORT_MARKER: i16 = 0;
 const COMMIT_MARKER: i16 = 1;
@@ -30,6 +32,8 @@ const COMMIT_MARKER: i16 = 1;
 pub enum Record {
     /// State of a classic group; None removes it.
     Group(String, Option<GroupMetadataValue>),
+    /// Of a consumer group.
+    Consumer(String, ConsumerRecord),
     /// A committed offset; None removes it.
     Offset(OffsetCommitKey, Option<OffsetCommitValue>),
     /// A group of a kind that is not coordinated here exists (true) or no longer does.
@@ -75,6 +79,7 @@ impl Record {
                 let value = value.as_ref().map(|value| prefixed(end(value), value, end(value)));
                 KeyValue { key: Some(prefixed(OffsetCommitKey::KEY, key, 0)), value }
             }
+            Self::Consumer(group, record) => record.encode(group),
             // Read from Kafka's directories, never decided here.
             Self::OtherGroup(..) | Self::EndTransaction(_) => KeyValue::default(),
         }
@@ -106,12 +111,16 @@ impl Record {
                 let key = GroupMetadataKey::decode(&mut key, 0).map_err(ReplayError::Key)?;
                 Self::OtherGroup(key.group, raw.value.is_some())
             }
-            _ => return Ok(None),
+            kind => {
+                let record = ConsumerRecord::decode(kind, &mut key, raw.value)?;
+                return Ok(record.map(|(group, record)| Self::Consumer(group, record)));
+            }
         }))
     }
 }
 
-fn value<M: Message>(kind: i16, bytes: Option<Bytes>) -> Result<Option<M>, ReplayError> {
+/// Reads a value after its version.
+pub(super) fn value<M: Message>(kind: i16, bytes: Option<Bytes>) -> Result<Option<M>, ReplayError> {
     let read = |bytes: Bytes| {
         let mut decoder = Decoder::new(bytes);
         let version = i16::read(&mut decoder, M::format(0))?;
@@ -121,7 +130,7 @@ fn value<M: Message>(kind: i16, bytes: Option<Bytes>) -> Result<Option<M>, Repla
 }
 
 /// The number and the message.
-fn prefixed<M: Message>(number: i16, message: &M, version: i16) -> Bytes {
+pub(super) fn prefixed<M: Message>(number: i16, message: &M, version: i16) -> Bytes {
     let mut encoder = Encoder::new();
     number.write(&mut encoder, M::format(version));
     message.encode(&mut encoder, version);

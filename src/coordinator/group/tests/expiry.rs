@@ -214,7 +214,7 @@ fn a_group_without_members_and_offsets_goes_at_the_next_round() {
 #[test]
 fn groups_of_another_kind_keep_their_offsets() {
     let mut bench = bench().found(&offset_record(0, 7));
-    bench.append(other_group(3, GROUP, true), false, None);
+    bench.append(other_group(11, GROUP, true), false, None);
     let mut bench = bench.loaded();
     assert_eq!(removed_until(&mut bench, 9_000), []);
 }

@@ -2,29 +2,29 @@
 
 use std::collections::BTreeSet;
 
-use super::Bench;
+use super::{Bench, classic_groups, other_groups};
 use crate::coordinator::group::classic::{Group, Member, NEVER_MS, State};
 use crate::shard::{Machine, Ticket};
 use crate::wire::records::GroupMetadataValue;
 
 pub(super) fn check(bench: &Bench) {
-    let groups = bench.machine.groups.values();
     let mut parked = BTreeSet::new();
-    for group in groups.clone() {
+    for group in classic_groups(&bench.machine) {
         check_members(group, &mut parked);
         check_phase(group);
         for member in group.members.values() {
             check_member(group, member);
         }
-        assert!(!bench.machine.other_groups.contains(&*group.id), "of two kinds: {group:#?}");
     }
     assert_eq!(parked, bench.waiting, "who waits is parked in a member, and the other way round");
-    let due_ms = groups.map(Group::next_deadline).min().filter(|due| *due != NEVER_MS);
+    let due_ms = classic_groups(&bench.machine).map(Group::next_deadline).min();
+    let due_ms = due_ms.filter(|due| *due != NEVER_MS);
     let tick_ms = bench.machine.next_deadline();
     if let Some(due_ms) = due_ms {
         assert!(tick_ms.is_some_and(|tick| tick <= due_ms), "{tick_ms:?} is after {due_ms}");
     }
     check_replay(bench);
+    super::consumer::check(bench);
 }
 
 /// Whoever is known under two names is the same; whoever waits does so once.
@@ -90,10 +90,11 @@ fn check_replay(bench: &Bench) {
         groups.keys().cloned().collect()
     };
     assert_eq!(ids(&live.groups), ids(&replayed.groups));
-    assert_eq!(live.other_groups, replayed.other_groups);
+    assert_eq!(other_groups(live), other_groups(replayed));
     assert_eq!(live.offsets, replayed.offsets);
-    for (id, replayed) in &replayed.groups {
-        let live = &live.groups[id];
+    for replayed in classic_groups(replayed) {
+        let id = &replayed.id;
+        let live = live.classic(id).expect("a group of the same kind");
         if let Some(written) = bench.written.get(&**id) {
             assert_eq!(&value(replayed), written);
         }

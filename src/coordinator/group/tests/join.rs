@@ -261,7 +261,7 @@ fn of_protocols_with_equal_votes_the_first_in_java_s_hash_map_wins() {
 #[test]
 fn groups_of_another_kind_are_refused() {
     let mut bench = Bench::new();
-    bench.append(other_group(3, GROUP, true), false, None);
+    bench.append(other_group(11, GROUP, true), false, None);
     let step = bench.call(join_old("app"));
     assert_eq!(step, answered(join_refused(ErrorCode::InconsistentGroupProtocol, "")));
     let step = bench.call(rejoin("a"));

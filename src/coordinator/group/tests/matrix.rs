@@ -43,12 +43,12 @@ fn case(state: &str) -> Case {
         "stable" => stable(),
         "of another kind" => {
             let mut bench = Bench::new();
-            bench.append(other_group(3, GROUP, true), false, None);
+            bench.append(other_group(11, GROUP, true), false, None);
             bench
         }
         other => panic!("{other}"),
     };
-    let group = bench.machine.groups.get(GROUP);
+    let group = bench.machine.classic(GROUP);
     let named = |id: Option<&String>, otherwise: &str| {
         id.map_or_else(|| otherwise.to_owned(), Clone::clone)
     };
@@ -69,6 +69,8 @@ fn error(reply: Reply) -> i16 {
         Reply::Sync(answer) => answer.error_code,
         Reply::Heartbeat(error) => error.code(),
         Reply::Leave(answer) => answer.members[0].error_code,
+        Reply::ConsumerHeartbeat(answer) => answer.error_code,
+        Reply::ConsumerDescribe(answer) => answer.error_code,
         Reply::Commit(answer) => answer.topics[0].partitions[0].error_code,
         Reply::Fetch(answer) => answer.topics[0].partitions[0].error_code,
         Reply::DeleteOffsets(answer) if answer.topics.is_empty() => answer.error_code,

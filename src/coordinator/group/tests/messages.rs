@@ -336,7 +336,7 @@ pub(super) fn delete_refused(error: ErrorCode) -> Reply {
     Reply::DeleteOffsets(OffsetDeleteResponse { error_code, ..Default::default() })
 }
 
-/// Says that a consumer (3), share (11) or streams (17) group exists, or no longer does.
+/// Says that a share (11) or streams (17) group exists, or no longer does.
 pub(super) fn other_group(kind: i16, group: &str, exists: bool) -> KeyValue {
     let mut key = kind.to_be_bytes().to_vec();
     key.extend((group.len() as i16).to_be_bytes());

@@ -2,6 +2,7 @@
 //! step both have the same hard state, and the live one is consistent ([`invariants`]).
 
 mod admin;
+mod consumer;
 mod expiry;
 mod heartbeat_leave;
 mod invariants;
@@ -24,10 +25,11 @@ use bytes::Bytes;
 use messages::*;
 
 use super::classic::{Group, NEVER_MS};
-use super::machine::{Command, GroupMachine, Reply};
+use super::machine::{AnyGroup, Asked, Command, GroupMachine, Reply};
 use super::record::Record;
-use crate::config::GroupConfig;
+use crate::config::{GroupConfig, ServerConfig};
 use crate::env::Random;
+use crate::metadata::MetadataImage;
 use crate::shard::{KeyValue, Machine, Moment, Outcome, Position, Ticket};
 use crate::wire::ErrorCode;
 use crate::wire::records::GroupMetadataValue;
@@ -46,6 +48,8 @@ struct Bench {
     replayed: GroupMachine,
     settings: GroupConfig,
     max_batch_bytes: usize,
+    /// What commands come with from now on.
+    image: Arc<MetadataImage>,
     log: Vec<(KeyValue, bool, Position)>,
     now_ms: i64,
     next_ticket: u64,
@@ -103,6 +107,7 @@ fn settings() -> GroupConfig {
         offsets_retention_ms: 7 * 24 * 3_600_000,
         // Never.
         offsets_retention_check_interval_ms: i64::MAX,
+        ..ServerConfig::default().groups
     }
 }
 
@@ -118,6 +123,7 @@ impl Bench {
             replayed: machine(settings, max_batch_bytes, 2),
             settings,
             max_batch_bytes,
+            image: Arc::new(MetadataImage::empty("cluster".into(), 1)),
             log: Vec::new(),
             now_ms: NOW_MS,
             next_ticket: 0,
@@ -145,7 +151,7 @@ impl Bench {
         if let Some(record) = GroupMachine::decode(raw.clone(), control).unwrap() {
             self.machine.apply(&record, at).unwrap();
             self.replayed.apply(&record, at).unwrap();
-            if let Record::OtherGroup(id, _) = &record {
+            if let Record::OtherGroup(id, _) | Record::Consumer(id, _) = &record {
                 self.written.remove(id);
             }
         }
@@ -190,7 +196,8 @@ impl Bench {
         let ticket = Ticket(self.next_ticket);
         self.next_ticket += 1;
         self.waiting.insert(ticket);
-        let outcome = self.machine.handle(ticket, command, self.moment());
+        let asked = Asked { command, image: self.image.clone() };
+        let outcome = self.machine.handle(ticket, asked, self.moment());
         let mut step = Step::default();
         self.settle(outcome, &mut step);
         let own = step.told.iter().position(|(told, _)| *told == ticket);
@@ -258,12 +265,12 @@ impl Bench {
 
     /// The first time at which something of a group is due.
     fn due_ms(&self) -> Option<i64> {
-        let due_ms = self.machine.groups.values().map(Group::next_deadline).min();
+        let due_ms = classic_groups(&self.machine).map(Group::next_deadline).min();
         due_ms.filter(|due| *due != NEVER_MS).map(|due| due - NOW_MS)
     }
 
     fn group(&self) -> &Group {
-        &self.machine.groups[GROUP]
+        self.machine.classic(GROUP).expect("there is a classic group")
     }
 
     /// The id that the client, or instance, of this name has been given.
@@ -278,7 +285,22 @@ impl Bench {
 }
 
 fn machine(settings: GroupConfig, max_batch_bytes: usize, seed: u64) -> GroupMachine {
-    GroupMachine::new(Arc::new(settings), Arc::new(Random::seeded(seed)), max_batch_bytes)
+    let image = Arc::new(MetadataImage::empty("cluster".into(), 1));
+    GroupMachine::new(Arc::new(settings), Arc::new(Random::seeded(seed)), max_batch_bytes, image)
+}
+
+fn classic_groups(machine: &GroupMachine) -> impl Iterator<Item = &Group> {
+    machine.groups.values().filter_map(|group| match group {
+        AnyGroup::Classic(group) => Some(group),
+        AnyGroup::Consumer(_) | AnyGroup::Other => None,
+    })
+}
+
+/// The groups of a kind that is not coordinated here.
+fn other_groups(machine: &GroupMachine) -> BTreeSet<Arc<str>> {
+    let groups = machine.groups.iter();
+    let others = groups.filter(|(_, group)| matches!(group, AnyGroup::Other));
+    others.map(|(id, _)| id.clone()).collect()
 }
 
 /// The group is `Empty` in the third generation.

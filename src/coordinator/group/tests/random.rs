@@ -50,7 +50,7 @@ impl Run {
 
     /// Mostly a member of the group.
     fn member(&mut self, group: &str) -> String {
-        let members = self.bench.machine.groups.get(group);
+        let members = self.bench.machine.classic(group);
         let members =
             members.into_iter().flat_map(|group| group.members.keys().chain(group.pending.keys()));
         let members: Vec<&String> = members.collect();
@@ -59,7 +59,7 @@ impl Run {
     }
 
     fn generation(&mut self, group: &str) -> i32 {
-        let generation = self.bench.machine.groups.get(group).map_or(0, |it| it.generation_id);
+        let generation = self.bench.machine.classic(group).map_or(0, |it| it.generation_id);
         if self.chance(10) { self.random.i32(-1..5) } else { generation }
     }
 
@@ -68,7 +68,7 @@ impl Run {
         if self.chance(8) {
             return self.random.choice(INSTANCES).map(str::to_owned);
         }
-        let member = self.bench.machine.groups.get(group)?.members.get(member_id)?;
+        let member = self.bench.machine.classic(group)?.members.get(member_id)?;
         member.group_instance_id.clone()
     }
 
@@ -93,7 +93,7 @@ impl Run {
             id => self.instance(&group_id, id),
         };
         // A member that joins again mostly says the same.
-        let known = self.bench.machine.groups.get(&*group_id);
+        let known = self.bench.machine.classic(&group_id);
         let known = known.and_then(|group| group.members.get(&member_id));
         let same = known.map(|member| {
             let protocols = member.protocols.iter();
@@ -114,7 +114,7 @@ impl Run {
     }
 
     fn sync(&mut self, group_id: String) -> Command {
-        let group = self.bench.machine.groups.get(&*group_id);
+        let group = self.bench.machine.classic(&group_id);
         let leader = group.and_then(|group| group.leader.clone());
         let member_id = match leader {
             Some(leader) if self.chance(2) => leader,
@@ -187,7 +187,7 @@ impl Run {
         match self.random.u8(0..5) {
             0 => {
                 let exists = self.random.bool();
-                self.bench.append(other_group(3, GROUPS[2], exists), false, None);
+                self.bench.append(other_group(11, GROUPS[2], exists), false, None);
                 // Its members would wait for ever.
                 self.bench.restart();
             }
