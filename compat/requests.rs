@@ -9,6 +9,12 @@ use bytes::Bytes;
 use ottla::wire::header::RequestHeader;
 use ottla::wire::messages::alter_configs::{AlterConfigsRequest, AlterConfigsResponse};
 use ottla::wire::messages::api_versions::{ApiVersionsRequest, ApiVersionsResponse};
+use ottla::wire::messages::consumer_group_describe::{
+    ConsumerGroupDescribeRequest, ConsumerGroupDescribeResponse,
+};
+use ottla::wire::messages::consumer_group_heartbeat::{
+    ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse,
+};
 use ottla::wire::messages::create_partitions::{CreatePartitionsRequest, CreatePartitionsResponse};
 use ottla::wire::messages::create_topics::{
     CreatableTopic, CreatableTopicConfig, CreateTopicsRequest, CreateTopicsResponse,
@@ -65,6 +71,8 @@ macro_rules! answered {
 answered! {
     AlterConfigsRequest => AlterConfigsResponse,
     ApiVersionsRequest => ApiVersionsResponse,
+    ConsumerGroupDescribeRequest => ConsumerGroupDescribeResponse,
+    ConsumerGroupHeartbeatRequest => ConsumerGroupHeartbeatResponse,
     CreatePartitionsRequest => CreatePartitionsResponse,
     CreateTopicsRequest => CreateTopicsResponse,
     DeleteGroupsRequest => DeleteGroupsResponse,

@@ -5,6 +5,8 @@ use std::ops::RangeInclusive;
 
 use ottla::wire::messages::{
     alter_configs::AlterConfigsRequest, api_versions::ApiVersionsRequest,
+    consumer_group_describe::ConsumerGroupDescribeRequest,
+    consumer_group_heartbeat::ConsumerGroupHeartbeatRequest,
     create_partitions::CreatePartitionsRequest, create_topics::CreateTopicsRequest,
     delete_groups::DeleteGroupsRequest, delete_records::DeleteRecordsRequest,
     delete_topics::DeleteTopicsRequest, describe_cluster::DescribeClusterRequest,
@@ -76,6 +78,8 @@ every_api![
     OffsetDeleteRequest,
     DescribeClusterRequest,
     DescribeProducersRequest,
+    ConsumerGroupHeartbeatRequest,
+    ConsumerGroupDescribeRequest,
     ListConfigResourcesRequest,
     DescribeTopicPartitionsRequest,
 ];
