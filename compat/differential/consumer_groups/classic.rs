@@ -252,11 +252,16 @@ fn strangers(script: &mut Script) {
         let mut group = Group::new(script, &format!("stranger-{version}"), 1);
         let name = &group.name.clone();
         group.join("new", &[TOPIC], 2);
-        group.script.ask("an id that was not given", version, |side| JoinGroupRequest {
-            member_id: "nobody".into(),
-            ..classic(side, name, "nobody", &[])
+        let answers = group.script.ask("an id that was not given", version, |side| {
+            JoinGroupRequest { member_id: "nobody".into(), ..classic(side, name, "nobody", &[]) }
         });
+        group
+            .script
+            .learn(&super::key(name, "nobody"), &answers, |answer| answer.member_id.clone());
         described(group.script, name, "a stranger");
+        group.leave("new");
+        group.script.ask("a stranger leaves", 5, |side| leaving_of(side, name, &["nobody"]));
+        described(group.script, name, "nobody is left");
     }
 }
 
