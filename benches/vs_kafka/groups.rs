@@ -5,27 +5,38 @@
 //! members of a group join over a connection each; a lane of such connections takes one group after the other. Later a
 //! connection serves the members that joined over it.
 
-use std::io;
 use std::path::Path;
 use std::process;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+use ottla::wire::messages::find_coordinator::FindCoordinatorRequest;
+use ottla::wire::messages::heartbeat::HeartbeatRequest;
+use ottla::wire::messages::join_group::{
+    JoinGroupRequest, JoinGroupRequestProtocol, JoinGroupResponse,
+};
+use ottla::wire::messages::offset_commit::{
+    OffsetCommitRequest, OffsetCommitRequestPartition, OffsetCommitRequestTopic,
+};
+use ottla::wire::messages::sync_group::{SyncGroupRequest, SyncGroupRequestAssignment};
 use rustix::buffer::spare_capacity;
 use rustix::event::{Timespec, epoll};
 use rustix::process::Signal;
 
 use crate::node::{Node, Product, cpu_time};
-use crate::raw_client::{Answer, Body, Connection, frame};
+use crate::raw_client::Connection;
+use crate::typed::{ask, assignment, framed, receive, subscription};
 use crate::{
     ALREADY_EXISTS, ANSWER_TIMEOUT, Row, START_TIMEOUT, first_ack, mebibytes, milliseconds,
 };
 
-const OFFSET_COMMIT: i16 = 8;
-const FIND_COORDINATOR: i16 = 10;
-const JOIN_GROUP: i16 = 11;
-const HEARTBEAT: i16 = 12;
-const SYNC_GROUP: i16 = 14;
+// The last versions that are not flexible.
+const COMMIT: i16 = 7;
+const FIND: i16 = 1;
+const JOIN: i16 = 5;
+const BEAT: i16 = 3;
+const SYNC: i16 = 3;
 
 /// Errors after which a member joins again: its coordinator is not there yet, or the generation is over.
 const JOIN_AGAIN: [i16; 5] = [14, 15, 16, 22, 27];
@@ -33,8 +44,8 @@ const UNKNOWN_MEMBER_ID: i16 = 25;
 /// `MEMBER_ID_REQUIRED`
 const ID_REQUIRED: i16 = 79;
 
-const MEMBERS: usize = 5;
-const TOPIC: &str = "work";
+pub(crate) const MEMBERS: usize = 5;
+pub(crate) const TOPIC: &str = "work";
 /// What is due within a tick is sent at once.
 const TICK: Duration = Duration::from_millis(20);
 const HEARTBEAT_TICKS: usize = 150;
@@ -43,10 +54,10 @@ const COMMIT_TICKS: usize = 250;
 /// How much to do.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Plan {
-    groups: usize,
+    pub(crate) groups: usize,
     /// Groups that join at the same time.
-    lanes: usize,
-    load_for: Duration,
+    pub(crate) lanes: usize,
+    pub(crate) load_for: Duration,
 }
 
 impl Plan {
@@ -72,88 +83,108 @@ struct Member {
 }
 
 impl Member {
-    /// As the fields of a request begin that only a member sends.
-    fn signed(&self) -> Body {
-        let no_instance = -1;
-        Body::default().string(&self.group).i32(self.generation).string(&self.id).i16(no_instance)
-    }
-
     /// What it sends on its way into the group.
-    fn request(&self) -> Vec<u8> {
+    fn request(&self) -> Bytes {
         match &self.step {
             Step::Join => {
-                let subscription = Body::default().i16(0).i32(1).string(TOPIC).i32(-1);
-                let (session_timeout_ms, rebalance_timeout_ms) = (300_000, 60_000);
-                let body = Body::default().string(&self.group);
-                let body = body.i32(session_timeout_ms).i32(rebalance_timeout_ms);
-                let body = body.string(&self.id).i16(-1).string("consumer");
-                let body = body.i32(1).string("range").bytes(&subscription.0);
-                frame(JOIN_GROUP, 5, false, &body)
+                let protocol = JoinGroupRequestProtocol {
+                    name: "range".into(),
+                    metadata: subscription(TOPIC),
+                };
+                let request = JoinGroupRequest {
+                    group_id: self.group.clone(),
+                    session_timeout_ms: 300_000,
+                    rebalance_timeout_ms: 60_000,
+                    member_id: self.id.clone(),
+                    protocol_type: "consumer".into(),
+                    protocols: vec![protocol],
+                    ..Default::default()
+                };
+                framed(&request, JOIN)
             }
             Step::Sync(ids) => {
-                let mut body = self.signed().i32(ids.len() as i32);
-                for (partition, id) in (0..).zip(ids) {
-                    let assignment = Body::default().i16(0).i32(1).string(TOPIC);
-                    let assignment = assignment.i32(1).i32(partition).i32(-1);
-                    body = body.string(id).bytes(&assignment.0);
-                }
-                frame(SYNC_GROUP, 3, false, &body)
+                let assign = |(partition, id): (i32, &String)| SyncGroupRequestAssignment {
+                    member_id: id.clone(),
+                    assignment: assignment(TOPIC, partition),
+                };
+                let request = SyncGroupRequest {
+                    group_id: self.group.clone(),
+                    generation_id: self.generation,
+                    member_id: self.id.clone(),
+                    assignments: (0..).zip(ids).map(assign).collect(),
+                    ..Default::default()
+                };
+                framed(&request, SYNC)
             }
             Step::Settled => unreachable!("a settled member asks for nothing"),
         }
     }
 
     /// Goes on by the answer to its request.
-    fn take(&mut self, answer: &mut Answer) -> io::Result<()> {
-        let (_throttle_ms, error) = (answer.i32()?, answer.i16()?);
-        let synced = matches!(self.step, Step::Sync(_));
-        self.step = match error {
-            0 if synced => Step::Settled,
-            0 => self.joined(answer)?,
-            ID_REQUIRED => {
-                let (_generation, _protocol, _leader) =
-                    (answer.i32()?, answer.string()?, answer.string()?);
-                self.id = answer.string()?;
-                Step::Join
+    fn take(&mut self, connection: &Connection) {
+        let again = |member: &Self, error: i16| {
+            assert!(JOIN_AGAIN.contains(&error), "{member:?}: {error}");
+            Step::Join
+        };
+        self.step = if let Step::Sync(_) = self.step {
+            match receive::<SyncGroupRequest>(connection, SYNC).error_code {
+                0 => Step::Settled,
+                error => again(self, error),
             }
-            _ => {
-                assert!(JOIN_AGAIN.contains(&error), "{self:?}: {error}");
-                Step::Join
+        } else {
+            let answer = receive::<JoinGroupRequest>(connection, JOIN);
+            match answer.error_code {
+                0 => self.joined(answer),
+                ID_REQUIRED => {
+                    self.id = answer.member_id;
+                    Step::Join
+                }
+                error => again(self, error),
             }
         };
-        Ok(())
     }
 
     /// A leader waits until nobody is missing, which it does by joining again.
-    fn joined(&mut self, answer: &mut Answer) -> io::Result<Step> {
-        self.generation = answer.i32()?;
-        let (_protocol, leader, _own) = (answer.string()?, answer.string()?, answer.string()?);
-        let count = answer.i32()? as usize;
-        if leader != self.id {
-            return Ok(Step::Sync(Vec::new()));
+    fn joined(&mut self, answer: JoinGroupResponse) -> Step {
+        self.generation = answer.generation_id;
+        if answer.leader != self.id {
+            return Step::Sync(Vec::new());
         }
-        if count < MEMBERS {
-            return Ok(Step::Join);
+        if answer.members.len() < MEMBERS {
+            return Step::Join;
         }
-        let mut ids = Vec::new();
-        for _ in 0..count {
-            let (id, _instance) = (answer.string()?, answer.string()?);
-            let length = answer.i32()?;
-            answer.take(length as usize)?;
-            ids.push(id);
-        }
-        Ok(Step::Sync(ids))
+        Step::Sync(answer.members.into_iter().map(|member| member.member_id).collect())
     }
 
-    fn heartbeat(&self) -> Vec<u8> {
-        frame(HEARTBEAT, 3, false, &self.signed())
+    fn heartbeat(&self) -> Bytes {
+        let request = HeartbeatRequest {
+            group_id: self.group.clone(),
+            generation_id: self.generation,
+            member_id: self.id.clone(),
+            group_instance_id: None,
+        };
+        framed(&request, BEAT)
     }
 
-    fn commit(&self, partition: i32) -> Vec<u8> {
-        let (offset, leader_epoch) = (1_000, -1);
-        let body = self.signed().i32(1).string(TOPIC).i32(1);
-        let body = body.i32(partition).i64(offset).i32(leader_epoch).string("");
-        frame(OFFSET_COMMIT, 7, false, &body)
+    fn commit(&self, partition: i32) -> Bytes {
+        let partition = OffsetCommitRequestPartition {
+            partition_index: partition,
+            committed_offset: 1_000,
+            committed_metadata: Some(String::new()),
+            ..Default::default()
+        };
+        let request = OffsetCommitRequest {
+            group_id: self.group.clone(),
+            generation_id_or_member_epoch: self.generation,
+            member_id: self.id.clone(),
+            topics: vec![OffsetCommitRequestTopic {
+                name: TOPIC.into(),
+                partitions: vec![partition],
+                ..Default::default()
+            }],
+            ..Default::default()
+        };
+        framed(&request, COMMIT)
     }
 }
 
@@ -197,7 +228,7 @@ impl Crowd {
             for event in events.drain(..) {
                 let connection = event.data.u64() as usize;
                 let member = &mut self.members[current[connection]];
-                member.take(&mut self.connections[connection].receive(false).unwrap()).unwrap();
+                member.take(&self.connections[connection]);
                 if !matches!(member.step, Step::Settled) {
                     self.connections[connection].send(&member.request()).unwrap();
                     continue;
@@ -245,52 +276,40 @@ impl Crowd {
                 self.connections[member % stride].send(&commits[member]).unwrap();
             }
             for member in due(HEARTBEAT_TICKS) {
-                let mut answer = self.connections[member % stride].receive(false).unwrap();
-                let (_throttle_ms, error) = (answer.i32().unwrap(), answer.i16().unwrap());
-                assert_eq!(error, 0, "heartbeat of {:?}", self.members[member]);
+                let answer = receive::<HeartbeatRequest>(&self.connections[member % stride], BEAT);
+                assert_eq!(answer.error_code, 0, "heartbeat of {:?}", self.members[member]);
             }
             for member in due(COMMIT_TICKS) {
-                let mut answer = self.connections[member % stride].receive(false).unwrap();
-                assert_eq!(
-                    committed(&mut answer).unwrap(),
-                    0,
-                    "commit of {:?}",
-                    self.members[member]
-                );
+                let connection = &self.connections[member % stride];
+                let answer = receive::<OffsetCommitRequest>(connection, COMMIT);
+                let error = answer.topics[0].partitions[0].error_code;
+                assert_eq!(error, 0, "commit of {:?}", self.members[member]);
             }
             thread::sleep((TICK * (tick as u32 + 1)).saturating_sub(started.elapsed()));
         }
     }
 }
 
-/// The error of the one partition in an answer of OffsetCommit.
-fn committed(answer: &mut Answer) -> io::Result<i16> {
-    let (_throttle_ms, _topics, _topic) = (answer.i32()?, answer.i32()?, answer.string()?);
-    let (_partitions, _partition) = (answer.i32()?, answer.i32()?);
-    answer.i16()
-}
-
 /// A broker with the topic that the members share, and with the coordinator of every group loaded.
-fn ready(product: Product, work: &Path, crowd: &[Member]) -> Node {
+pub(crate) fn ready(product: Product, work: &Path, groups: &[String]) -> Node {
     let (node, _) = first_ack(product, work, "first");
     let mut client = node.connect();
     let error = client.create_topics(&[TOPIC.to_owned()], MEMBERS as i32, &[]).unwrap();
     assert!(error == 0 || error == ALREADY_EXISTS, "{TOPIC}: {error}");
     let deadline = Instant::now() + START_TIMEOUT;
-    let mut ask = |request: &[u8], awaited: i16| loop {
-        client.send(request).unwrap();
-        let mut answer = client.receive(false).unwrap();
-        let (_throttle_ms, error) = (answer.i32().unwrap(), answer.i16().unwrap());
+    let until = |ask: &mut dyn FnMut() -> i16, awaited: i16| loop {
+        let error = ask();
         if error == awaited {
             break;
         }
         assert!(Instant::now() < deadline, "the coordinators do not serve: {error}");
         thread::sleep(Duration::from_millis(5));
     };
-    let first = Body::default().string(&crowd[0].group).i8(0);
-    ask(&frame(FIND_COORDINATOR, 1, false, &first), 0);
-    for member in crowd.iter().step_by(MEMBERS) {
-        ask(&member.heartbeat(), UNKNOWN_MEMBER_ID);
+    let find = FindCoordinatorRequest { key: groups[0].clone(), ..Default::default() };
+    until(&mut || ask(&mut client, &find, FIND).error_code, 0);
+    for group in groups {
+        let beat = HeartbeatRequest { group_id: group.clone(), ..Default::default() };
+        until(&mut || ask(&mut client, &beat, BEAT).error_code, UNKNOWN_MEMBER_ID);
     }
     node
 }
@@ -299,7 +318,9 @@ fn ready(product: Product, work: &Path, crowd: &[Member]) -> Node {
 pub(crate) fn measure(product: Product, plan: &Plan) -> Vec<Row> {
     let work = tempfile::tempdir().unwrap();
     let members = strangers(plan.groups);
-    let node = ready(product, work.path(), &members);
+    let groups: Vec<_> =
+        members.iter().step_by(MEMBERS).map(|member| member.group.clone()).collect();
+    let node = ready(product, work.path(), &groups);
     let connections = (0..plan.lanes * MEMBERS).map(|_| node.connect()).collect();
     let mut crowd = Crowd { members, connections };
     let before = node.resident_bytes();

@@ -1,7 +1,7 @@
 //! Ottla beside Apache Kafka, in turn, on this machine: start, memory, the price of waiting clients, and groups.
 //!
 //! `cargo bench --bench vs_kafka` measures; `-- --quick` runs the same with small numbers, to see that it works;
-//! `-- --ours` leaves Apache Kafka out; `-- --groups` leaves out all but the groups. Both brokers run with their default
+//! `-- --ours` leaves Apache Kafka out, `-- --theirs` Ottla; `-- --groups` leaves out all but the groups. Both brokers run with their default
 //! settings and are asked by the same raw client. Kafka's directory is formatted before the clock starts; ours is empty.
 #![expect(
     clippy::disallowed_methods,
@@ -20,8 +20,11 @@ use node::{Node, Product};
 use raw_client::{Batch, Connection, FETCH, fetch_body, frame};
 use rustix::process::Signal;
 
+mod consumer_groups;
 mod groups;
 mod node;
+mod rebalance;
+mod typed;
 
 #[expect(dead_code, reason = "the tests use the rest")]
 #[path = "../../compat/raw_client.rs"]
@@ -29,6 +32,9 @@ mod raw_client;
 #[expect(dead_code, reason = "the tests use the rest")]
 #[path = "../../compat/reference/mod.rs"]
 mod reference;
+#[expect(dead_code, reason = "the tests use the rest")]
+#[path = "../../compat/requests.rs"]
+mod requests;
 
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 const START_TIMEOUT: Duration = Duration::from_mins(2);
@@ -180,13 +186,20 @@ fn measure(product: Product, plan: &Plan) -> Vec<Row> {
     ]
 }
 
-fn table(ours: &[Row], theirs: Option<&[Row]>) -> String {
-    let mut text = format!("{:<58}{:>10}{:>10}{:>10}\n", "", "ottla", "kafka", "ratio");
-    for (number, (name, value)) in ours.iter().enumerate() {
-        write!(text, "{name:<58}{value:>10.2}").unwrap();
-        if let Some(theirs) = theirs {
-            let (_, other) = theirs[number];
-            write!(text, "{other:>10.2}{:>10.4}", value / other).unwrap();
+fn table(columns: &[(Product, Vec<Row>)]) -> String {
+    let mut text = format!("{:<66}", "");
+    for (product, _) in columns {
+        write!(text, "{:>10}", format!("{product:?}").to_lowercase()).unwrap();
+    }
+    text.push_str(if columns.len() == 2 { "     ratio\n" } else { "\n" });
+    for (number, (name, _)) in columns[0].1.iter().enumerate() {
+        write!(text, "{name:<66}").unwrap();
+        let values: Vec<f64> = columns.iter().map(|(_, rows)| rows[number].1).collect();
+        for value in &values {
+            write!(text, "{value:>10.2}").unwrap();
+        }
+        if let [ours, theirs] = values[..] {
+            write!(text, "{:>10.4}", ours / theirs).unwrap();
         }
         text.push('\n');
     }
@@ -203,12 +216,23 @@ fn main() {
         }
         let plan = if quick { &groups::Plan::QUICK } else { &groups::Plan::FULL };
         rows.extend(groups::measure(product, plan));
-        rows
+        rows.extend(consumer_groups::measure(product, plan));
+        (product, rows)
     };
-    let ours = run(Product::Ottla);
     let missing = reference::unavailable();
-    let theirs = (missing.is_none() && !given("--ours")).then(|| run(Product::Kafka));
-    println!("{}", table(&ours, theirs.as_deref()));
+    let mut products = vec![Product::Ottla, Product::Kafka];
+    products.retain(|product| match product {
+        Product::Ottla => !given("--theirs"),
+        Product::Kafka => missing.is_none() && !given("--ours"),
+    });
+    let mut columns: Vec<_> = products.iter().copied().map(run).collect();
+    let together = rebalance::measure(&products, if quick { 3 } else { 50 });
+    for ((_, rows), more) in columns.iter_mut().zip(together) {
+        rows.extend(more);
+    }
+    if !columns.is_empty() {
+        println!("{}", table(&columns));
+    }
     if let Some(reason) = missing {
         println!("Apache Kafka was not measured: {reason}");
     }

@@ -85,6 +85,7 @@ impl<'a> Conductor<'a> {
             topic: name.clone(),
             group: name.clone(),
             journal: directory.to_owned(),
+            protocol: options.protocol,
             assignor: options.assignor,
             commit: options.commit,
             session_ms: options.session_ms,

@@ -74,6 +74,7 @@ impl Group {
             .args(["--group", &options.group])
             .arg("--journal")
             .arg(self.directory.join(format!("{name}.journal")))
+            .args(["--protocol", &name_of(&options.protocol)])
             .args(["--assignor", &name_of(&options.assignor)])
             .args(["--commit", &name_of(&options.commit)])
             .args(["--session-ms", &options.session_ms.to_string()]);

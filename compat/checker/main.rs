@@ -89,6 +89,8 @@ struct RunOptions {
     members: usize,
     #[arg(long, value_enum, default_value_t = Client::Rdkafka)]
     client: Client,
+    #[arg(long, value_enum, default_value_t = Protocol::Classic)]
+    protocol: Protocol,
     /// How often a member leaves, is killed, restarted or started
     #[arg(long, default_value_t = 8)]
     events: usize,
@@ -96,7 +98,8 @@ struct RunOptions {
     assignor: Assignor,
     #[arg(long, value_enum, default_value_t = Commit::Manual)]
     commit: Commit,
-    /// Session timeout of the members, in milliseconds; the broker must allow it
+    /// Session timeout of the members, in milliseconds; the broker must allow it, or have it itself with the consumer
+    /// protocol
     #[arg(long, default_value_t = 6_000)]
     session_ms: u32,
     /// Give up when nothing has moved for so many seconds
@@ -122,6 +125,8 @@ struct MemberOptions {
     #[arg(long)]
     journal: PathBuf,
     #[arg(long, value_enum)]
+    protocol: Protocol,
+    #[arg(long, value_enum)]
     assignor: Assignor,
     #[arg(long, value_enum)]
     commit: Commit,
@@ -140,7 +145,16 @@ enum Client {
     Mixed,
 }
 
-/// Kafka's names of the assignors, which both clients know.
+/// How the members are kept together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Protocol {
+    /// One of them assigns
+    Classic,
+    /// The broker assigns (KIP-848)
+    Consumer,
+}
+
+/// Kafka's names of the assignors, which both clients know; of the broker's, the uniform one is that which is cooperative.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Assignor {
     Range,

@@ -19,7 +19,7 @@ use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use crate::journal::{Entry, Offsets, Writer, now_ns};
-use crate::{Commit, Failure, MemberOptions, committed, name_of};
+use crate::{Assignor, Commit, Failure, MemberOptions, Protocol, committed, name_of};
 
 const COMMIT_INTERVAL: Duration = Duration::from_millis(100);
 const POLL: Duration = Duration::from_millis(50);
@@ -164,12 +164,20 @@ pub(crate) fn run(options: &MemberOptions) -> Result<(), Failure> {
 
 fn connect(options: &MemberOptions, watcher: Watcher) -> KafkaResult<BaseConsumer<Watcher>> {
     let auto = options.commit == Commit::Auto;
-    ClientConfig::new()
+    let mut config = ClientConfig::new();
+    match options.protocol {
+        Protocol::Classic => config
+            .set("partition.assignment.strategy", name_of(&options.assignor))
+            .set("session.timeout.ms", options.session_ms.to_string())
+            .set("heartbeat.interval.ms", (options.session_ms / 6).to_string()),
+        Protocol::Consumer => config.set("group.protocol", "consumer").set(
+            "group.remote.assignor",
+            if options.assignor == Assignor::Range { "range" } else { "uniform" },
+        ),
+    };
+    config
         .set("bootstrap.servers", &options.bootstrap)
         .set("group.id", &options.group)
-        .set("partition.assignment.strategy", name_of(&options.assignor))
-        .set("session.timeout.ms", options.session_ms.to_string())
-        .set("heartbeat.interval.ms", (options.session_ms / 6).to_string())
         .set("auto.offset.reset", "earliest")
         .set("enable.auto.commit", auto.to_string())
         .set("auto.commit.interval.ms", COMMIT_INTERVAL.as_millis().to_string())

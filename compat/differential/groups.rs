@@ -1,7 +1,6 @@
 //! Coordinators, and the life of classic groups.
 
 use ottla::wire::messages::describe_groups::DescribeGroupsRequest;
-use ottla::wire::messages::find_coordinator::FindCoordinatorRequest;
 use ottla::wire::messages::heartbeat::HeartbeatRequest;
 use ottla::wire::messages::join_group::{JoinGroupRequest, JoinGroupRequestProtocol};
 use ottla::wire::messages::leave_group::{LeaveGroupRequest, MemberIdentity};
@@ -9,6 +8,12 @@ use ottla::wire::messages::sync_group::{SyncGroupRequest, SyncGroupRequestAssign
 
 use crate::script::Script;
 use crate::side::Side;
+
+mod coordinators;
+mod refused;
+mod statics;
+
+pub(crate) use coordinators::coordinator;
 
 pub(crate) const APIS: &[&str] =
     &["FindCoordinator", "JoinGroup", "SyncGroup", "Heartbeat", "LeaveGroup"];
@@ -21,57 +26,17 @@ const STATIC: i16 = 5;
 
 pub(crate) fn run(script: &mut Script) {
     coordinator(script);
-    find_coordinator(script);
+    coordinators::find(script);
     for version in 0..=9 {
-        refused_joins(script, version);
+        refused::joins(script, version);
         life(script, version);
     }
     for version in STATIC..=9 {
-        static_life(script, version);
+        statics::life(script, version);
     }
-    outsiders(script);
+    refused::outsiders(script);
     protocols(script);
     leaving(script);
-}
-
-/// Waits until groups have a coordinator.
-pub(crate) fn coordinator(script: &mut Script) {
-    let asking = FindCoordinatorRequest { key: "groups".into(), ..Default::default() };
-    script.until("a coordinator", 3, |_| asking.clone(), |response| response.error_code == 0);
-    script.until(
-        "the groups",
-        0,
-        |_| DescribeGroupsRequest { groups: partition_keys(), ..Default::default() },
-        |response| response.groups.iter().all(|group| group.error_code == 0),
-    );
-}
-
-/// Names of groups, so many that each partition of the groups' topic has one.
-fn partition_keys() -> Vec<String> {
-    (0..400).map(|number| format!("key-{number}")).collect()
-}
-
-fn find_coordinator(script: &mut Script) {
-    for key in ["groups", "", "bad name!", "\u{fc}ber"] {
-        script.each(&format!("the group '{key}'"), |_, _| FindCoordinatorRequest {
-            key: key.into(),
-            coordinator_keys: vec![key.into()],
-            ..Default::default()
-        });
-    }
-    for key_type in [2, 3, -1, 99] {
-        script.over(&format!("key type {key_type}"), 1..=6, |_, _| FindCoordinatorRequest {
-            key: "groups".into(),
-            key_type,
-            coordinator_keys: vec!["groups".into()],
-        });
-    }
-    for keys in [&[][..], &["one", "two", ""][..], &["one", "one"][..]] {
-        script.over(&format!("keys {keys:?}"), 4..=6, |_, _| FindCoordinatorRequest {
-            coordinator_keys: keys.iter().map(ToString::to_string).collect(),
-            ..Default::default()
-        });
-    }
 }
 
 fn protocol(name: &str, metadata: &[u8]) -> JoinGroupRequestProtocol {
@@ -88,6 +53,14 @@ pub(crate) fn joining(side: &Side, group: &str, member: &str) -> JoinGroupReques
         protocol_type: "consumer".into(),
         protocols: vec![protocol("range", SUBSCRIPTION)],
         ..Default::default()
+    }
+}
+
+fn identity(member_id: &str, instance: Option<&str>) -> MemberIdentity {
+    MemberIdentity {
+        member_id: member_id.into(),
+        group_instance_id: instance.map(Into::into),
+        reason: Some("testing".into()),
     }
 }
 
@@ -171,6 +144,22 @@ fn take_id_with(
     }
 }
 
+/// A new member takes its id if it needs one, and joins; what it is told is kept.
+pub(crate) fn join(
+    script: &mut Script,
+    version: i16,
+    group: &str,
+    member: &str,
+    make: impl Fn(&Side) -> JoinGroupRequest,
+) {
+    if version >= ID_FIRST && script.sides[0].text(&key(group, member)).is_empty() {
+        let answers = script.ask("a new member", version, &make);
+        script.learn(&key(group, member), &answers, |answer| answer.member_id.clone());
+    }
+    script.send(member, version, &make);
+    joined(script, "a member", version, group, member);
+}
+
 /// One member in a stable group.
 pub(crate) fn stable(script: &mut Script, version: i16, group: &str) {
     take_id(script, version, group, "a");
@@ -218,7 +207,7 @@ fn life(script: &mut Script, version: i16) {
     script.at("a").ask("the leader", sync, |side| syncing(side, group, "a", &["a", "b"]));
     script.receive::<SyncGroupRequest>("b", "the follower", sync);
     described(script, group);
-    wrong(script, group, version);
+    refused::of_stable(script, group, version);
     // One leaves, the other is told and stays alone.
     script.at("b").ask("one leaves", leave, |side| leaving_of(side, group, &["b"]));
     script.at("a").ask("one left", beat, |side| beating(side, group, "a"));
@@ -238,208 +227,6 @@ fn life(script: &mut Script, version: i16) {
     script.at("a").ask("an empty group", sync, |side| syncing(side, group, "a", &[]));
     for connection in connections {
         script.leave(connection);
-    }
-}
-
-/// What a member of a stable group of two must not say.
-fn wrong(script: &mut Script, group: &str, version: i16) {
-    let (sync, beat, leave) = (version.min(5), version.min(4), version.min(5));
-    for difference in [-1, 1, 1000] {
-        script.ask(&format!("{difference} generations off"), beat, |side| {
-            let beat = beating(side, group, "a");
-            HeartbeatRequest { generation_id: beat.generation_id + difference, ..beat }
-        });
-        script.ask(&format!("{difference} generations off"), sync, |side| {
-            let sync = syncing(side, group, "a", &[]);
-            SyncGroupRequest { generation_id: sync.generation_id + difference, ..sync }
-        });
-    }
-    for stranger in ["", "nobody", "differential-x"] {
-        let member_id = || stranger.to_owned();
-        script.ask(&format!("a member '{stranger}'"), beat, |side| HeartbeatRequest {
-            member_id: member_id(),
-            ..beating(side, group, "a")
-        });
-        script.ask(&format!("a member '{stranger}'"), sync, |side| SyncGroupRequest {
-            member_id: member_id(),
-            ..syncing(side, group, "a", &[])
-        });
-        script.ask(&format!("a member '{stranger}'"), leave, |side| LeaveGroupRequest {
-            member_id: member_id(),
-            members: vec![MemberIdentity { member_id: member_id(), ..Default::default() }],
-            ..leaving_of(side, group, &[])
-        });
-    }
-    script.ask("an unknown member", version, |side| JoinGroupRequest {
-        member_id: "nobody".into(),
-        ..joining(side, group, "a")
-    });
-    script.ask("another type", version, |side| JoinGroupRequest {
-        protocol_type: "connect".into(),
-        ..joining(side, group, "c")
-    });
-    script.ask("another protocol", version, |side| JoinGroupRequest {
-        protocols: vec![protocol("sticky", SUBSCRIPTION)],
-        ..joining(side, group, "c")
-    });
-    let kinds = [(Some("connect"), Some("range")), (Some("consumer"), Some("x")), (None, None)];
-    for (protocol_type, protocol_name) in kinds {
-        script.ask(&format!("protocol {protocol_type:?} {protocol_name:?}"), sync, |side| {
-            SyncGroupRequest {
-                protocol_type: protocol_type.map(Into::into),
-                protocol_name: protocol_name.map(Into::into),
-                ..syncing(side, group, "a", &[])
-            }
-        });
-    }
-    let instance = || Some("not-there".to_owned());
-    script.ask("an instance", beat, |side| HeartbeatRequest {
-        group_instance_id: instance(),
-        ..beating(side, group, "a")
-    });
-    script.ask("an instance", sync, |side| SyncGroupRequest {
-        group_instance_id: instance(),
-        ..syncing(side, group, "a", &[])
-    });
-}
-
-fn refused_joins(script: &mut Script, version: i16) {
-    let group = &format!("refused-v{version}");
-    let mut join = |step: &str, change: &dyn Fn(&mut JoinGroupRequest)| {
-        script.ask(step, version, |side| {
-            let mut request = joining(side, group, "");
-            change(&mut request);
-            request
-        });
-    };
-    join("no group", &|request| request.group_id.clear());
-    for timeout_ms in [0, -1, 5999, 1_800_001, i32::MAX] {
-        join(&format!("a session of {timeout_ms} ms"), &|request| {
-            request.session_timeout_ms = timeout_ms;
-        });
-    }
-    join("no type", &|request| request.protocol_type.clear());
-    join("no protocols", &|request| request.protocols.clear());
-    join("neither", &|request| {
-        request.protocol_type.clear();
-        request.protocols.clear();
-    });
-    join("an unknown member", &|request| request.member_id = "nobody".into());
-    join("an unknown member and an instance", &|request| {
-        request.member_id = "nobody".into();
-        request.group_instance_id = Some("instance".into());
-    });
-    described(script, group);
-    if version < ID_FIRST {
-        // The reference keeps the member that it does not answer, so that is a group of its own.
-        script.briefly().ask("a protocol twice", version, |side| {
-            let mut request = joining(side, &format!("{group}-twice"), "");
-            request.protocols.push(protocol("range", b""));
-            request
-        });
-    }
-}
-
-fn fixed(side: &Side, group: &str, member: &str) -> JoinGroupRequest {
-    JoinGroupRequest {
-        member_id: String::new(),
-        group_instance_id: Some(format!("instance-{member}")),
-        ..joining(side, group, member)
-    }
-}
-
-fn identity(member_id: &str, instance: Option<&str>) -> MemberIdentity {
-    MemberIdentity {
-        member_id: member_id.into(),
-        group_instance_id: instance.map(Into::into),
-        reason: Some("testing".into()),
-    }
-}
-
-/// A static member comes, comes back and is taken out.
-fn static_life(script: &mut Script, version: i16) {
-    let group = &format!("static-v{version}");
-    let (sync, beat, leave) = (version.min(5), version.min(4), version.min(5));
-    script.send("a", version, |side| fixed(side, group, "a"));
-    joined(script, "a static member", version, group, "a");
-    script.at("a").ask("a static member", sync, |side| SyncGroupRequest {
-        group_instance_id: Some("instance-a".into()),
-        ..syncing(side, group, "a", &["a"])
-    });
-    described(script, group);
-    let old = "old";
-    for side in &mut script.sides {
-        let first = side.text(&key(group, "a"));
-        side.learn(&key(group, old), &first);
-    }
-    script.send("a", version, |side| fixed(side, group, "a"));
-    joined(script, "it comes back", version, group, "a");
-    described(script, group);
-    script.at("a").ask("it came back", sync, |side| SyncGroupRequest {
-        group_instance_id: Some("instance-a".into()),
-        ..syncing(side, group, "a", &[])
-    });
-    // Its former self is fenced.
-    for (member, instance) in
-        [(old, Some("instance-a")), (old, None), ("a", Some("instance-a")), ("a", Some("x"))]
-    {
-        let who = format!("{member} as {instance:?}");
-        let instance = || instance.map(str::to_owned);
-        script.ask(&who, beat, |side| HeartbeatRequest {
-            group_instance_id: instance(),
-            ..beating(side, group, member)
-        });
-        script.ask(&who, sync, |side| SyncGroupRequest {
-            group_instance_id: instance(),
-            ..syncing(side, group, member, &[])
-        });
-    }
-    script.ask("the former self joins", version, |side| JoinGroupRequest {
-        member_id: id(side, group, old),
-        ..fixed(side, group, "a")
-    });
-    script.ask("the former self leaves", leave, |side| LeaveGroupRequest {
-        members: vec![
-            identity(&id(side, group, old), Some("instance-a")),
-            identity("", Some("instance-x")),
-            identity("nobody", None),
-        ],
-        ..leaving_of(side, group, &[old])
-    });
-    script.at("a").ask("with other protocols", version, |side| JoinGroupRequest {
-        protocols: vec![protocol("range", b"other"), protocol("sticky", b"")],
-        ..fixed(side, group, "a")
-    });
-    described(script, group);
-    script.ask("an instance leaves", leave, |side| LeaveGroupRequest {
-        members: vec![identity("", Some("instance-a")), identity("", Some("instance-a"))],
-        ..leaving_of(side, group, &[])
-    });
-    described(script, group);
-    script.leave("a");
-}
-
-/// Who asks about groups that are not there, or have no name.
-fn outsiders(script: &mut Script) {
-    for group in ["outsiders-none", ""] {
-        for member in ["", "nobody"] {
-            let what = format!("the group '{group}', the member '{member}'");
-            script.each(&what, |side, _| HeartbeatRequest {
-                member_id: member.into(),
-                ..beating(side, group, "")
-            });
-            script.each(&what, |side, _| SyncGroupRequest {
-                member_id: member.into(),
-                ..syncing(side, group, "", &[])
-            });
-            script.each(&what, |side, _| LeaveGroupRequest {
-                member_id: member.into(),
-                members: vec![identity(member, None)],
-                ..leaving_of(side, group, &[])
-            });
-        }
-        script
-            .each(&format!("the group '{group}', nobody"), |side, _| leaving_of(side, group, &[]));
     }
 }
 

@@ -20,9 +20,9 @@ const UNORDERED: [(&str, &str); 26] = [
     ("ApiVersions", "supported_features"),
     ("ConsumerGroupDescribe", "groups"),
     ("ConsumerGroupDescribe", "members"),
+    ("ConsumerGroupDescribe", "subscribed_topic_names"),
     ("ConsumerGroupDescribe", "topic_partitions"),
     ("ConsumerGroupHeartbeat", "topic_partitions"),
-    ("ConsumerGroupHeartbeat", "partitions"),
     ("DeleteGroups", "results"),
     ("DescribeGroups", "groups"),
     ("OffsetFetch", "topics"),
@@ -52,6 +52,12 @@ fn is_unordered(api: &str, field: &str) -> bool {
 pub(crate) fn now_ms() -> i64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     now.as_millis() as i64
+}
+
+/// The id that a text is, if it is one as the reference writes those it gives to members.
+fn id_in_base64(text: &str) -> Option<Uuid> {
+    let bytes = URL_SAFE_NO_PAD.decode(text.trim_matches('"')).ok()?;
+    Uuid::from_slice(&bytes).ok()
 }
 
 /// The names of what one broker drew.
@@ -112,6 +118,10 @@ impl Names {
             ("documentation", None) if text.len() > 2 && text != "None" => "a text".to_owned(),
             ("cluster_id", None) if text != "None" => self.name("cluster", text),
             ("log_dir", None) => self.name("directory", text),
+            ("member_id", None) if id_in_base64(text).is_some() => {
+                let id = id_in_base64(text).map(|id| id.to_string()).unwrap_or_default();
+                format!("\"{}\"", self.name("id", &id))
+            }
             (_, Some(time_ms)) if (self.began_ms..=now_ms() + 1000).contains(&time_ms) => {
                 "now".to_owned()
             }
@@ -167,6 +177,9 @@ mod tests {
         assert_eq!(normal(&mut names, "leader", &format!("\"me-{one}\"")), "\"me-id-1\"");
         let message = format!("\"no topic {}\"", URL_SAFE_NO_PAD.encode(two));
         assert_eq!(normal(&mut names, "error_message", &message), "\"no topic id-2\"");
+        let member = format!("\"{}\"", URL_SAFE_NO_PAD.encode(one));
+        assert_eq!(normal(&mut names, "member_id", &member), "\"id-1\"");
+        assert_eq!(normal(&mut names, "member_id", "\"a\""), "\"a\"");
     }
 
     #[test]

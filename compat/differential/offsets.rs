@@ -42,7 +42,7 @@ fn topic_id(side: &Side, name: &str, version: i16) -> Uuid {
 }
 
 /// Commits of partitions and offsets by somebody who is no member.
-fn committing(
+pub(crate) fn committing(
     side: &Side,
     version: i16,
     group: &str,
@@ -67,7 +67,7 @@ fn committing(
     }
 }
 
-fn fetched(script: &mut Script, group: &str) {
+pub(crate) fn fetched(script: &mut Script, group: &str) {
     script.ask("what is committed", 9, |_| OffsetFetchRequest {
         groups: vec![OffsetFetchRequestGroup {
             group_id: group.into(),
@@ -175,9 +175,14 @@ fn members(script: &mut Script, version: i16) {
 }
 
 /// Topics and partitions to fetch the offsets of; `None` for all.
-type Wanted<'a> = Option<&'a [(&'a str, &'a [i32])]>;
+pub(crate) type Wanted<'a> = Option<&'a [(&'a str, &'a [i32])]>;
 
-fn fetching(side: &Side, version: i16, groups: &[&str], wanted: Wanted<'_>) -> OffsetFetchRequest {
+pub(crate) fn fetching(
+    side: &Side,
+    version: i16,
+    groups: &[&str],
+    wanted: Wanted<'_>,
+) -> OffsetFetchRequest {
     let old = |(name, partitions): &(&str, &[i32])| OffsetFetchRequestTopic {
         name: (*name).into(),
         partition_indexes: partitions.to_vec(),

@@ -25,7 +25,9 @@ const SILENCE: Duration = Duration::from_millis(300);
 const SETTLING: Duration = Duration::from_secs(2);
 /// So often it is waited in vain; then there is more wrong than that.
 const UNSETTLED_MAX: usize = 10;
-const POLL: Duration = Duration::from_millis(5);
+/// How long both may take until something is so: the reference looks for topics of a pattern every 10 s.
+pub(crate) const SETTLE_TIMEOUT: Duration = Duration::from_secs(15);
+pub(crate) const POLL: Duration = Duration::from_millis(5);
 
 /// What each of the two answered, if both could be read: ours, then theirs.
 pub(crate) type Both<T> = [Option<T>; 2];
@@ -247,6 +249,51 @@ impl Script {
                 thread::sleep(POLL);
             }
         }
+    }
+
+    /// Asks one of them, without comparing.
+    pub(crate) fn ask_one<R: Request>(
+        &mut self,
+        of: usize,
+        version: i16,
+        make: &impl Fn(&Side) -> R,
+    ) -> Option<R::Response> {
+        let outcome = self.call(of, "", version, make, ANSWER_TIMEOUT);
+        Read::new::<R>(outcome, version).response
+    }
+
+    /// One step at one version, asked of each broker until it is so; the last answers are compared.
+    pub(crate) fn settle<R: Request>(
+        &mut self,
+        step: &str,
+        version: i16,
+        make: impl Fn(&Side) -> R,
+        is_so: impl Fn(&R::Response) -> bool,
+    ) -> Both<R::Response> {
+        let deadline = Instant::now() + SETTLE_TIMEOUT;
+        let mut ask =
+            |of| Read::new::<R>(self.call(of, "", version, &make, ANSWER_TIMEOUT), version);
+        let mut answers = [0, 1].map(&mut ask);
+        loop {
+            let unsettled = |answer: &Read<_>| !answer.response.as_ref().is_some_and(&is_so);
+            if !answers.iter().any(unsettled) || Instant::now() > deadline {
+                break;
+            }
+            thread::sleep(POLL);
+            for (of, answer) in answers.iter_mut().enumerate() {
+                if unsettled(answer) {
+                    *answer = ask(of);
+                }
+            }
+        }
+        let late = answers.iter().position(|answer| !answer.response.as_ref().is_some_and(&is_so));
+        if let Some(of) = late {
+            let answer = answers[of].tree.text();
+            self.report.fail(api::<R>(), &format!("{step} did not come: {answer}"));
+        }
+        let (differences, answers) = self.judge::<R>(step, answers);
+        self.report.add(api::<R>(), step, version, &differences);
+        answers
     }
 
     /// Keeps something that each broker said.

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
+use ottla::wire::messages::consumer_group_heartbeat::TopicPartitions;
 use uuid::Uuid;
 
 use crate::normal::Names;
@@ -41,6 +42,8 @@ pub(crate) struct Side {
     pub(crate) names: Names,
     /// The ids of topics, by name.
     pub(crate) topic_ids: BTreeMap<String, Uuid>,
+    /// What members of consumer groups were assigned last, by names that the steps give them.
+    pub(crate) assigned: BTreeMap<String, Vec<TopicPartitions>>,
     /// Whatever else later requests need, by names that the steps give it.
     learnt: BTreeMap<String, String>,
 }
@@ -53,6 +56,7 @@ impl Side {
             correlation_id: 0,
             names: Names::new(address.port, began_ms),
             topic_ids: BTreeMap::new(),
+            assigned: BTreeMap::new(),
             learnt: BTreeMap::new(),
         }
     }

@@ -2,6 +2,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"runtime/debug"
@@ -20,6 +21,9 @@ var clients = []client{
 	{"franz-go", franz.Module, franz.New},
 	{"sarama", sarama.Module, sarama.New},
 }
+
+// notApplicable is the status of a scenario that the library cannot express.
+const notApplicable = 77
 
 func main() {
 	switch arguments := os.Args[1:]; len(arguments) {
@@ -41,7 +45,12 @@ func main() {
 }
 
 func run(client scenario.Client, name, bootstrap string) {
-	if err := scenario.Run(client, name, bootstrap); err != nil {
+	err := scenario.Run(client, name, bootstrap)
+	if lack, ok := errors.AsType[scenario.Lacks](err); ok {
+		fmt.Println(lack)
+		os.Exit(notApplicable)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}

@@ -73,7 +73,9 @@ final class Broker {
         settings.putIfAbsent("auto.offset.reset", "earliest");
         settings.putIfAbsent("enable.auto.commit", false);
         settings.putIfAbsent("group.protocol", "classic");
-        settings.putIfAbsent("heartbeat.interval.ms", 500);
+        if (settings.get("group.protocol").equals("classic")) {
+            settings.putIfAbsent("heartbeat.interval.ms", 500);
+        }
         return new KafkaConsumer<>(settings, new StringDeserializer(), new StringDeserializer());
     }
 

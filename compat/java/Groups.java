@@ -18,16 +18,20 @@ final class Groups {
     private final Journal journal = new Journal();
     private final KafkaProducer<String, String> producer;
     private final Records records;
+    /** Of every member, unless it says otherwise. */
+    private final Map<String, Object> protocol;
 
-    Groups(Broker broker) throws Exception {
+    Groups(Broker broker, String protocol) throws Exception {
         this.broker = broker;
+        this.protocol = Map.of("group.protocol", protocol);
         this.topic = broker.topic("records", PARTITIONS);
         this.producer = broker.producer(Map.of());
         this.records = new Records(producer);
     }
 
     private Member member(String name, Map<String, Object> more) {
-        var settings = new HashMap<String, Object>(more);
+        var settings = new HashMap<String, Object>(protocol);
+        settings.putAll(more);
         settings.put("group.id", broker.name("group"));
         return new Member(name, broker.consumer(settings), journal, topic);
     }
@@ -123,5 +127,21 @@ final class Groups {
             Check.equal("partitions revoked from " + member, moved, member.revoked());
         }
         finish(first, second, third);
+    }
+
+    /** A rolling change of two members from one protocol to the other, and back. */
+    void migrate() throws Exception {
+        Member[] members = {member("first", Map.of()), member("second", Map.of())};
+        journal.awaitShares(3, members);
+        for (String next : new String[] {"consumer", "classic"}) {
+            for (int i = 0; i < members.length; i++) {
+                sendAroundAChange();
+                members[i].close();
+                members[i] = member(next + "-" + i, Map.of("group.protocol", next));
+                journal.awaitShares(3, members);
+            }
+        }
+        records.spread(topic, PARTITIONS, 100);
+        finish(members);
     }
 }

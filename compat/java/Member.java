@@ -13,6 +13,11 @@ import org.apache.kafka.common.errors.TimeoutException;
 
 /** A member of a group on a thread of its own: it reads, commits what it read, and tells the journal. */
 final class Member implements ConsumerRebalanceListener {
+    /** What a member reads. */
+    interface Subscription {
+        void begin(KafkaConsumer<String, String> consumer, ConsumerRebalanceListener listener);
+    }
+
     private final String name;
     private final KafkaConsumer<String, String> consumer;
     private final Journal journal;
@@ -24,16 +29,20 @@ final class Member implements ConsumerRebalanceListener {
     private final Set<TopicPartition> revoked = new HashSet<>();
 
     Member(String name, KafkaConsumer<String, String> consumer, Journal journal, String topic) {
+        this(name, consumer, journal, (self, listener) -> self.subscribe(List.of(topic), listener));
+    }
+
+    Member(String name, KafkaConsumer<String, String> consumer, Journal journal, Subscription subscription) {
         this.name = name;
         this.consumer = consumer;
         this.journal = journal;
-        this.thread = new Thread(() -> run(topic), name);
+        this.thread = new Thread(() -> run(subscription), name);
         thread.start();
     }
 
-    private void run(String topic) {
+    private void run(Subscription subscription) {
         try (consumer) {
-            consumer.subscribe(List.of(topic), this);
+            subscription.begin(consumer, this);
             while (!leaving) {
                 for (var record : consumer.poll(Broker.POLL)) {
                     journal.delivered(this, record);

@@ -17,6 +17,8 @@ const lacks = what => async () => {
   throw new NotApplicable(what)
 }
 
+const NO_NEW_GROUPS = 'kafkajs has only the classic protocol of groups: no group.protocol'
+
 const SCENARIOS = {
   admin,
   'produce-none': scenario => produce(scenario, CompressionTypes.None),
@@ -28,8 +30,12 @@ const SCENARIOS = {
   headers,
   large,
   group,
+  'group-new': lacks(NO_NEW_GROUPS),
   static: lacks('kafkajs has no static membership: its consumers take no group.instance.id'),
+  'static-new': lacks(NO_NEW_GROUPS),
   cooperative: lacks('kafkajs has no cooperative rebalancing: its members revoke everything'),
+  regex: lacks('kafkajs reads a pattern once, when it subscribes: topics that are created later are not seen'),
+  migrate: lacks(NO_NEW_GROUPS),
   seek,
   commit,
   'delete-records': deleteRecords,

@@ -11,8 +11,12 @@ TIMEOUT_S = 60
 # A record as it was read; headers are a list of pairs.
 Record = namedtuple("Record", "partition offset key value headers timestamp_ms")
 
+# Members of the consumer protocol (KIP-848); what they leave out is the broker's to say.
+CONSUMER_PROTOCOL = {"group_protocol": "consumer"}
+
 # Parts of the protocol that a client may be unable to express (LACKS in its module).
 NULL_HEADER_VALUE = "a header value of null"
+NEW_GROUPS = "the consumer protocol (group.protocol=consumer)"
 NULL_KEY_AND_VALUE = "a record whose key and value are null"
 
 

@@ -144,6 +144,13 @@ class Consumer:
             on_lost=lambda _, partitions: lost({p.partition for p in partitions}),
         )
 
+    def subscribe_to_pattern(self, pattern):
+        """Of the consumer protocol, the broker reads the pattern."""
+        self.client.subscribe([pattern])
+
+    def assigned_topics(self):
+        return {partition.topic for partition in self.client.assignment()}
+
     def at(self, *partition_offset):
         return TopicPartition(self.topic, *partition_offset)
 

@@ -10,9 +10,9 @@ from kafka.coordinator.assignors.range import RangePartitionAssignor
 from kafka.errors import CommitFailedError, KafkaError
 from kafka.structs import OffsetAndMetadata
 
-from client import NULL_HEADER_VALUE, NULL_KEY_AND_VALUE, TIMEOUT_S, BrokerError, Record, ignored
+from client import NEW_GROUPS, NULL_HEADER_VALUE, NULL_KEY_AND_VALUE, TIMEOUT_S, BrokerError, Record, ignored
 
-LACKS = {NULL_HEADER_VALUE, NULL_KEY_AND_VALUE}
+LACKS = {NEW_GROUPS, NULL_HEADER_VALUE, NULL_KEY_AND_VALUE}
 NO_RESET = "none"
 OUT_OF_RANGE = 1
 KEEPS_POSITION = True
@@ -147,6 +147,12 @@ class Consumer:
 
     def subscribe(self, assigned, revoked=ignored, lost=ignored):
         self.client.subscribe([self.topic], listener=Listener(assigned, revoked, lost))
+
+    def subscribe_to_pattern(self, pattern):
+        self.client.subscribe(pattern=pattern)
+
+    def assigned_topics(self):
+        return {partition.topic for partition in self.client.assignment()}
 
     def at(self, partition):
         return TopicPartition(self.topic, partition)

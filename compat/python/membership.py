@@ -4,7 +4,7 @@ from collections import Counter
 from threading import Event, Thread
 
 from case import text, until
-from client import BrokerError
+from client import CONSUMER_PROTOCOL, NEW_GROUPS, BrokerError, NotApplicable
 
 PARTITIONS = 6
 # A commit that the group refuses while it rebalances: ILLEGAL_GENERATION, UNKNOWN_MEMBER_ID, REBALANCE_IN_PROGRESS.
@@ -12,6 +12,7 @@ REBALANCING = {22, 25, 27}
 # Long: kafka-python sometimes never joins a group when each of its polls is short.
 POLL_S = 0.5
 RECONNECT = {"reconnect_backoff_max_ms": 1000}
+SESSION = {"session_timeout_ms": 30_000}
 
 
 class Member:
@@ -28,7 +29,9 @@ class Member:
         self.polls = 0
         self.failure = None
         self.stopped = Event()
-        self.consumer = group.case.consumer(heartbeat_interval_ms=100, **RECONNECT, **settings)
+        # Of the consumer protocol, the broker says how often and how long.
+        timing = {} if settings.items() >= CONSUMER_PROTOCOL.items() else {"heartbeat_interval_ms": 100, **SESSION}
+        self.consumer = group.case.consumer(**timing, **RECONNECT, **settings)
         self.consumer.subscribe(self.on_assigned, self.on_revoked, self.on_lost)
         self.thread = Thread(target=self.run, daemon=True)
         self.thread.start()
@@ -164,10 +167,16 @@ class Group:
             member.close()
 
 
-def group(case):
+def with_new_groups(case):
+    if NEW_GROUPS in case.client.LACKS:
+        raise NotApplicable(f"the client lacks {NEW_GROUPS}")
+    return CONSUMER_PROTOCOL
+
+
+def group(case, **settings):
     group = Group(case)
     group.write(150)
-    [one, *_] = [group.join() for _ in range(3)]
+    [one, *_] = [group.join(**settings) for _ in range(3)]
     group.until("shares of three", group.shared)
     group.write(150)
     group.until("some records", lambda: len(group.delivered) >= 100)
@@ -176,17 +185,21 @@ def group(case):
     group.until("shares of two", group.shared)
     group.until("some more records", lambda: len(group.delivered) >= 300)
     group.write(150)
-    group.join()
+    group.join(**settings)
     group.until("shares of three again", group.shared)
     group.read()
     assert len(group.delivered) == 600
     group.close()
 
 
-def static(case):
+def group_new(case):
+    group(case, **with_new_groups(case))
+
+
+def static(case, **settings):
     group = Group(case)
-    others = [group.join(session_timeout_ms=30_000) for _ in range(2)]
-    settings = {"session_timeout_ms": 30_000, "group_instance_id": "one"}
+    others = [group.join(**settings) for _ in range(2)]
+    settings = {**settings, "group_instance_id": "one"}
     first = group.join(**settings)
     group.until("shares", group.shared)
     group.write(60)
@@ -204,6 +217,10 @@ def static(case):
     group.close()
 
 
+def static_new(case):
+    static(case, **with_new_groups(case))
+
+
 def cooperative(case):
     group = Group(case)
     settings = {"partition_assignment_strategy": "cooperative-sticky"}
@@ -218,6 +235,49 @@ def cooperative(case):
         revoked = set().union(*member.revoked[revocations:])
         assert member.owned == owned - revoked and len(revoked) == 1, (owned, revoked, member.owned)
         assert revoked <= third.owned, (revoked, third.owned)
+    group.write(60)
+    group.read()
+    group.close()
+
+
+def regex(case):
+    protocol = {} if NEW_GROUPS in case.client.LACKS else CONSUMER_PROTOCOL
+    admin, producer = case.admin(), case.producer()
+
+    def topic(what):
+        name = f"{case.topic}-{what}"
+        admin.create_topic(name, 1)
+        producer.send(name, 0, what.encode())()
+        return name
+
+    topics = {topic("match-first")}
+    topic("other")
+    # For the client that looks for topics itself.
+    consumer = case.open(case.consumer(metadata_max_age_ms=500, **protocol))
+    consumer.subscribe_to_pattern(f"^{case.topic}-match-.*")
+    read = []
+
+    def has(*values):
+        read.extend(record.value for record in consumer.poll(POLL_S))
+        return read == list(values) and consumer.assigned_topics() == topics
+
+    until("the record of the first topic", lambda: has(b"match-first"))
+    topics.add(topic("match-later"))
+    until("the record of the later topic", lambda: has(b"match-first", b"match-later"))
+
+
+def migrate(case):
+    new = with_new_groups(case)
+    group = Group(case)
+    group.join()
+    group.join()
+    group.until("shares of two", group.shared)
+    for settings in [new, {}]:
+        for former in list(group.members):
+            group.write(60)
+            group.leave(former)
+            group.join(**settings)
+            group.until("shares of two", group.shared)
     group.write(60)
     group.read()
     group.close()

@@ -12,7 +12,7 @@ from importlib.metadata import version
 from case import Case
 from client import NotApplicable
 from commits import commit
-from membership import cooperative, group, static
+from membership import cooperative, group, group_new, migrate, regex, static, static_new
 from records import headers, idempotent, large, long_poll, produce
 from restart import restart
 from topics import admin, delete_records, seek
@@ -20,7 +20,8 @@ from topics import admin, delete_records, seek
 NOT_APPLICABLE = 77
 MODULES = {"confluent-kafka": "confluent_client", "kafka-python": "kafka_python_client"}
 CODECS = ["none", "gzip", "snappy", "lz4", "zstd"]
-NAMED = [admin, idempotent, headers, large, group, static, cooperative, seek, commit, delete_records, long_poll, restart]
+NAMED = [admin, idempotent, headers, large, group, group_new, static, static_new, cooperative, regex, migrate]
+NAMED += [seek, commit, delete_records, long_poll, restart]
 SCENARIOS = {function.__name__.replace("_", "-"): function for function in NAMED}
 SCENARIOS |= {f"produce-{codec}": partial(produce, codec=codec) for codec in CODECS}
 

@@ -153,20 +153,27 @@ impl Broker {
     /// A new topic, each partition of which serves.
     pub(crate) fn create_topic(&self, partitions: i32, settings: &[(&str, &str)]) -> String {
         let name = new_name();
-        let mut topic = NewTopic::new(&name, partitions, TopicReplication::Fixed(1));
+        self.create_named_topic(&name, partitions, settings);
+        name
+    }
+
+    pub(crate) fn create_named_topic(
+        &self,
+        name: &str,
+        partitions: i32,
+        settings: &[(&str, &str)],
+    ) {
+        let mut topic = NewTopic::new(name, partitions, TopicReplication::Fixed(1));
         for (key, value) in settings {
             topic = topic.set(key, value);
         }
         let created = wait(self.admin().create_topics([&topic], &options())).unwrap();
-        assert_eq!(created, [Ok(name.clone())]);
+        assert_eq!(created, [Ok(name.to_owned())]);
         // Apache Kafka answers the creation before that.
         let consumer = self.consumer("unused", &[]);
         for partition in 0..partitions {
-            until("the new partition", || {
-                consumer.fetch_watermarks(&name, partition, TIMEOUT).ok()
-            });
+            until("the new partition", || consumer.fetch_watermarks(name, partition, TIMEOUT).ok());
         }
-        name
     }
 
     /// Values to a partition; each is acknowledged when this returns.

@@ -3,8 +3,11 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
-use crate::broker::{Broker, new_name, until};
-use crate::member::{Ledger, Member, Moves};
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::message::Message;
+
+use crate::broker::{Broker, POLL, new_name, until};
+use crate::member::{CONSUMER, Ledger, Member, Moves};
 
 const PARTITIONS: i32 = 6;
 
@@ -60,10 +63,10 @@ impl<'a> Stage<'a> {
     }
 }
 
-pub(crate) fn share(broker: &Broker) {
+pub(crate) fn share(broker: &Broker, settings: &[(&str, &str)]) {
     let mut stage = Stage::new(broker);
     stage.write(30);
-    let (a, b, c) = (stage.join("a", &[]), stage.join("b", &[]), stage.join("c", &[]));
+    let [a, b, c] = ["a", "b", "c"].map(|name| stage.join(name, settings));
     stage.settle(&[("a", &a, 2), ("b", &b, 2), ("c", &c, 2)]);
     // All was committed before the first move, so it was read once.
     stage.ledger.lock().unwrap().read_once();
@@ -72,17 +75,19 @@ pub(crate) fn share(broker: &Broker) {
     stage.write(30);
     stage.settle(&[("a", &a, 3), ("b", &b, 3)]);
 
-    let d = stage.join("d", &[]);
+    let d = stage.join("d", settings);
     stage.write(40);
     stage.settle(&[("a", &a, 2), ("b", &b, 2), ("d", &d, 2)]);
     stage.check_all_read();
 }
 
-pub(crate) fn come_back(broker: &Broker) {
+pub(crate) fn come_back(broker: &Broker, settings: &[(&str, &str)]) {
     let mut stage = Stage::new(broker);
     stage.write(10);
-    let join = |stage: &Stage<'_>, name| stage.join(name, &[("group.instance.id", name)]);
-    let (a, b, c) = (join(&stage, "a"), join(&stage, "b"), join(&stage, "c"));
+    let join = |stage: &Stage<'_>, name| {
+        stage.join(name, &[&[("group.instance.id", name)], settings].concat())
+    };
+    let [a, b, c] = ["a", "b", "c"].map(|name| join(&stage, name));
     stage.settle(&[("a", &a, 2), ("b", &b, 2), ("c", &c, 2)]);
     let before = c.moves().assigned.pop().unwrap();
     a.take_moves();
@@ -123,4 +128,53 @@ pub(crate) fn cooperate(broker: &Broker) {
     let lost = [&a, &b].into_iter().flat_map(|member| member.moves().revoked).flatten();
     assert_eq!(given, lost.collect(), "what moved");
     stage.check_all_read();
+}
+
+/// Two members are replaced by members of the other protocol, one after the other, and back again.
+pub(crate) fn migrate(broker: &Broker) {
+    let mut stage = Stage::new(broker);
+    stage.write(10);
+    let mut members = [("a", stage.join("a", &[])), ("b", stage.join("b", &[]))];
+    let settle = |stage: &Stage<'_>, [(a, one), (b, other)]: &[(&str, Member); 2]| {
+        stage.settle(&[(a, one, 3), (b, other, 3)]);
+    };
+    settle(&stage, &members);
+    for (names, settings) in [(["c", "d"], CONSUMER), (["e", "f"], &[])] {
+        for (place, name) in names.into_iter().enumerate() {
+            let member = stage.join(name, settings);
+            // The one it replaces leaves.
+            members[place] = (name, member);
+            stage.write(10);
+            settle(&stage, &members);
+        }
+    }
+    stage.check_all_read();
+}
+
+/// A subscription to a pattern, which the broker reads.
+pub(crate) fn match_topics(broker: &Broker) {
+    let prefix = new_name();
+    let create = |what: &str| {
+        let topic = format!("{prefix}-{what}");
+        broker.create_named_topic(&topic, 1, &[]);
+        broker.write(&topic, 0, &[what.to_owned()]);
+        topic
+    };
+    let first = create("match-first");
+    create("other");
+    let settings =
+        [&[("group.id", prefix.as_str()), ("auto.offset.reset", "earliest")], CONSUMER].concat();
+    let consumer: BaseConsumer = broker.config(&settings).create().unwrap();
+    consumer.subscribe(&[&format!("^{prefix}-match-.*")]).unwrap();
+    let expect = |topics: &[&String]| {
+        let record = until(&format!("a record of {topics:?}"), || consumer.poll(POLL)).unwrap();
+        assert_eq!(record.topic(), *topics[topics.len() - 1]);
+        let assigned = consumer.assignment().unwrap();
+        let assigned: BTreeSet<String> =
+            assigned.elements().iter().map(|element| element.topic().to_owned()).collect();
+        assert!(assigned.iter().eq(topics.iter().copied()), "{assigned:?}, not {topics:?}");
+    };
+    expect(&[&first]);
+    let later = create("match-later");
+    expect(&[&first, &later]);
 }

@@ -22,6 +22,7 @@ use std::env;
 use std::process::ExitCode;
 
 use broker::Broker;
+use member::CONSUMER;
 use rdkafka::util::get_rdkafka_version;
 
 fn main() -> ExitCode {
@@ -40,8 +41,12 @@ fn run(scenario: &str, broker: &Broker) -> ExitCode {
         "idempotent" => produce::idempotent(broker),
         "headers" => produce::headers(broker),
         "large" => produce::large(broker),
-        "group" => group::share(broker),
-        "static" => group::come_back(broker),
+        "group" => group::share(broker, &[]),
+        "group-new" => group::share(broker, CONSUMER),
+        "static" => group::come_back(broker, &[]),
+        "static-new" => group::come_back(broker, CONSUMER),
+        "regex" => group::match_topics(broker),
+        "migrate" => group::migrate(broker),
         "cooperative" => group::cooperate(broker),
         "seek" => reading::seek(broker),
         "commit" => offsets::commit(broker),

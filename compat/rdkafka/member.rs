@@ -81,6 +81,9 @@ fn partitions(list: &TopicPartitionList) -> BTreeSet<i32> {
     list.elements().iter().map(TopicPartitionListElem::partition).collect()
 }
 
+/// Members of the consumer protocol (KIP-848).
+pub(crate) const CONSUMER: &[(&str, &str)] = &[("group.protocol", "consumer")];
+
 /// Leaves when dropped; a static member only goes.
 pub(crate) struct Member {
     consumer: BaseConsumer<Watcher>,
@@ -100,13 +103,14 @@ impl Member {
             ("group.id", group),
             ("auto.offset.reset", "earliest"),
             ("enable.auto.commit", "false"),
-            ("heartbeat.interval.ms", "200"),
-            ("session.timeout.ms", "30000"),
             ("fetch.wait.max.ms", "50"),
         ];
+        // Of the consumer protocol, the broker says how often and how long.
+        let classic = [("heartbeat.interval.ms", "200"), ("session.timeout.ms", "30000")];
+        let classic = if settings.contains(&CONSUMER[0]) { &[][..] } else { &classic };
         let ledger = Arc::clone(ledger);
         let watcher = Watcher { name: name.to_owned(), ledger, moves: Mutex::default() };
-        let config = broker.config(&[&common, settings].concat());
+        let config = broker.config(&[&common, classic, settings].concat());
         let consumer: BaseConsumer<Watcher> = config.create_with_context(watcher).unwrap();
         consumer.subscribe(&[topic]).unwrap();
         Self { consumer, owes_commit: Cell::new(false) }

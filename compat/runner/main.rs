@@ -35,7 +35,7 @@ type Failure = Box<dyn Error>;
 const COMPAT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/compat");
 
 /// In the order of `compat/README.md`.
-const SCENARIOS: [&str; 17] = [
+const SCENARIOS: [&str; 21] = [
     "admin",
     "produce-none",
     "produce-gzip",
@@ -46,8 +46,12 @@ const SCENARIOS: [&str; 17] = [
     "headers",
     "large",
     "group",
+    "group-new",
     "static",
+    "static-new",
     "cooperative",
+    "regex",
+    "migrate",
     "seek",
     "commit",
     "delete-records",

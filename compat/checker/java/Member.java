@@ -61,13 +61,19 @@ public final class Member implements ConsumerRebalanceListener {
 
     private static Properties settings(Map<String, String> options, boolean commitsItself) {
         int session = Integer.parseInt(options.get("--session-ms"));
-        var assignor = options.get("--assignor").equals("range") ? "RangeAssignor" : "CooperativeStickyAssignor";
+        boolean isRange = options.get("--assignor").equals("range");
         var settings = new Properties();
         settings.put("bootstrap.servers", options.get("--bootstrap"));
         settings.put("group.id", options.get("--group"));
-        settings.put("partition.assignment.strategy", "org.apache.kafka.clients.consumer." + assignor);
-        settings.put("session.timeout.ms", session);
-        settings.put("heartbeat.interval.ms", session / 6);
+        if (options.get("--protocol").equals("consumer")) {
+            settings.put("group.protocol", "consumer");
+            settings.put("group.remote.assignor", isRange ? "range" : "uniform");
+        } else {
+            var assignor = isRange ? "RangeAssignor" : "CooperativeStickyAssignor";
+            settings.put("partition.assignment.strategy", "org.apache.kafka.clients.consumer." + assignor);
+            settings.put("session.timeout.ms", session);
+            settings.put("heartbeat.interval.ms", session / 6);
+        }
         settings.put("auto.offset.reset", "earliest");
         settings.put("enable.auto.commit", !commitsItself);
         settings.put("auto.commit.interval.ms", (int) (COMMIT_INTERVAL_NS / 1_000_000));

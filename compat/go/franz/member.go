@@ -1,6 +1,7 @@
 package franz
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -21,6 +22,10 @@ type member struct {
 }
 
 func (c client) Member(config scenario.MemberConfig, events scenario.Events) (scenario.Member, error) {
+	if config.Protocol == scenario.Consumer && config.InstanceID != "" {
+		return nil, scenario.Lacks("a static member that closes sends epoch -2 without its instance id, which Apache " +
+			"Kafka refuses, and stays until its session ends")
+	}
 	ctx, leave := context.WithCancel(background)
 	m := &member{config: config, events: events, leave: leave, left: make(chan struct{})}
 	connection, err := c.connect(m.options()...)
@@ -43,7 +48,7 @@ func (m *member) options() []kgo.Opt {
 	}
 	options := []kgo.Opt{
 		kgo.ConsumerGroup(m.config.Group),
-		kgo.ConsumeTopics(m.config.Topic),
+		kgo.ConsumeTopics(cmp.Or(m.config.Pattern, m.config.Topic)),
 		kgo.ConsumeResetOffset(reset),
 		kgo.Balancers(balancer),
 		kgo.SessionTimeout(m.config.SessionTimeout()),
@@ -54,6 +59,13 @@ func (m *member) options() []kgo.Opt {
 		kgo.OnPartitionsAssigned(m.each(m.events.Assigned)),
 		kgo.OnPartitionsRevoked(m.each(m.events.Revoked)),
 		kgo.OnPartitionsLost(m.each(m.events.Revoked)),
+	}
+	if m.config.Pattern != "" {
+		options = append(options, kgo.ConsumeRegex())
+	}
+	if m.config.Protocol == scenario.Consumer {
+		// The balancer stands for the one of the broker that is like it.
+		options = append(options, kgo.ServerSideBalancer(), kgo.Balancers(kgo.StickyBalancer()))
 	}
 	if m.config.InstanceID != "" {
 		options = append(options, kgo.InstanceID(m.config.InstanceID))

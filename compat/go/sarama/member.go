@@ -26,6 +26,12 @@ type member struct {
 }
 
 func (c client) Member(config scenario.MemberConfig, events scenario.Events) (scenario.Member, error) {
+	switch {
+	case config.Pattern != "":
+		return nil, scenario.Lacks("sarama subscribes to names of topics only, not to a pattern")
+	case config.Protocol == scenario.Consumer:
+		return nil, scenario.Lacks("sarama has only the classic protocol of groups")
+	}
 	admin, err := c.Admin()
 	if err != nil {
 		return nil, err

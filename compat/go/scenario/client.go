@@ -96,10 +96,25 @@ type MemberConfig struct {
 	Group      string
 	Topic      string
 	InstanceID string // static membership unless empty
+	Pattern    string // subscribes to the topics that match this instead
+	Protocol   Protocol
 	Assignor   Assignor
 	AutoCommit bool
 	FromLatest bool // auto.offset.reset=latest, otherwise earliest
 }
+
+// Protocol of a group: with Consumer (KIP-848) the broker assigns.
+type Protocol int
+
+const (
+	Classic Protocol = iota
+	Consumer
+)
+
+// Lacks is the error of a library that cannot do what a scenario asks of it, and says what that is.
+type Lacks string
+
+func (l Lacks) Error() string { return string(l) }
 
 type Assignor int
 

@@ -3,6 +3,8 @@ package scenario
 import (
 	"fmt"
 	"slices"
+	"sync"
+	"time"
 )
 
 const groupPartitions = 6
@@ -34,11 +36,15 @@ func (r *run) delivers(j *journal, topic string, count int) []*Record {
 	return all
 }
 
-func group(r *run) {
+func groupWith(protocol Protocol) func(*run) {
+	return func(r *run) { group(r, protocol) }
+}
+
+func group(r *run, protocol Protocol) {
 	topic := r.topic("group", groupPartitions)
 	j := newJournal(r)
 	j.commits = true
-	config := MemberConfig{Group: r.name("group"), Topic: topic}
+	config := MemberConfig{Group: r.name("group"), Topic: topic, Protocol: protocol}
 	member := func(name string) Member {
 		config.Name = name
 		return r.join(config, j)
@@ -64,11 +70,15 @@ func group(r *run) {
 	}
 }
 
-func static(r *run) {
+func staticWith(protocol Protocol) func(*run) {
+	return func(r *run) { static(r, protocol) }
+}
+
+func static(r *run, protocol Protocol) {
 	topic := r.topic("static", groupPartitions)
 	j := newJournal(r)
 	config := func(name string) MemberConfig {
-		return MemberConfig{Name: name, InstanceID: name, Group: r.name("static"), Topic: topic}
+		return MemberConfig{Name: name, InstanceID: name, Group: r.name("static"), Topic: topic, Protocol: protocol}
 	}
 	names := []string{"first", "second", "third"}
 	members := make(map[string]Member)
@@ -127,4 +137,68 @@ func cooperative(r *run) {
 			fatalf("%s keeps %v, but %v was revoked in between", name, kept, revoked)
 		}
 	}
+}
+
+func migrate(r *run) {
+	topic := r.topic("migrate", groupPartitions)
+	j := newJournal(r)
+	j.commits = true
+	config := MemberConfig{Group: r.name("migrate"), Topic: topic}
+	join := func(name string, protocol Protocol) Member {
+		config.Name, config.Protocol = name, protocol
+		return r.join(config, j)
+	}
+	members := []Member{join("first", Classic), join("second", Classic)}
+	r.share(j, "first", "second")
+	all := r.delivers(j, topic, 60)
+	for _, protocol := range []Protocol{Consumer, Classic} {
+		for i, former := range members {
+			check(former.Close(), "closing "+former.Name())
+			members[i] = join(fmt.Sprintf("%s's successor", former.Name()), protocol)
+			r.share(j, members[0].Name(), members[1].Name())
+			all = append(all, r.delivers(j, topic, 60)...)
+		}
+	}
+	check(j.missing(all), "at the end")
+}
+
+// values are what a member has received.
+type values struct {
+	run  *run
+	lock sync.Mutex
+	got  []string
+}
+
+func (*values) Assigned(string, []int32) {}
+func (*values) Revoked(string, []int32)  {}
+
+func (v *values) Received(_ Member, record *Record) {
+	v.lock.Lock()
+	defer v.lock.Unlock()
+	v.got = append(v.got, string(record.Value))
+}
+
+func (v *values) Failed(member string, err error) { v.run.fail(fmt.Errorf("%s: %w", member, err)) }
+
+func (v *values) are(want ...string) error {
+	v.lock.Lock()
+	defer v.lock.Unlock()
+	if !slices.Equal(v.got, want) {
+		return fmt.Errorf("received %v, not %v", v.got, want)
+	}
+	return nil
+}
+
+func regex(r *run) {
+	write := func(what string) {
+		r.produce(r.topic(what, 1), []*Record{{Value: []byte(what), TimestampMs: time.Now().UnixMilli()}})
+	}
+	write("regex-first")
+	write("other")
+	v := &values{run: r}
+	pattern := "^compat-regex-.*-" + r.id + "$"
+	r.join(MemberConfig{Name: "first", Group: r.name("regex"), Pattern: pattern, Protocol: Consumer}, v)
+	r.eventually("the first topic", func() error { return v.are("regex-first") })
+	write("regex-later")
+	r.eventually("the later topic", func() error { return v.are("regex-first", "regex-later") })
 }
