@@ -12,6 +12,8 @@ pub(crate) struct Accepted {
 }
 
 const ANY: &str = "*";
+const KEPT_WHILE_AWAY: &str =
+    "a member that is away and comes back under another instance id has what it had at once";
 const ANSWERED: &str = "every request gets an answer, also where the reference forgets one";
 const LOGGERS: &str = "the log has no levels of its own for the reference's Java classes";
 
@@ -133,6 +135,22 @@ pub(crate) const ACCEPTED: &[Accepted] = &[
         ours: "nothing",
         theirs: ANY,
         why: "the APIs that are not served yet",
+    },
+    Accepted {
+        api: "ConsumerGroupHeartbeat",
+        step: "it comes back as another instance",
+        path: "assignment.topic_partitions[*]",
+        ours: ANY,
+        theirs: "nothing",
+        why: KEPT_WHILE_AWAY,
+    },
+    Accepted {
+        api: "ConsumerGroupDescribe",
+        step: "another instance of its id",
+        path: "groups[*].members[*].assignment.topic_partitions[*]",
+        ours: ANY,
+        theirs: "nothing",
+        why: KEPT_WHILE_AWAY,
     },
     Accepted {
         api: "ListGroups",

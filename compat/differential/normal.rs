@@ -15,7 +15,7 @@ use crate::tree::Node;
 const UUID_LENGTH: usize = 36;
 
 /// Lists of each API that the reference writes in the order of a hash map of what it drew or of many names.
-const UNORDERED: [(&str, &str); 26] = [
+const UNORDERED: [(&str, &str); 27] = [
     ("ApiVersions", "finalized_features"),
     ("ApiVersions", "supported_features"),
     ("ConsumerGroupDescribe", "groups"),
@@ -23,6 +23,7 @@ const UNORDERED: [(&str, &str); 26] = [
     ("ConsumerGroupDescribe", "subscribed_topic_names"),
     ("ConsumerGroupDescribe", "topic_partitions"),
     ("ConsumerGroupHeartbeat", "topic_partitions"),
+    ("ConsumerGroupHeartbeat", "partitions"),
     ("DeleteGroups", "results"),
     ("DescribeGroups", "groups"),
     ("OffsetFetch", "topics"),

@@ -53,8 +53,14 @@ impl ConsumerGroup {
         if request.member_id.is_none() && request.member_epoch < 0 {
             return Ok(());
         }
-        let member = request.member_id.as_ref().and_then(|id| self.members.get(id));
-        let member = member.ok_or(ErrorCode::UnknownMemberId)?;
+        let Some(id) = &request.member_id else {
+            // Kafka looks for the member without a name, which fails where there are any.
+            return Err(match self.members.is_empty() {
+                true => ErrorCode::UnknownMemberId,
+                false => ErrorCode::UnknownServerError,
+            });
+        };
+        let member = self.members.get(id).ok_or(ErrorCode::UnknownMemberId)?;
         match request.member_epoch == member.epoch {
             true => Ok(()),
             false => Err(stale(member, "it is not the member's").error),
