@@ -141,15 +141,18 @@ const CONSUMER_JAVA: [Kind; 3] = [
     ("mixed", "6", &["--assignor", "cooperative-sticky", "--commit", "manual"]),
 ];
 
-fn run_all(broker: &Broker, protocol: &str, kinds: &[Kind]) {
+fn records_setting() -> u64 {
+    setting("OTTLA_GROUP_RECORDS", 20_000)
+}
+
+fn run_all(broker: &Broker, protocol: &str, kinds: &[Kind], records: u64) {
     for kind in kinds {
-        run_members(broker, protocol, *kind);
+        run_members(broker, protocol, *kind, records);
     }
 }
 
-fn run_members(broker: &Broker, protocol: &str, (client, members, kind): Kind) {
-    let records = setting("OTTLA_GROUP_RECORDS", 20_000_u64);
-    let events = (records / 50_000).clamp(4, 20);
+fn run_members(broker: &Broker, protocol: &str, (client, members, kind): Kind, records: u64) {
+    let events = (records_setting() / 50_000).clamp(4, 20);
     let seed = seed();
     let (records, events) = (records.to_string(), events.to_string());
     let sizes = ["--records", &records, "--events", &events, "--members", members];
@@ -168,7 +171,7 @@ fn three_members_join_leave_and_die_while_records_flow() {
     let _one_at_a_time = (java || against_kafka()).then(reference::exclusive);
     let broker = Broker::start_with(&SESSIONS);
     let kinds = [&CLASSIC[..], if java { &CLASSIC_JAVA } else { &[] }].concat();
-    run_all(&broker, "classic", &kinds);
+    run_all(&broker, "classic", &kinds, records_setting());
 }
 
 #[test]
@@ -178,7 +181,7 @@ fn members_of_the_consumer_protocol_join_leave_and_die_while_records_flow() {
     let _one_at_a_time = (java || against_kafka()).then(reference::exclusive);
     let broker = Broker::start_with(&CONSUMER_SESSIONS);
     let kinds = [&CONSUMER[..], if java { &CONSUMER_JAVA } else { &[] }].concat();
-    run_all(&broker, "consumer", &kinds);
+    run_all(&broker, "consumer", &kinds, records_setting());
 }
 
 /// Members of the clients of one folder of `compat`, of both protocols where the clients have both.
@@ -188,8 +191,10 @@ fn of_folder(test: &str, folder: &str, classic: &[Kind], consumer: &[Kind]) {
     }
     let _one_at_a_time = against_kafka().then(reference::exclusive);
     let broker = Broker::start_with(&[&SESSIONS[..], &CONSUMER_SESSIONS].concat());
-    run_all(&broker, "classic", classic);
-    run_all(&broker, "consumer", consumer);
+    // A tenth of a long run, with all its events: the slowest of these clients read 10,000 records in a second.
+    let records = (records_setting() / 10).max(records_setting().min(20_000));
+    run_all(&broker, "classic", classic, records);
+    run_all(&broker, "consumer", consumer, records);
 }
 
 #[test]
