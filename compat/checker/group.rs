@@ -33,14 +33,20 @@ pub(crate) struct Group {
 }
 
 impl Group {
-    /// A group without members yet; journals go to the directory.
+    /// A group without members yet; journals go to the directory. What its members need is installed.
     pub(crate) fn new(
         client: Client,
         members: usize,
         options: MemberOptions,
         directory: &Path,
     ) -> Result<Self, Failure> {
-        let class_path = if client == Client::Rdkafka { String::new() } else { class_path()? };
+        let class_path = match client {
+            Client::Java | Client::Mixed => output_of("reference/kafka", "classpath")?,
+            _ => String::new(),
+        };
+        if let Some(launcher) = launcher(client) {
+            output_of(launcher, "install")?;
+        }
         Ok(Self {
             client,
             options,
@@ -55,18 +61,13 @@ impl Group {
     /// Starts a member, one that runs not.
     pub(crate) fn start(&mut self, number: usize) -> Result<(), Failure> {
         self.started += 1;
-        let is_java = match self.client {
-            Client::Rdkafka => false,
-            Client::Java => true,
-            Client::Mixed => number % 2 == 1,
+        let client = match self.client {
+            Client::Mixed => [Client::Rdkafka, Client::Java][number % 2],
+            client => client,
         };
-        let kind = if is_java { "java" } else { "rdkafka" };
-        let name = format!("member-{number}-{:03}-{kind}", self.started);
+        let name = format!("member-{number}-{:03}-{}", self.started, name_of(&client));
         let log = File::create(self.directory.join(format!("{name}.log")))?;
-        let mut command = if is_java { self.java() } else { Command::new(env::current_exe()?) };
-        if !is_java {
-            command.arg("member");
-        }
+        let mut command = self.program(client)?;
         let options = &self.options;
         command
             .args(["--bootstrap", &options.bootstrap])
@@ -81,6 +82,21 @@ impl Group {
         command.stdin(Stdio::piped()).stdout(log.try_clone()?).stderr(log);
         self.running[number] = Some(Member { name, child: command.spawn()? });
         Ok(())
+    }
+
+    /// What runs a member, its options left out.
+    fn program(&self, client: Client) -> Result<Command, Failure> {
+        let mut command = match launcher(client) {
+            Some(launcher) => {
+                let mut command = Command::new(format!("{COMPAT}/{launcher}"));
+                command.arg(name_of(&client));
+                command
+            }
+            None if client == Client::Java => return Ok(self.java()),
+            None => Command::new(env::current_exe()?),
+        };
+        command.arg("member");
+        Ok(command)
     }
 
     /// A source file that is compiled and run; no more of a JVM than that needs.
@@ -149,8 +165,19 @@ impl Group {
     }
 }
 
-fn class_path() -> Result<String, Failure> {
-    let output = Command::new(format!("{COMPAT}/reference/kafka")).arg("classpath").output()?;
+/// Of the clients whose members run from a folder of `compat`: its launcher, which ends up as the member itself.
+fn launcher(client: Client) -> Option<&'static str> {
+    match client {
+        Client::Rdkafka | Client::Java | Client::Mixed => None,
+        Client::FranzGo | Client::Sarama => Some("go/run"),
+        Client::ConfluentKafka | Client::KafkaPython => Some("python/run"),
+        Client::Kafkajs => Some("kafkajs/run"),
+    }
+}
+
+/// What a launcher of `compat` prints, without the line break.
+fn output_of(launcher: &str, command: &str) -> Result<String, Failure> {
+    let output = Command::new(format!("{COMPAT}/{launcher}")).arg(command).output()?;
     if !output.status.success() {
         return Err(String::from_utf8_lossy(&output.stderr).into_owned().into());
     }

@@ -113,7 +113,7 @@ struct RunOptions {
     directory: Option<PathBuf>,
 }
 
-/// What a member needs to know; the Java member takes the same.
+/// What a member needs to know; the members of all clients take the same.
 #[derive(Clone, Debug, Args)]
 struct MemberOptions {
     #[arg(long)]
@@ -141,8 +141,13 @@ enum Client {
     Rdkafka,
     /// Apache Kafka's own
     Java,
-    /// In turn
+    /// librdkafka and Apache Kafka's own in turn
     Mixed,
+    FranzGo,
+    Sarama,
+    Kafkajs,
+    ConfluentKafka,
+    KafkaPython,
 }
 
 /// How the members are kept together.
@@ -154,10 +159,14 @@ enum Protocol {
     Consumer,
 }
 
-/// Kafka's names of the assignors, which both clients know; of the broker's, the uniform one is that which is cooperative.
+/// Kafka's names of the assignors; a member whose client lacks one ends with an error. Of the broker's two, range is
+/// that of its name, the uniform one all others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Assignor {
     Range,
+    #[value(name = "roundrobin")]
+    RoundRobin,
+    Sticky,
     CooperativeSticky,
 }
 

@@ -8,6 +8,7 @@ import (
 	"runtime/debug"
 
 	"ottla/compat/franz"
+	"ottla/compat/load"
 	"ottla/compat/sarama"
 	"ottla/compat/scenario"
 )
@@ -15,32 +16,37 @@ import (
 type client struct {
 	name, module string
 	connect      func(bootstrap string) scenario.Client
+	member       load.Member
 }
 
 var clients = []client{
-	{"franz-go", franz.Module, franz.New},
-	{"sarama", sarama.Module, sarama.New},
+	{"franz-go", franz.Module, franz.New, franz.Load},
+	{"sarama", sarama.Module, sarama.New, sarama.Load},
 }
 
 // notApplicable is the status of a scenario that the library cannot express.
 const notApplicable = 77
 
 func main() {
-	switch arguments := os.Args[1:]; len(arguments) {
-	case 1:
-		if arguments[0] == "versions" {
-			versions()
+	arguments := os.Args[1:]
+	if len(arguments) == 1 && arguments[0] == "versions" {
+		versions()
+		return
+	}
+	for _, client := range clients {
+		if len(arguments) < 2 || client.name != arguments[0] {
+			continue
+		}
+		if arguments[1] == "member" {
+			ended(load.Run(client.member, arguments[2:]))
 			return
 		}
-	case 3:
-		for _, client := range clients {
-			if client.name == arguments[0] {
-				run(client.connect(arguments[2]), arguments[1], arguments[2])
-				return
-			}
+		if len(arguments) == 3 {
+			run(client.connect(arguments[2]), arguments[1], arguments[2])
+			return
 		}
 	}
-	fmt.Fprintln(os.Stderr, "usage: versions | CLIENT SCENARIO BOOTSTRAP")
+	fmt.Fprintln(os.Stderr, "usage: versions | CLIENT SCENARIO BOOTSTRAP | CLIENT member OPTION...")
 	os.Exit(2)
 }
 
@@ -50,6 +56,10 @@ func run(client scenario.Client, name, bootstrap string) {
 		fmt.Println(lack)
 		os.Exit(notApplicable)
 	}
+	ended(err)
+}
+
+func ended(err error) {
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)

@@ -2,11 +2,13 @@
 //
 // scenario.js versions                    a line "CLIENT VERSION"
 // scenario.js kafkajs SCENARIO BOOTSTRAP  runs one; status 77 and a last line that says why if it is not applicable
+// scenario.js kafkajs member OPTION...    is a member of the checker's group
 'use strict'
 
 const { CompressionTypes } = require('kafkajs')
 const { Case, NotApplicable } = require('./case')
 const { commit } = require('./commits')
+const { member } = require('./member')
 const { group, restart } = require('./membership')
 const { headers, idempotent, large, longPoll, produce } = require('./records')
 const { admin, deleteRecords, seek } = require('./topics')
@@ -43,12 +45,14 @@ const SCENARIOS = {
   restart,
 }
 
-async function main([client, name, bootstrap]) {
+async function main([client, name, ...rest]) {
   if (client === 'versions') {
     console.log(`kafkajs ${require('kafkajs/package.json').version}`)
     return 0
   }
+  if (client === 'kafkajs' && name === 'member') return member(rest)
   const run = SCENARIOS[name]
+  const [bootstrap] = rest
   if (client !== 'kafkajs' || !run || !bootstrap) {
     console.error('usage: scenario.js versions | kafkajs SCENARIO BOOTSTRAP')
     return 2

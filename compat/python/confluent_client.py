@@ -15,6 +15,8 @@ NAMES = {"max.request.size": "message.max.bytes", "fetch.max.wait.ms": "fetch.wa
 # The auto.offset.reset that reports an offset out of range instead of choosing another, and the code it reports.
 NO_RESET = "error"
 OUT_OF_RANGE = KafkaError._AUTO_OFFSET_RESET
+# Codes after which the client is of no use any more.
+FATAL = {KafkaError._FATAL}
 # Whether an owner that keeps its partition in a rebalance goes on where it was, and not at the committed offset.
 KEEPS_POSITION = False
 
@@ -212,3 +214,42 @@ class Consumer:
 
     def close(self):
         self.client.close()
+
+
+class Loaded(Consumer):
+    """The consumer of a member of the checker's group."""
+
+    POLL_S = 0.05
+    # Partitions may be revoked while more records are collected, some of them already there.
+    POLL_RECORDS = 1
+
+    def __init__(self, bootstrap, topic, group, settings, member):
+        def confirmed(error, partitions):
+            if not member.commits_itself:
+                member.confirmed(error, {p.partition: p.offset for p in partitions if not p.error and p.offset >= 0})
+
+        # Only what is stored is committed: what is written down.
+        own = {"enable.auto.offset.store": False, "on_commit": confirmed}
+        super().__init__(bootstrap, topic, group, {**settings, **own})
+
+        def revoked(partitions):
+            member.commit()
+            member.revoked(partitions)
+
+        self.subscribe(member.assigned, revoked, member.lost)
+
+    def is_read(self, record):
+        try:
+            self.client.store_offsets(offsets=[self.at(record.partition, record.offset + 1)])
+        except KafkaException as error:
+            # The partition is being taken away; the delivery stays uncommitted.
+            if error.args[0].code() != KafkaError._STATE:
+                raise
+            return False
+        return True
+
+    def commit_read(self, _):
+        """Of what is stored, not of a list: librdkafka refuses it by itself when the assignment is lost."""
+        with broker_errors():
+            for partition in self.client.commit(asynchronous=False):
+                checked(partition.error)

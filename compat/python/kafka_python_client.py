@@ -4,9 +4,11 @@ from contextlib import contextmanager
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import ConfigResource
-from kafka.consumer.subscription_state import ConsumerRebalanceListener
+from kafka.consumer.subscription_state import AsyncConsumerRebalanceListener, ConsumerRebalanceListener
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
 from kafka.coordinator.assignors.range import RangePartitionAssignor
+from kafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
+from kafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 from kafka.errors import CommitFailedError, KafkaError
 from kafka.structs import OffsetAndMetadata
 
@@ -15,8 +17,14 @@ from client import NEW_GROUPS, NULL_HEADER_VALUE, NULL_KEY_AND_VALUE, TIMEOUT_S,
 LACKS = {NEW_GROUPS, NULL_HEADER_VALUE, NULL_KEY_AND_VALUE}
 NO_RESET = "none"
 OUT_OF_RANGE = 1
+FATAL = set()
 KEEPS_POSITION = True
-ASSIGNORS = {"range": RangePartitionAssignor, "cooperative-sticky": CooperativeStickyAssignor}
+ASSIGNORS = {
+    "range": RangePartitionAssignor,
+    "roundrobin": RoundRobinPartitionAssignor,
+    "sticky": StickyPartitionAssignor,
+    "cooperative-sticky": CooperativeStickyAssignor,
+}
 ILLEGAL_GENERATION = 22
 
 
@@ -215,3 +223,62 @@ class Consumer:
 
     def close(self):
         self.client.close()
+
+
+class Loaded(Consumer):
+    """The consumer of a member of the checker's group."""
+
+    # Long: it sometimes never joins a group when each of its polls is short.
+    POLL_S = 0.5
+    POLL_RECORDS = 500
+
+    def __init__(self, bootstrap, topic, group, settings, member):
+        def confirmed(offsets, response):
+            error = response if isinstance(response, Exception) else None
+            member.confirmed(error, {p.partition: at.offset for p, at in offsets.items()})
+
+        super().__init__(bootstrap, topic, group, {**settings, "default.offset.commit.callback": confirmed})
+        cooperative = settings.get("partition.assignment.strategy") == "cooperative-sticky"
+        self.client.subscribe([topic], listener=LoadedListener(self, member, cooperative))
+
+    def is_read(self, _):
+        """What a poll gave counts as read with the next one, not before: it is written down by then."""
+        return True
+
+    def commit_read(self, offsets):
+        self.commit(offsets)
+
+
+class LoadedListener(AsyncConsumerRebalanceListener):
+    """Commits what is read of partitions that are taken away.
+
+    Unless it is cooperative, the client tells of all partitions, also of those that stay. These keep their positions, so
+    that to the member they are neither revoked nor assigned.
+    """
+
+    def __init__(self, consumer, member, cooperative):
+        self.consumer = consumer
+        self.member = member
+        self.cooperative = cooperative
+        self.held = set()
+
+    async def on_partitions_revoked(self, revoked):
+        if self.member.has_to_commit():
+            with self.member.committing() as offsets, broker_errors():
+                await self.consumer.client.commit_async(self.consumer.offsets(offsets, ""))
+        if self.cooperative:
+            self.member.revoked({p.partition for p in revoked})
+        else:
+            self.held = {p.partition for p in revoked}
+
+    async def on_partitions_assigned(self, assigned):
+        partitions = {p.partition for p in assigned}
+        if taken := self.held - partitions:
+            self.member.revoked(taken)
+        if given := partitions - self.held:
+            self.member.assigned(given)
+        self.held = set()
+
+    async def on_partitions_lost(self, lost):
+        self.member.lost({p.partition for p in lost})
+        self.held = set()

@@ -2,6 +2,7 @@
 
 scenario.py versions                    a line "CLIENT VERSION" for each client
 scenario.py CLIENT SCENARIO BOOTSTRAP   runs one; status 77 and a last line that says why if it is not applicable
+scenario.py CLIENT member OPTION...     is a member of the checker's group
 """
 
 import importlib
@@ -9,6 +10,7 @@ import sys
 from functools import partial
 from importlib.metadata import version
 
+import member
 from case import Case
 from client import NotApplicable
 from commits import commit
@@ -30,6 +32,9 @@ def main(arguments):
     if arguments == ["versions"]:
         for client in MODULES:
             print(client, version(client))
+        return 0
+    if arguments[1:2] == ["member"] and arguments[0] in MODULES:
+        member.run(importlib.import_module(MODULES[arguments[0]]), arguments[2:])
         return 0
     if len(arguments) != 3 or arguments[0] not in MODULES or arguments[1] not in SCENARIOS:
         print(__doc__, file=sys.stderr)

@@ -117,20 +117,51 @@ fn closing_line(output: &str) -> &str {
     lines.find(|line| line.contains(" records, ")).unwrap_or("checker: no verdict")
 }
 
-fn join_leave_and_die(broker: &Broker, client: &str, assignor: &str, commit: &str) {
-    run_members(broker, client, &["--assignor", assignor, "--commit", commit]);
+/// A run: the members' client, how many there are, and what else the checker is told of them.
+type Kind = (&'static str, &'static str, &'static [&'static str]);
+
+const CLASSIC: [Kind; 2] = [
+    ("rdkafka", "3", &["--assignor", "range", "--commit", "manual"]),
+    ("rdkafka", "3", &["--assignor", "cooperative-sticky", "--commit", "auto"]),
+];
+const CLASSIC_JAVA: [Kind; 5] = [
+    ("java", "3", &["--assignor", "range", "--commit", "manual"]),
+    ("java", "4", &["--assignor", "roundrobin", "--commit", "auto"]),
+    ("java", "4", &["--assignor", "sticky", "--commit", "manual"]),
+    ("java", "3", &["--assignor", "cooperative-sticky", "--commit", "auto"]),
+    ("mixed", "3", &["--assignor", "cooperative-sticky", "--commit", "manual"]),
+];
+const CONSUMER: [Kind; 2] = [
+    ("rdkafka", "3", &["--assignor", "range", "--commit", "manual"]),
+    ("rdkafka", "10", &["--assignor", "cooperative-sticky", "--commit", "auto"]),
+];
+const CONSUMER_JAVA: [Kind; 3] = [
+    ("java", "3", &["--assignor", "range", "--commit", "manual"]),
+    ("java", "4", &["--assignor", "cooperative-sticky", "--commit", "auto"]),
+    ("mixed", "6", &["--assignor", "cooperative-sticky", "--commit", "manual"]),
+];
+
+fn records_setting() -> u64 {
+    setting("OTTLA_GROUP_RECORDS", 20_000)
 }
 
-fn run_members(broker: &Broker, client: &str, kind: &[&str]) {
-    let records = setting("OTTLA_GROUP_RECORDS", 20_000_u64);
-    let events = (records / 50_000).clamp(4, 20);
+fn run_all(broker: &Broker, protocol: &str, kinds: &[Kind], records: u64) {
+    for kind in kinds {
+        run_members(broker, protocol, *kind, records);
+    }
+}
+
+fn run_members(broker: &Broker, protocol: &str, (client, members, kind): Kind, records: u64) {
+    let events = (records_setting() / 50_000).clamp(4, 20);
     let seed = seed();
     let (records, events) = (records.to_string(), events.to_string());
-    let sizes = ["--records", &records, "--events", &events];
-    let arguments = [&sizes[..], &["--client", client], kind].concat();
+    let sizes = ["--records", &records, "--events", &events, "--members", members];
+    let kind = [&["--protocol", protocol], kind].concat();
+    let arguments = [&sizes[..], &["--client", client], &kind].concat();
     let (status, output) = Run::start(broker, seed, &arguments).finish();
-    report(&format!("{client} {}: {}", kind.join(" "), closing_line(&output)));
-    assert!(status.success(), "{output}\nreplay: OTTLA_SEED={seed}");
+    let members = format!("{client} --members {members} {}", kind.join(" "));
+    report(&format!("{members}: {}", closing_line(&output)));
+    assert!(status.success(), "{members}\n{output}\nreplay: OTTLA_SEED={seed}");
 }
 
 #[test]
@@ -139,13 +170,8 @@ fn three_members_join_leave_and_die_while_records_flow() {
     let java = needs::java(test);
     let _one_at_a_time = (java || against_kafka()).then(reference::exclusive);
     let broker = Broker::start_with(&SESSIONS);
-    join_leave_and_die(&broker, "rdkafka", "range", "manual");
-    join_leave_and_die(&broker, "rdkafka", "cooperative-sticky", "auto");
-    if java {
-        join_leave_and_die(&broker, "java", "range", "manual");
-        join_leave_and_die(&broker, "java", "cooperative-sticky", "auto");
-        join_leave_and_die(&broker, "mixed", "cooperative-sticky", "manual");
-    }
+    let kinds = [&CLASSIC[..], if java { &CLASSIC_JAVA } else { &[] }].concat();
+    run_all(&broker, "classic", &kinds, records_setting());
 }
 
 #[test]
@@ -154,21 +180,69 @@ fn members_of_the_consumer_protocol_join_leave_and_die_while_records_flow() {
         needs::java("members_of_the_consumer_protocol_join_leave_and_die_while_records_flow");
     let _one_at_a_time = (java || against_kafka()).then(reference::exclusive);
     let broker = Broker::start_with(&CONSUMER_SESSIONS);
-    let run = |client, members: &str, assignor, commit| {
-        let consumer = ["--protocol", "consumer", "--members", members];
-        run_members(
-            &broker,
-            client,
-            &[&consumer[..], &["--assignor", assignor, "--commit", commit]].concat(),
-        );
-    };
-    run("rdkafka", "3", "range", "manual");
-    run("rdkafka", "10", "cooperative-sticky", "auto");
-    if java {
-        run("java", "3", "range", "manual");
-        run("java", "4", "cooperative-sticky", "auto");
-        run("mixed", "6", "cooperative-sticky", "manual");
+    let kinds = [&CONSUMER[..], if java { &CONSUMER_JAVA } else { &[] }].concat();
+    run_all(&broker, "consumer", &kinds, records_setting());
+}
+
+/// Members of the clients of one folder of `compat`, of both protocols where the clients have both.
+fn of_folder(test: &str, folder: &str, classic: &[Kind], consumer: &[Kind]) {
+    if !needs::client(test, folder) {
+        return;
     }
+    let _one_at_a_time = against_kafka().then(reference::exclusive);
+    let broker = Broker::start_with(&[&SESSIONS[..], &CONSUMER_SESSIONS].concat());
+    // A tenth of a long run, with all its events: the slowest of these clients read 10,000 records in a second.
+    let records = (records_setting() / 10).max(records_setting().min(20_000));
+    run_all(&broker, "classic", classic, records);
+    run_all(&broker, "consumer", consumer, records);
+}
+
+#[test]
+fn members_on_franz_go_and_sarama_join_leave_and_die_while_records_flow() {
+    let classic: [Kind; 8] = [
+        ("franz-go", "3", &["--assignor", "range", "--commit", "manual"]),
+        ("franz-go", "4", &["--assignor", "roundrobin", "--commit", "auto"]),
+        ("franz-go", "4", &["--assignor", "sticky", "--commit", "manual"]),
+        ("franz-go", "10", &["--assignor", "cooperative-sticky", "--commit", "auto"]),
+        ("sarama", "3", &["--assignor", "range", "--commit", "manual"]),
+        ("sarama", "4", &["--assignor", "roundrobin", "--commit", "auto"]),
+        ("sarama", "4", &["--assignor", "sticky", "--commit", "manual"]),
+        ("sarama", "10", &["--assignor", "cooperative-sticky", "--commit", "manual"]),
+    ];
+    let consumer: [Kind; 2] = [
+        ("franz-go", "3", &["--assignor", "range", "--commit", "manual"]),
+        ("franz-go", "10", &["--assignor", "cooperative-sticky", "--commit", "auto"]),
+    ];
+    let test = "members_on_franz_go_and_sarama_join_leave_and_die_while_records_flow";
+    of_folder(test, "go", &classic, &consumer);
+}
+
+#[test]
+fn members_on_the_python_clients_join_leave_and_die_while_records_flow() {
+    let classic: [Kind; 6] = [
+        ("confluent-kafka", "3", &["--assignor", "range", "--commit", "manual"]),
+        ("confluent-kafka", "6", &["--assignor", "cooperative-sticky", "--commit", "auto"]),
+        ("kafka-python", "3", &["--assignor", "range", "--commit", "manual"]),
+        ("kafka-python", "4", &["--assignor", "roundrobin", "--commit", "auto"]),
+        ("kafka-python", "4", &["--assignor", "sticky", "--commit", "manual"]),
+        ("kafka-python", "6", &["--assignor", "cooperative-sticky", "--commit", "manual"]),
+    ];
+    let consumer: [Kind; 2] = [
+        ("confluent-kafka", "3", &["--assignor", "range", "--commit", "manual"]),
+        ("confluent-kafka", "6", &["--assignor", "cooperative-sticky", "--commit", "auto"]),
+    ];
+    let test = "members_on_the_python_clients_join_leave_and_die_while_records_flow";
+    of_folder(test, "python", &classic, &consumer);
+}
+
+#[test]
+fn members_on_kafkajs_join_leave_and_die_while_records_flow() {
+    let classic: [Kind; 2] = [
+        ("kafkajs", "3", &["--assignor", "roundrobin", "--commit", "manual"]),
+        ("kafkajs", "6", &["--assignor", "roundrobin", "--commit", "auto"]),
+    ];
+    let test = "members_on_kafkajs_join_leave_and_die_while_records_flow";
+    of_folder(test, "kafkajs", &classic, &[]);
 }
 
 /// Ends the broker, abruptly or not, and starts it again.

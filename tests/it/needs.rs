@@ -23,7 +23,13 @@ pub(crate) const PYTHON: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/compat/pyt
 
 /// As [`java`], for the Python client, which is installed at the first use.
 pub(crate) fn python(test: &str) -> bool {
-    let install = Command::new(PYTHON).arg("install").output().expect("the launcher runs");
+    client(test, "python")
+}
+
+/// As [`java`], for the clients of a folder of `compat`, which are installed at the first use.
+pub(crate) fn client(test: &str, folder: &str) -> bool {
+    let launcher = format!("{}/compat/{folder}/run", env!("CARGO_MANIFEST_DIR"));
+    let install = Command::new(launcher).arg("install").output().expect("the launcher runs");
     let missing = !install.status.success();
     met(test, missing.then(|| String::from_utf8_lossy(&install.stderr).into_owned()))
 }

@@ -29,6 +29,9 @@ public final class Member implements ConsumerRebalanceListener {
     private static final Duration READ_TIMEOUT = Duration.ofSeconds(2);
     private static final long COMMIT_INTERVAL_NS = 100_000_000;
     private static final long LEAVE_TIMEOUT_MS = 120_000;
+    private static final Map<String, String> ASSIGNORS = Map.of(
+        "range", "RangeAssignor", "roundrobin", "RoundRobinAssignor", "sticky", "StickyAssignor",
+        "cooperative-sticky", "CooperativeStickyAssignor");
 
     private static volatile boolean leaving;
     private static FileOutputStream journal;
@@ -61,16 +64,15 @@ public final class Member implements ConsumerRebalanceListener {
 
     private static Properties settings(Map<String, String> options, boolean commitsItself) {
         int session = Integer.parseInt(options.get("--session-ms"));
-        boolean isRange = options.get("--assignor").equals("range");
+        String assignor = options.get("--assignor");
         var settings = new Properties();
         settings.put("bootstrap.servers", options.get("--bootstrap"));
         settings.put("group.id", options.get("--group"));
         if (options.get("--protocol").equals("consumer")) {
             settings.put("group.protocol", "consumer");
-            settings.put("group.remote.assignor", isRange ? "range" : "uniform");
+            settings.put("group.remote.assignor", assignor.equals("range") ? "range" : "uniform");
         } else {
-            var assignor = isRange ? "RangeAssignor" : "CooperativeStickyAssignor";
-            settings.put("partition.assignment.strategy", "org.apache.kafka.clients.consumer." + assignor);
+            settings.put("partition.assignment.strategy", "org.apache.kafka.clients.consumer." + ASSIGNORS.get(assignor));
             settings.put("session.timeout.ms", session);
             settings.put("heartbeat.interval.ms", session / 6);
         }

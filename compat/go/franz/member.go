@@ -56,9 +56,9 @@ func (m *member) options() []kgo.Opt {
 		kgo.BlockRebalanceOnPoll(),
 		// The first fetch may leave out a partition, which then waits as long as that one does.
 		kgo.FetchMaxWait(500 * time.Millisecond),
-		kgo.OnPartitionsAssigned(m.each(m.events.Assigned)),
-		kgo.OnPartitionsRevoked(m.each(m.events.Revoked)),
-		kgo.OnPartitionsLost(m.each(m.events.Revoked)),
+		kgo.OnPartitionsAssigned(each(m.config.Topic, m.named(m.events.Assigned))),
+		kgo.OnPartitionsRevoked(each(m.config.Topic, m.named(m.events.Revoked))),
+		kgo.OnPartitionsLost(each(m.config.Topic, m.named(m.events.Revoked))),
 	}
 	if m.config.Pattern != "" {
 		options = append(options, kgo.ConsumeRegex())
@@ -77,12 +77,16 @@ func (m *member) options() []kgo.Opt {
 }
 
 // each passes a rebalance on; kgo also tells of one in which nothing changed.
-func (m *member) each(event func(string, []int32)) func(context.Context, *kgo.Client, map[string][]int32) {
+func each(topic string, event func([]int32)) func(context.Context, *kgo.Client, map[string][]int32) {
 	return func(_ context.Context, _ *kgo.Client, topics map[string][]int32) {
-		if partitions := topics[m.config.Topic]; len(partitions) > 0 {
-			event(m.config.Name, partitions)
+		if partitions := topics[topic]; len(partitions) > 0 {
+			event(partitions)
 		}
 	}
+}
+
+func (m *member) named(event func(string, []int32)) func([]int32) {
+	return func(partitions []int32) { event(m.config.Name, partitions) }
 }
 
 func (m *member) consume(ctx context.Context) {
