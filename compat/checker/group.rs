@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 use std::{env, mem};
 
-use crate::{Client, Failure, MemberOptions, name_of};
+use crate::{Client, Failure, MemberOptions, Protocol, name_of};
 
 const LEAVE_TIMEOUT: Duration = Duration::from_mins(1);
 const POLL: Duration = Duration::from_millis(10);
@@ -52,9 +52,12 @@ impl Group {
         })
     }
 
-    /// Starts a member, one that runs not.
-    pub(crate) fn start(&mut self, number: usize) -> Result<(), Failure> {
+    /// Starts a member, one that runs not; the group grows when it has no place of that number.
+    pub(crate) fn start(&mut self, number: usize, protocol: Protocol) -> Result<(), Failure> {
         self.started += 1;
+        if number >= self.running.len() {
+            self.running.resize_with(number + 1, || None);
+        }
         let is_java = match self.client {
             Client::Rdkafka => false,
             Client::Java => true,
@@ -74,7 +77,7 @@ impl Group {
             .args(["--group", &options.group])
             .arg("--journal")
             .arg(self.directory.join(format!("{name}.journal")))
-            .args(["--protocol", &name_of(&options.protocol)])
+            .args(["--protocol", &name_of(&protocol)])
             .args(["--assignor", &name_of(&options.assignor)])
             .args(["--commit", &name_of(&options.commit)])
             .args(["--session-ms", &options.session_ms.to_string()]);
@@ -97,7 +100,7 @@ impl Group {
 
     /// Tells a member to leave; it goes in its own time.
     pub(crate) fn leave(&mut self, number: usize) {
-        if let Some(mut member) = self.running[number].take() {
+        if let Some(mut member) = self.running.get_mut(number).and_then(Option::take) {
             drop(member.child.stdin.take());
             self.leaving.push((member, Instant::now()));
         }
