@@ -22,7 +22,10 @@ class Member {
     const { CRASH, GROUP_JOIN, REBALANCING } = this.consumer.events
     this.consumer.on(CRASH, ({ payload }) => {
       this.positions.clear()
-      payload.restart || (this.crash = payload.error)
+      if (payload.restart) return
+      // The client does not try again where no broker was there to name the coordinator: its user has to.
+      if (payload.error.cause?.name !== 'KafkaJSGroupCoordinatorNotFound') this.crash = payload.error
+      else this.start().catch(error => (this.crash ??= error))
     })
     this.consumer.on(REBALANCING, () => this.positions.clear())
     this.consumer.on(GROUP_JOIN, ({ payload }) => this.own(payload.memberAssignment[group.case.topic] ?? []))

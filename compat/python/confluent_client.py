@@ -158,15 +158,17 @@ class Consumer:
         """Reads the partitions from these offsets, without membership."""
         self.client.assign([self.at(partition, offset) for partition, offset in offsets.items()])
 
-    def poll(self, timeout_s, count=500):
-        """Records, at most so many, as soon as there are any."""
+    def poll(self, timeout_s, _count=500):
+        """A record, as soon as there is one.
+
+        Only one: a batch is returned whole after a rebalance within the call, with records of partitions that went.
+        """
         with broker_errors():
-            messages = self.client.consume(count, 0) or self.client.consume(1, timeout_s)
-        for message in messages:
-            checked(message.error())
-        return [
-            Record(m.partition(), m.offset(), m.key(), m.value(), m.headers() or [], m.timestamp()[1]) for m in messages
-        ]
+            m = self.client.poll(timeout_s)
+        if m is None:
+            return []
+        checked(m.error())
+        return [Record(m.partition(), m.offset(), m.key(), m.value(), m.headers() or [], m.timestamp()[1])]
 
     def seek(self, partition, offset):
         self.client.seek(self.at(partition, offset))

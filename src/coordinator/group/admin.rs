@@ -1,8 +1,9 @@
 //! Offsets committed and deleted, groups described, listed and deleted.
 
 use super::classic::{CONSUMER_PROTOCOL, Group, Member, State};
-use super::machine::{AnyGroup, GroupMachine, Turn};
+use super::machine::{AnyGroup, GroupMachine};
 use super::record::Record;
+use super::turn::Turn;
 use crate::wire::ErrorCode;
 use crate::wire::messages::describe_groups::{DescribedGroup, DescribedGroupMember};
 use crate::wire::messages::list_groups::ListedGroup;

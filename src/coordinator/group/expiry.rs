@@ -9,8 +9,9 @@
 use std::sync::Arc;
 
 use super::classic::{Group, NEVER_MS, State};
-use super::machine::{AnyGroup, GroupMachine, Turn};
+use super::machine::{AnyGroup, GroupMachine};
 use super::record::Record;
+use super::turn::Turn;
 use crate::wire::records::OffsetCommitKey;
 
 /// Stands for an unknown time in records of old brokers.

@@ -4,7 +4,8 @@
 use bytes::Bytes;
 
 use super::classic::{Group, Member, NEVER_MS, State};
-use super::machine::{Caller, Reply, Turn};
+use super::command::{Caller, Reply};
+use super::turn::Turn;
 use crate::shard::Ticket;
 use crate::wire::ErrorCode;
 use crate::wire::messages::join_group::{JoinGroupRequest, JoinGroupResponse};

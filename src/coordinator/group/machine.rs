@@ -6,112 +6,24 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use super::classic::{Group, NEVER_MS, State};
-use super::consumer::{ConsumerGroup, ConsumerRecord, Downgrades, Refusal, Timers};
+use super::command::{Asked, Caller, Command, Reply};
+use super::consumer::{ConsumerGroup, ConsumerRecord, Downgrades, Timers};
 use super::expiry::Expiry;
 use super::join::{self, Join};
 use super::membership;
 use super::offsets::Offsets;
 use super::record::{Record, ReplayError};
-use crate::config::{GroupConfig, resource};
+use super::turn::Turn;
+use crate::config::GroupConfig;
 use crate::env::Random;
 use crate::metadata::MetadataImage;
 use crate::records::BATCH_HEADER_BYTES;
-use crate::shard::{Batch, KeyValue, Machine, Moment, Outcome, Position, Ticket};
+use crate::shard::{KeyValue, Machine, Moment, Outcome, Position, Ticket};
 use crate::wire::ErrorCode;
-use crate::wire::messages::consumer_group_describe::DescribedGroup as DescribedConsumerGroup;
-use crate::wire::messages::consumer_group_heartbeat::{
-    ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse,
-};
-use crate::wire::messages::describe_groups::DescribedGroup;
 use crate::wire::messages::heartbeat::HeartbeatRequest;
-use crate::wire::messages::join_group::{JoinGroupRequest, JoinGroupResponse};
+use crate::wire::messages::join_group::JoinGroupRequest;
 use crate::wire::messages::leave_group::{LeaveGroupRequest, LeaveGroupResponse};
-use crate::wire::messages::list_groups::ListedGroup;
-use crate::wire::messages::offset_commit::{OffsetCommitRequest, OffsetCommitResponse};
-use crate::wire::messages::offset_delete::{OffsetDeleteRequest, OffsetDeleteResponse};
-use crate::wire::messages::offset_fetch::{OffsetFetchRequestGroup, OffsetFetchResponseGroup};
-use crate::wire::messages::sync_group::{SyncGroupRequest, SyncGroupResponse};
-
-/// Bytes of a record beside its key and value, at most: four lengths or deltas and three bytes.
-const RECORD_OVERHEAD_BYTES: usize = 4 * 5 + 3;
-
-/// Who asks, as far as a group remembers it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Caller {
-    /// Client id of the request.
-    pub client_id: String,
-    /// `/` and the address, as Java prints it.
-    pub client_host: String,
-    /// Version of the request.
-    pub version: i16,
-}
-
-/// What the machine is asked. Group ids are those of this partition.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Command {
-    /// Join a group.
-    Join(Caller, JoinGroupRequest),
-    /// Ask for the assignment, or bring it.
-    Sync(SyncGroupRequest),
-    /// Stay in a group.
-    Heartbeat(HeartbeatRequest),
-    /// Leave a group.
-    Leave(LeaveGroupRequest),
-    /// Join, stay in or leave a consumer group.
-    ConsumerHeartbeat(Caller, ConsumerGroupHeartbeatRequest),
-    /// Describe a consumer group.
-    ConsumerDescribe(String),
-    /// Commit offsets of partitions that exist; the version of the request.
-    Commit(OffsetCommitRequest, i16),
-    /// Read offsets, with true also those that a transaction may change.
-    Fetch(OffsetFetchRequestGroup, bool),
-    /// Delete offsets of partitions that exist.
-    DeleteOffsets(OffsetDeleteRequest),
-    /// Describe groups.
-    Describe(Vec<String>),
-    /// List all groups.
-    List,
-    /// Delete groups.
-    Delete(Vec<String>),
-    /// Delete every group's offsets of topics that no longer exist, as many as one batch holds.
-    ForgetTopics(Vec<String>),
-}
-
-/// What it answers.
-#[derive(Clone, Debug, PartialEq)]
-#[expect(missing_docs, reason = "each answers the command of its name")]
-pub enum Reply {
-    Join(JoinGroupResponse),
-    Sync(SyncGroupResponse),
-    Heartbeat(ErrorCode),
-    Leave(LeaveGroupResponse),
-    ConsumerHeartbeat(ConsumerGroupHeartbeatResponse),
-    ConsumerDescribe(DescribedConsumerGroup),
-    Commit(OffsetCommitResponse),
-    Fetch(OffsetFetchResponseGroup),
-    DeleteOffsets(OffsetDeleteResponse),
-    Describe(Vec<DescribedGroup>),
-    List(Vec<ListedGroup>),
-    Delete(Vec<(String, ErrorCode)>),
-    /// True if there are more.
-    ForgetTopics(bool),
-}
-
-impl Reply {
-    /// A refused SyncGroup.
-    pub(super) fn sync_error(error: ErrorCode) -> Self {
-        Self::Sync(SyncGroupResponse { error_code: error.code(), ..Default::default() })
-    }
-}
-
-/// A command, and the cluster's metadata when it came.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Asked {
-    /// What is asked.
-    pub command: Command,
-    /// The topics there are, and what is set for groups.
-    pub image: Arc<MetadataImage>,
-}
+use crate::wire::messages::sync_group::SyncGroupRequest;
 
 /// A group of any kind: they share their names.
 #[derive(Clone, Debug)]
@@ -133,73 +45,6 @@ impl AnyGroup {
             Self::Other => false,
         }
     }
-}
-
-/// One decision in the making.
-pub(super) struct Turn {
-    pub(super) now_ms: i64,
-    pub(super) settings: Arc<GroupConfig>,
-    pub(super) image: Arc<MetadataImage>,
-    /// Version of the newest metadata that is known to have a topic that earlier one has not.
-    pub(super) topics_version: i64,
-    pub(super) random: Arc<Random>,
-    /// What the log takes in one batch beside what was [added](Turn::add).
-    free_bytes: usize,
-    pub(super) records: Vec<Record>,
-    replies: Vec<(Ticket, Reply)>,
-}
-
-impl Turn {
-    pub(super) fn reply(&mut self, ticket: Ticket, reply: Reply) {
-        self.replies.push((ticket, reply));
-    }
-
-    /// Whether the log takes a batch of these records.
-    pub(super) fn fits<'r>(&self, records: impl IntoIterator<Item = &'r Record>) -> bool {
-        records.into_iter().map(size_bytes).sum::<usize>() <= self.free_bytes
-    }
-
-    /// Adds a record to the batch if the log takes it with those added before.
-    pub(super) fn add(&mut self, record: Record) -> bool {
-        let Some(free_bytes) = self.free_bytes.checked_sub(size_bytes(&record)) else {
-            return false;
-        };
-        self.free_bytes = free_bytes;
-        self.records.push(record);
-        true
-    }
-
-    /// Writes all of the records or none, if the log would not take them.
-    pub(super) fn write_all(&mut self, records: Vec<Record>) -> Result<(), Refusal> {
-        if !self.fits(self.records.iter().chain(&records)) {
-            let message = "The records are larger than a batch of the log may be.";
-            return Err(Refusal::new(ErrorCode::UnknownServerError, message));
-        }
-        self.records.extend(records);
-        Ok(())
-    }
-
-    /// The broker's settings, and the group's own where it has some.
-    pub(super) fn settings_of(&self, group: &str) -> GroupConfig {
-        if self.image.configs.is_empty() {
-            return *self.settings;
-        }
-        let node_id = self.image.node_id.to_string();
-        let broker = [node_id.as_str(), ""];
-        let broker = broker.map(|name| self.image.config_of(resource::BROKER, name));
-        self.settings.with_layers(&broker, self.image.group_config(group))
-    }
-
-    fn into_outcome(self) -> Outcome<Record, Reply> {
-        let Self { records, replies, .. } = self;
-        let batch =
-            (!records.is_empty()).then_some(Batch { records, control: false, producer: None });
-        Outcome { batch, replies }
-    }
-}
-
-fn size_bytes(record: &Record) -> usize {
-    record.encode().size_bytes() + RECORD_OVERHEAD_BYTES
 }
 
 /// The machine.

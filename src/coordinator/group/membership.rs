@@ -6,7 +6,8 @@ use std::collections::HashMap;
 use bytes::Bytes;
 
 use super::classic::{Group, State};
-use super::machine::{Reply, Turn};
+use super::command::Reply;
+use super::turn::Turn;
 use crate::shard::Ticket;
 use crate::wire::ErrorCode;
 use crate::wire::messages::heartbeat::HeartbeatRequest;

@@ -7,6 +7,7 @@
 
 mod admin;
 mod classic;
+mod command;
 mod consumer;
 mod expiry;
 mod join;
@@ -17,6 +18,7 @@ mod rebalance;
 mod record;
 #[cfg(test)]
 mod tests;
+mod turn;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -31,9 +33,10 @@ use crate::shard::{CallError, Host, Loaded, Shard};
 use crate::wire::ErrorCode;
 
 pub use admin::commit_refused;
+pub use command::{Asked, Caller, Command, Reply};
 pub use consumer::{ConsumerRecord, heartbeat_refused};
 pub use join::refused;
-pub use machine::{Asked, Caller, Command, GroupMachine, Reply};
+pub use machine::GroupMachine;
 pub use record::{Record, ReplayError};
 
 /// The topic of groups and offsets (Kafka: `Topic.GROUP_METADATA_TOPIC_NAME`).

@@ -4,8 +4,9 @@
 use bytes::Bytes;
 
 use super::classic::{Group, InitialDelay, Member, NEVER_MS, State};
-use super::machine::{Reply, Turn};
+use super::command::Reply;
 use super::record::Record;
+use super::turn::Turn;
 use crate::wire::ErrorCode;
 
 impl Group {

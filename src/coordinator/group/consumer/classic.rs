@@ -8,9 +8,11 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use super::super::classic::{CONSUMER_PROTOCOL, NEVER_MS};
+use super::super::command::Reply;
 use super::super::join::{Join, MEMBER_ID_REQUIRED_VERSION, refused};
-use super::super::machine::{GroupMachine, Reply, Turn};
+use super::super::machine::GroupMachine;
 use super::super::membership::left;
+use super::super::turn::Turn;
 use super::draft::Draft;
 use super::heartbeat::{check_owner, static_owner};
 use super::member::{Member, MemberState};

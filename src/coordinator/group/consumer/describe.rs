@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use uuid::Uuid;
 
-use super::super::machine::{GroupMachine, Turn};
+use super::super::machine::GroupMachine;
+use super::super::turn::Turn;
 use super::assignor::Assignment;
 use super::draft::preferred_assignor;
 use super::member::{Member, Owned};

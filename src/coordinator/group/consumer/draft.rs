@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::super::machine::Turn;
 use super::super::record::Record;
+use super::super::turn::Turn;
 use super::assignor::{Assignment, Assignor, MemberSpec};
 use super::member::{Member, MemberState};
 use super::reconcile::Reconciliation;

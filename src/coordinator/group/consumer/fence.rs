@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::super::classic::NEVER_MS;
-use super::super::machine::{AnyGroup, GroupMachine, Turn};
+use super::super::machine::{AnyGroup, GroupMachine};
+use super::super::turn::Turn;
 use super::draft::Draft;
 use super::member::{Member, MemberState};
 use super::subscription::metadata_hash;

@@ -1,8 +1,10 @@
 //! ConsumerGroupHeartbeat: a member joins, stays or leaves
 //! (Kafka: `GroupMetadataManager.consumerGroupHeartbeat`, `consumerGroupLeave`).
 
-use super::super::machine::{Caller, GroupMachine, Turn};
+use super::super::command::Caller;
+use super::super::machine::GroupMachine;
 use super::super::record::Record;
+use super::super::turn::Turn;
 use super::draft::Draft;
 use super::member::{JOIN_EPOCH, LEAVE_EPOCH, Member, STATIC_LEAVE_EPOCH};
 use super::subscription::RegexChange;

@@ -12,9 +12,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::super::classic::{self, CONSUMER_PROTOCOL, Group};
+use super::super::command::Reply;
 use super::super::join::refused;
-use super::super::machine::{AnyGroup, GroupMachine, Reply, Turn};
+use super::super::machine::{AnyGroup, GroupMachine};
 use super::super::record::Record;
+use super::super::turn::Turn;
 use super::assignor::Assignment;
 use super::draft::Draft;
 use super::member::{Member, owned_since};

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::{GROUP, NOW_MS, REBALANCE_MS, SESSION_MS};
-use crate::coordinator::group::machine::{Caller, Command, Reply};
+use crate::coordinator::group::command::{Caller, Command, Reply};
 use crate::coordinator::group::membership;
 use crate::coordinator::group::record::Record;
 use crate::shard::KeyValue;

@@ -25,7 +25,8 @@ use bytes::Bytes;
 use messages::*;
 
 use super::classic::{Group, NEVER_MS};
-use super::machine::{AnyGroup, Asked, Command, GroupMachine, Reply};
+use super::command::{Asked, Command, Reply};
+use super::machine::{AnyGroup, GroupMachine};
 use super::record::Record;
 use crate::config::{GroupConfig, ServerConfig};
 use crate::env::Random;

@@ -64,17 +64,24 @@ fn questions_are_checked_against_the_members_epoch() {
         (Some("a"), 1, ErrorCode::StaleMemberEpoch),
         (Some("a"), -1, ErrorCode::StaleMemberEpoch),
         (Some("b"), 2, ErrorCode::UnknownMemberId),
-        (None, 2, ErrorCode::UnknownMemberId),
+        (None, 2, ErrorCode::UnknownServerError),
     ];
     for (member_id, member_epoch, error) in cases {
-        let Command::Fetch(mut request, stable) = fetches(Some(&[0]), true) else { panic!() };
-        request.member_id = member_id.map(str::to_owned);
-        request.member_epoch = member_epoch;
-        let step = bench.call(Command::Fetch(request, stable));
-        let Some(Reply::Fetch(answer)) = step.answer else { panic!() };
-        assert_eq!(answer.error_code, error.code(), "{member_id:?} at {member_epoch}");
-        assert_eq!(answer.topics.is_empty(), error != ErrorCode::None);
+        check_question(&mut bench, member_id, member_epoch, error);
     }
+    bench.heartbeat(says("a", -1));
+    check_question(&mut bench, None, -1, ErrorCode::None);
+    check_question(&mut bench, None, 2, ErrorCode::UnknownMemberId);
+}
+
+fn check_question(bench: &mut Bench, member_id: Option<&str>, member_epoch: i32, error: ErrorCode) {
+    let Command::Fetch(mut request, stable) = fetches(Some(&[0]), true) else { panic!() };
+    request.member_id = member_id.map(str::to_owned);
+    request.member_epoch = member_epoch;
+    let step = bench.call(Command::Fetch(request, stable));
+    let Some(Reply::Fetch(answer)) = step.answer else { panic!() };
+    assert_eq!(answer.error_code, error.code(), "{member_id:?} at {member_epoch}");
+    assert_eq!(answer.topics.is_empty(), error != ErrorCode::None);
 }
 
 #[test]
