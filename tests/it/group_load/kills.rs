@@ -19,7 +19,8 @@ use crate::needs::{self, report, seed, setting};
 use crate::reference;
 use crate::wait::until;
 
-const TIMEOUT: Duration = Duration::from_mins(1);
+/// Longer than the longest session: who left as the broker died may be missed by its end only.
+const TIMEOUT: Duration = Duration::from_mins(2);
 /// Records of a group in a second.
 const RATE: u64 = 1_000;
 /// Records that must be acked and committed after a kill.
@@ -251,7 +252,7 @@ impl Group {
 
 /// Longer than the reference is down, or librdkafka gives its member id up by itself.
 fn session_ms() -> u32 {
-    if against_kafka() { 20_000 } else { 6_000 }
+    if against_kafka() { 45_000 } else { 6_000 }
 }
 
 fn settings() -> [String; 4] {
@@ -299,7 +300,16 @@ fn round(broker: &mut Broker, groups: &mut [Group; 3], seed: u64, number: u64) -
     for group in &mut *groups {
         group.assert_nothing_is_lost(&mut asking);
     }
-    groups.iter_mut().for_each(|group| group.settle(&mut asking));
+    for group in &mut *groups {
+        group.settle(&mut asking);
+    }
+    if against_kafka() && moment == Moment::Migration && !groups[2].guest_is_in {
+        // Kafka forgets that a group that became a classic one is to rebalance: somebody has to come and go.
+        for _ in 0..2 {
+            groups[2].disturb();
+            groups[2].settle(&mut asking);
+        }
+    }
     groups.iter_mut().all(|group| {
         let mark = group.run.progress();
         group.run.goes_on(mark, PROGRESS)
@@ -329,7 +339,9 @@ fn members_survive_broker_kills() {
         start("migrating", "rdkafka", "classic", "range"),
     ];
     let mut asking = Asking::new(broker.port());
-    groups.iter_mut().for_each(|group| group.settle(&mut asking));
+    for group in &mut groups {
+        group.settle(&mut asking);
+    }
     let mut counts = BTreeMap::<Moment, u64>::new();
     for number in 0..rounds {
         if !round(&mut broker, &mut groups, seed, number) {
@@ -339,7 +351,9 @@ fn members_survive_broker_kills() {
     }
     let ends = groups.map(|group| group.run.finish());
     let outputs: Vec<&str> = ends.iter().map(|(_, output)| output.as_str()).collect();
-    outputs.iter().for_each(|output| report(closing_line(output)));
+    for output in &outputs {
+        report(closing_line(output));
+    }
     let counted: Vec<String> = counts.iter().map(|(moment, of)| format!("{moment} {of}")).collect();
     report(&format!("group kill: {}", counted.join(", ")));
     // The verdict is on all rounds together: when it is bad, which one was is not known.
