@@ -4,10 +4,7 @@
 //! An observer outside the group reads the committed offsets all the time: what the run waits for and, in its journal,
 //! evidence that they only rise.
 
-use std::io::{self, Read as _};
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -18,6 +15,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 
 use crate::group::Group;
 use crate::journal::{Entry, Writer};
+use crate::orders::{Order, Orders};
 use crate::plan::{self, Action, Event};
 use crate::workload::{Tally, Workload};
 use crate::{Failure, MemberOptions, RunOptions, committed, verdict};
@@ -58,15 +56,15 @@ struct Conductor<'a> {
     observer: BaseConsumer,
     journal: Writer,
     committed: Vec<i64>,
-    /// Standard input has closed.
-    input_closed: Arc<AtomicBool>,
+    /// Of a run until standard input closes.
+    orders: Option<Orders>,
 }
 
 impl<'a> Conductor<'a> {
     fn begin(options: &'a RunOptions, seed: u64, directory: &Path) -> Result<Self, Failure> {
         // Of chance, not of the seed: a plan is repeated with a new topic.
         let run = format!("{:08x}", fastrand::u32(..));
-        let name = format!("checker-{run}");
+        let name = options.name.clone().unwrap_or_else(|| format!("checker-{run}"));
         let partitions = options.partitions;
         let bootstrap = &options.bootstrap;
         let observer: BaseConsumer = ClientConfig::new()
@@ -104,16 +102,16 @@ impl<'a> Conductor<'a> {
             observer,
             journal: Writer::create(&directory.join("conductor.journal"))?,
             committed: vec![-1; partitions as usize],
-            input_closed: Arc::default(),
+            orders: None,
         })
     }
 
     fn conduct(mut self) -> Result<(), Failure> {
         for member in 0..self.options.members {
-            self.group.start(member)?;
+            self.group.start(member, self.options.protocol)?;
         }
         if self.options.until_stdin_closes {
-            self.watch_input();
+            self.orders = Some(Orders::listen());
         }
         let mut sound = true;
         let mut moved = (Instant::now(), (0, 0));
@@ -123,6 +121,7 @@ impl<'a> Conductor<'a> {
                 sound = !self.report(&[format!("the producer gave up: {error}")]);
             }
             self.act()?;
+            self.obey()?;
             if looked.elapsed() >= LOOK_INTERVAL {
                 self.look();
                 looked = Instant::now();
@@ -194,16 +193,29 @@ impl<'a> Conductor<'a> {
         println!("checker: {event}");
         self.journal.append(&Entry::Note(&event.to_string()));
         match event.action {
-            Action::Start => self.group.start(event.member)?,
+            Action::Start => self.group.start(event.member, self.options.protocol)?,
             Action::Leave => self.group.leave(event.member),
             Action::Kill => self.group.kill(event.member)?,
             Action::Restart => {
                 self.group.kill(event.member)?;
-                self.group.start(event.member)?;
+                self.group.start(event.member, self.options.protocol)?;
             }
         }
         self.due = None;
         self.next = self.events.next();
+        Ok(())
+    }
+
+    /// What has been ordered from outside.
+    fn obey(&mut self) -> Result<(), Failure> {
+        let Some(orders) = &mut self.orders else { return Ok(()) };
+        while let Some(order) = orders.next()? {
+            self.journal.append(&Entry::Note(&format!("ordered: {order:?}")));
+            match order {
+                Order::Start(member, protocol) => self.group.start(member, protocol)?,
+                Order::Leave(member) => self.group.leave(member),
+            }
+        }
         Ok(())
     }
 
@@ -221,17 +233,8 @@ impl<'a> Conductor<'a> {
         }
     }
 
-    fn watch_input(&self) {
-        let closed = Arc::clone(&self.input_closed);
-        thread::spawn(move || {
-            // An error ends the input, too.
-            let _ = io::stdin().read_to_end(&mut Vec::new());
-            closed.store(true, Ordering::Relaxed);
-        });
-    }
-
     fn input_is_closed(&self) -> bool {
-        self.input_closed.load(Ordering::Relaxed)
+        self.orders.as_ref().is_some_and(Orders::are_closed)
     }
 }
 

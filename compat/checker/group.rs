@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 use std::{env, mem};
 
-use crate::{Client, Failure, MemberOptions, name_of};
+use crate::{Client, Failure, MemberOptions, Protocol, name_of};
 
 const LEAVE_TIMEOUT: Duration = Duration::from_mins(1);
 const POLL: Duration = Duration::from_millis(10);
@@ -58,9 +58,12 @@ impl Group {
         })
     }
 
-    /// Starts a member, one that runs not.
-    pub(crate) fn start(&mut self, number: usize) -> Result<(), Failure> {
+    /// Starts a member, one that runs not; the group grows when it has no place of that number.
+    pub(crate) fn start(&mut self, number: usize, protocol: Protocol) -> Result<(), Failure> {
         self.started += 1;
+        if number >= self.running.len() {
+            self.running.resize_with(number + 1, || None);
+        }
         let client = match self.client {
             Client::Mixed => [Client::Rdkafka, Client::Java][number % 2],
             client => client,
@@ -75,7 +78,7 @@ impl Group {
             .args(["--group", &options.group])
             .arg("--journal")
             .arg(self.directory.join(format!("{name}.journal")))
-            .args(["--protocol", &name_of(&options.protocol)])
+            .args(["--protocol", &name_of(&protocol)])
             .args(["--assignor", &name_of(&options.assignor)])
             .args(["--commit", &name_of(&options.commit)])
             .args(["--session-ms", &options.session_ms.to_string()]);
@@ -113,7 +116,7 @@ impl Group {
 
     /// Tells a member to leave; it goes in its own time.
     pub(crate) fn leave(&mut self, number: usize) {
-        if let Some(mut member) = self.running[number].take() {
+        if let Some(mut member) = self.running.get_mut(number).and_then(Option::take) {
             drop(member.child.stdin.take());
             self.leaving.push((member, Instant::now()));
         }

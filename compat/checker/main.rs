@@ -44,6 +44,7 @@ mod floors;
 mod group;
 mod journal;
 mod member;
+mod orders;
 mod plan;
 mod verdict;
 mod workload;
@@ -77,9 +78,13 @@ struct RunOptions {
     /// How many records to send
     #[arg(long, default_value_t = 100_000)]
     records: u64,
-    /// Send until standard input closes instead, and print the progress; there are no events then
+    /// Send until standard input closes instead, and print the progress; there are no events then, but lines of the
+    /// input are orders: `start NUMBER PROTOCOL` and `leave NUMBER`
     #[arg(long)]
     until_stdin_closes: bool,
+    /// Of the topic, which must be new, and of the group; a name that nobody has without it
+    #[arg(long)]
+    name: Option<String>,
     /// At most so many records in a second
     #[arg(long)]
     rate: Option<u64>,

@@ -169,7 +169,7 @@ fn connect(options: &MemberOptions, watcher: Watcher) -> KafkaResult<BaseConsume
         Protocol::Classic => config
             .set("partition.assignment.strategy", name_of(&options.assignor))
             .set("session.timeout.ms", options.session_ms.to_string())
-            .set("heartbeat.interval.ms", (options.session_ms / 6).to_string()),
+            .set("heartbeat.interval.ms", (options.session_ms / 6).min(1_000).to_string()),
         Protocol::Consumer => config.set("group.protocol", "consumer").set(
             "group.remote.assignor",
             if options.assignor == Assignor::Range { "range" } else { "uniform" },

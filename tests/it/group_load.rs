@@ -1,21 +1,15 @@
 //! Consumer groups under load, judged by the checker (`compat/checker`): members that join, leave and die, and members
 //! that live through the death of their broker.
 
-use std::env;
-use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
-use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Mutex, OnceLock};
-use std::thread::{self, JoinHandle};
-use std::time::Duration;
-
-use fastrand::Rng;
-
 use crate::broker::{Broker, against_kafka};
 use crate::needs::{self, report, seed, setting};
 use crate::reference;
-use crate::wait::until;
 
+use run::{Run, checker, closing_line};
+
+mod asked;
+mod kills;
+mod run;
 mod verdicts;
 
 /// So that a killed member is missed soon.
@@ -28,94 +22,6 @@ const CONSUMER_SESSIONS: [&str; 4] = [
     "group.consumer.min.heartbeat.interval.ms=100",
     "group.consumer.heartbeat.interval.ms=300",
 ];
-const RUN_TIMEOUT: Duration = Duration::from_mins(15);
-/// Longer than a checker needs to see that nothing moves, and to end.
-const ROUND_TIMEOUT: Duration = Duration::from_mins(3);
-/// Records in a second while brokers are killed.
-const RATE: u64 = 2_000;
-
-/// The checker beside this binary. `cargo test` has built it; `cargo test --test it` has not.
-fn checker() -> Command {
-    static CHECKER: OnceLock<PathBuf> = OnceLock::new();
-    Command::new(CHECKER.get_or_init(|| {
-        let tests = env::current_exe().unwrap();
-        let profile = tests.ancestors().nth(2).unwrap();
-        let name = profile.file_name().unwrap().to_str().unwrap();
-        let mut cargo = Command::new(env!("CARGO"));
-        cargo.current_dir(env!("CARGO_MANIFEST_DIR"));
-        cargo.args(["build", "--quiet", "--locked", "--example", "checker", "--profile"]);
-        cargo.arg(if name == "debug" { "dev" } else { name });
-        cargo.arg("--target-dir").arg(profile.parent().unwrap());
-        assert!(cargo.status().unwrap().success(), "the checker is built");
-        profile.join("examples/checker")
-    }))
-}
-
-/// A checker that runs; killed when dropped, and its members end with it.
-struct Run {
-    child: Child,
-    lines: Arc<Mutex<Vec<String>>>,
-    reader: Option<JoinHandle<()>>,
-    input: Option<ChildStdin>,
-}
-
-impl Run {
-    fn start(broker: &Broker, seed: u64, arguments: &[&str]) -> Self {
-        let mut command = checker();
-        command.args(["run", "--bootstrap", &broker.bootstrap_servers()]);
-        command.args(["--session-ms", SESSION_MS, "--seed", &seed.to_string()]).args(arguments);
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        let output = BufReader::new(child.stdout.take().unwrap());
-        let lines: Arc<Mutex<Vec<String>>> = Arc::default();
-        let sink = Arc::clone(&lines);
-        let reader = thread::spawn(move || {
-            output.lines().for_each(|line| sink.lock().unwrap().push(line.unwrap()));
-        });
-        let input = child.stdin.take();
-        Self { child, lines, reader: Some(reader), input }
-    }
-
-    /// Acked and committed records, as last told.
-    fn progress(&self) -> (u64, u64) {
-        let lines = self.lines.lock().unwrap();
-        let progress = lines.iter().rev().find_map(|line| line.strip_prefix("progress "));
-        let numbers = progress.and_then(|numbers| numbers.split_once(' '));
-        numbers.map_or((0, 0), |(a, b)| (a.parse().unwrap(), b.parse().unwrap()))
-    }
-
-    /// Waits until so many more records than at `mark` are acked and committed; false when the checker gave up.
-    fn goes_on(&mut self, mark: (u64, u64), records: u64) -> bool {
-        until("progress of the group", ROUND_TIMEOUT, || {
-            let ended = self.child.try_wait().unwrap().is_some();
-            let (acked, committed) = self.progress();
-            let gone_on = acked >= mark.0 + records && committed >= mark.1 + records;
-            (ended || gone_on).then_some(!ended)
-        })
-    }
-
-    /// The end of the run: its status and what it printed, the progress left out.
-    fn finish(mut self) -> (ExitStatus, String) {
-        drop(self.input.take());
-        let status = until("the verdict", RUN_TIMEOUT, || self.child.try_wait().unwrap());
-        self.reader.take().unwrap().join().unwrap();
-        let lines = self.lines.lock().unwrap();
-        let told = lines.iter().filter(|line| !line.starts_with("progress "));
-        (status, told.cloned().collect::<Vec<_>>().join("\n"))
-    }
-}
-
-impl Drop for Run {
-    fn drop(&mut self) {
-        // It may have ended already; there is nobody to tell about a failure here.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn closing_line(output: &str) -> &str {
-    let mut lines = output.lines().rev();
-    lines.find(|line| line.contains(" records, ")).unwrap_or("checker: no verdict")
-}
 
 /// A run: the members' client, how many there are, and what else the checker is told of them.
 type Kind = (&'static str, &'static str, &'static [&'static str]);
@@ -156,8 +62,9 @@ fn run_members(broker: &Broker, protocol: &str, (client, members, kind): Kind, r
     let seed = seed();
     let (records, events) = (records.to_string(), events.to_string());
     let sizes = ["--records", &records, "--events", &events, "--members", members];
+    let session = ["--session-ms", SESSION_MS];
     let kind = [&["--protocol", protocol], kind].concat();
-    let arguments = [&sizes[..], &["--client", client], &kind].concat();
+    let arguments = [&sizes[..], &session, &["--client", client], &kind].concat();
     let (status, output) = Run::start(broker, seed, &arguments).finish();
     let members = format!("{client} --members {members} {}", kind.join(" "));
     report(&format!("{members}: {}", closing_line(&output)));
@@ -243,52 +150,4 @@ fn members_on_kafkajs_join_leave_and_die_while_records_flow() {
     ];
     let test = "members_on_kafkajs_join_leave_and_die_while_records_flow";
     of_folder(test, "kafkajs", &classic, &[]);
-}
-
-/// Ends the broker, abruptly or not, and starts it again.
-fn restart(broker: &mut Broker, random: &mut Rng) {
-    thread::sleep(Duration::from_millis(random.u64(10..600)));
-    if random.bool() {
-        broker.terminate();
-    } else {
-        broker.kill9();
-        // A second kill while the first one's recovery may be running; starting the reference waits until it serves.
-        if random.bool() && !against_kafka() {
-            broker.spawn();
-            thread::sleep(Duration::from_millis(random.u64(0..60)));
-            broker.kill9();
-        }
-    }
-    broker.restart();
-}
-
-#[test]
-fn members_survive_broker_kills() {
-    let java = needs::java("members_survive_broker_kills");
-    let _one_at_a_time = (java || against_kafka()).then(reference::exclusive);
-    let rounds = setting("OTTLA_GROUP_KILL_ROUNDS", 2_u64);
-    let seed = seed();
-    report(&format!("group kill: {rounds} rounds, the first seed is {seed}"));
-    let mut broker = Broker::start_with(&SESSIONS);
-    let client = if java { "mixed" } else { "rdkafka" };
-    let rate = RATE.to_string();
-    let flow = ["--until-stdin-closes", "--rate", &rate, "--client", client];
-    let mut run = Run::start(&broker, seed, &flow);
-    let mut passed = 0;
-    if run.goes_on((0, 0), RATE / 2) {
-        while passed < rounds {
-            restart(&mut broker, &mut Rng::with_seed(seed.wrapping_add(passed)));
-            let mark = run.progress();
-            if !run.goes_on(mark, RATE / 2) {
-                break;
-            }
-            passed += 1;
-        }
-    }
-    let (status, output) = run.finish();
-    report(closing_line(&output));
-    // The verdict is on all rounds together: when it is bad, which one was is not known.
-    let passed = if status.success() { passed } else { 0 };
-    report(&format!("group kill: {passed} passed, {} failed", rounds - passed));
-    assert!(status.success() && passed == rounds, "{output}\nreplay: OTTLA_SEED={seed}");
 }

@@ -74,7 +74,7 @@ public final class Member implements ConsumerRebalanceListener {
         } else {
             settings.put("partition.assignment.strategy", "org.apache.kafka.clients.consumer." + ASSIGNORS.get(assignor));
             settings.put("session.timeout.ms", session);
-            settings.put("heartbeat.interval.ms", session / 6);
+            settings.put("heartbeat.interval.ms", Math.min(session / 6, 1_000));
         }
         settings.put("auto.offset.reset", "earliest");
         settings.put("enable.auto.commit", !commitsItself);

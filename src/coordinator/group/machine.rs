@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::classic::{Group, NEVER_MS, State};
 use super::command::{Asked, Caller, Command, Reply};
-use super::consumer::{ConsumerGroup, ConsumerRecord, Timers};
+use super::consumer::{ConsumerGroup, ConsumerRecord, Downgrades, Timers};
 use super::expiry::Expiry;
 use super::join::{self, Join};
 use super::membership;
@@ -57,6 +57,8 @@ pub struct GroupMachine {
     pub(super) timers: HashMap<Arc<str>, Timers>,
     /// Classic groups that were consumer groups and whose members are to join them anew.
     pub(super) rebalance: BTreeSet<Arc<str>>,
+    /// The same, as the log tells it.
+    downgrades: Downgrades,
     pub(super) offsets: Offsets,
     pub(super) expiry: Expiry,
     /// The newest metadata known, and the version of the newest that has a topic which earlier one
@@ -84,6 +86,7 @@ impl GroupMachine {
             groups: HashMap::new(),
             timers: HashMap::new(),
             rebalance: BTreeSet::new(),
+            downgrades: Downgrades::default(),
             offsets: Offsets::default(),
             expiry: Expiry::new(),
             // Topics may have come since the groups of a replay have looked.
@@ -346,6 +349,16 @@ impl Machine for GroupMachine {
 
     fn apply(&mut self, record: &Record, at: Position) -> Result<(), ReplayError> {
         match record {
+            Record::Group(id, value) => {
+                let members = value.as_ref().map_or(0, |value| value.members.len());
+                self.downgrades.classic_group(id, members, at.offset);
+            }
+            Record::Consumer(id, ConsumerRecord::Epoch(None)) => {
+                self.downgrades.consumer_group_removed(id, at.offset);
+            }
+            _ => {}
+        }
+        match record {
             Record::Group(id, Some(value)) => {
                 let group = self.classic_or_new(id, value.current_state_timestamp);
                 group.settle(value, at.timestamp_ms);
@@ -396,8 +409,9 @@ impl Machine for GroupMachine {
                     for member in group.members.values_mut() {
                         member.session_ends_ms = now_ms + i64::from(member.session_timeout_ms);
                     }
-                    if group.members.len() > turn.settings.max_size {
-                        // The limit is lower than it was: whoever joins first stays.
+                    // The limit is lower than it was: whoever joins first stays.
+                    let is_too_large = group.members.len() > turn.settings.max_size;
+                    if is_too_large || self.downgrades.has(&id) {
                         group.prepare(&mut turn);
                     }
                 }

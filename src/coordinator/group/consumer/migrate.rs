@@ -32,6 +32,42 @@ use crate::metadata::MetadataImage;
 use crate::wire::ErrorCode;
 use crate::wire::records::{ClassicMemberMetadata, ClassicProtocol};
 
+/// Groups that their last record made classic ones, which may still have to rebalance: what the
+/// consumers that left had is nobody's until then. The record does not say so, but in the log it
+/// stands right behind the tombstone of the consumer group, also when that was compacted.
+#[derive(Debug, Default)]
+pub(in crate::coordinator::group) struct Downgrades {
+    /// The last consumer group that was removed, and where that stands.
+    removed: Option<(String, i64)>,
+    groups: BTreeSet<String>,
+}
+
+impl Downgrades {
+    pub(in crate::coordinator::group) fn consumer_group_removed(&mut self, id: &str, offset: i64) {
+        self.removed = Some((id.to_owned(), offset));
+    }
+
+    /// A record of a classic group, with its members.
+    pub(in crate::coordinator::group) fn classic_group(
+        &mut self,
+        id: &str,
+        members: usize,
+        offset: i64,
+    ) {
+        let removed = self.removed.take();
+        let was_consumer = removed.is_some_and(|(of, at)| of == id && at + 1 == offset);
+        if was_consumer && members > 0 {
+            self.groups.insert(id.to_owned());
+        } else {
+            self.groups.remove(id);
+        }
+    }
+
+    pub(in crate::coordinator::group) fn has(&self, id: &str) -> bool {
+        self.groups.contains(id)
+    }
+}
+
 impl GroupMachine {
     /// The consumer group that a heartbeat is for; one that joins makes it, also of a classic group.
     pub(super) fn draft_consumer<'g>(

@@ -46,6 +46,7 @@ use crate::wire::records::{
 use assignor::Assignment;
 pub use heartbeat::heartbeat_refused;
 use member::{LEAVE_EPOCH, Member};
+pub(super) use migrate::Downgrades;
 pub use record::ConsumerRecord;
 pub(super) use timers::Timers;
 

@@ -18,7 +18,7 @@ mod timers;
 mod too_large;
 mod transactions;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -178,8 +178,22 @@ impl Bench {
 
     /// The process dies and starts again; nobody is answered.
     fn restart(&mut self) {
+        self.replay(&self.log.clone());
+    }
+
+    /// As [`Self::restart`], where the log has been compacted: of each key only the last record is left.
+    fn restart_compacted(&mut self) {
+        let mut log = self.log.clone();
+        let mut later = HashSet::new();
+        log.reverse();
+        log.retain(|(raw, control, _)| *control || later.insert(raw.key.clone()));
+        log.reverse();
+        self.replay(&log);
+    }
+
+    fn replay(&mut self, log: &[(KeyValue, bool, Position)]) {
         self.machine = machine(self.settings, self.max_batch_bytes, self.log.len() as u64);
-        for (raw, control, at) in &self.log {
+        for (raw, control, at) in log {
             if let Some(record) = GroupMachine::decode(raw.clone(), *control).unwrap() {
                 self.machine.apply(&record, *at).unwrap();
             }

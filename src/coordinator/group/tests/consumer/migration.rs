@@ -140,6 +140,24 @@ fn a_group_is_classic_again_when_its_last_consumer_leaves() {
 }
 
 #[test]
+fn a_restart_does_not_forget_that_a_group_that_became_classic_is_to_rebalance() {
+    let mut bench = one_member();
+    bench.wait_ms(INTERVAL_MS);
+    bench.call(joins_classic("c", &[]));
+    bench.heartbeat(says("a", -1));
+    // Before the tick, and while it waits for its members.
+    for _ in 0..2 {
+        bench.restart();
+        assert_eq!(bench.call(beats("c", 3)).answer, Some(beat(ErrorCode::RebalanceInProgress)));
+    }
+    bench.call(joins_classic("c", &[]));
+    bench.call(assigns("c", 4, &[("c", "all")]));
+    assert_eq!(bench.call(beats("c", 4)).answer, Some(beat(ErrorCode::None)));
+    bench.restart();
+    assert_eq!(bench.call(beats("c", 4)).answer, Some(beat(ErrorCode::None)));
+}
+
+#[test]
 fn a_group_stays_a_consumer_group_where_the_policy_says_so() {
     let mut settings = settings();
     settings.consumer.migration_policy = MigrationPolicy::Upgrade;

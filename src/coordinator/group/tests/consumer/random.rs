@@ -1,5 +1,6 @@
-//! Random heartbeats, joins and times, of members that mostly do what they are told. What must hold
-//! after each step stands in [`invariants`].
+//! Random heartbeats, joins, commits and times, of members that mostly do what they are told, with
+//! crashes between any two steps. What must hold after each step stands in [`invariants`] and in
+//! [`Run::check_offsets`].
 
 use std::collections::BTreeMap;
 
@@ -19,6 +20,12 @@ struct Run {
     epoch: i32,
     /// What each member was told last: its epoch and partitions.
     known: BTreeMap<String, (i32, Vec<TopicPartitions>)>,
+    /// One step in so many is followed by a crash.
+    steps_to_crash: u8,
+    /// Commits so far: each has a higher offset than all before.
+    commits: i64,
+    /// By partition of `orders`, the last commit that was answered, and when it was.
+    committed: BTreeMap<i32, (i64, i64)>,
 }
 
 impl Run {
@@ -27,8 +34,19 @@ impl Run {
         let mut settings = settings();
         settings.consumer.assignment_interval_ms = *random.choice(&[0, 1_000]).unwrap();
         settings.consumer.max_size = *random.choice(&[3, 100]).unwrap();
-        let bench = bench_with(settings);
-        Self { random, bench, version: 10, epoch: 0, known: BTreeMap::new() }
+        settings.offsets_retention_ms = *random.choice(&[5_000, 50_000]).unwrap();
+        settings.offsets_retention_check_interval_ms = *random.choice(&[700, i64::MAX]).unwrap();
+        let steps_to_crash = *random.choice(&[2, 10, 100]).unwrap();
+        Self {
+            random,
+            bench: bench_with(settings),
+            version: 10,
+            epoch: 0,
+            known: BTreeMap::new(),
+            steps_to_crash,
+            commits: 0,
+            committed: BTreeMap::new(),
+        }
     }
 
     fn chance(&mut self, of: u8) -> bool {
@@ -93,6 +111,61 @@ impl Run {
         joins("client", *self.random.choice(&[3, 9]).unwrap(), request)
     }
 
+    /// A member commits, or somebody who is none.
+    fn commit(&mut self, id: &str, epoch: i32) {
+        let (id, epoch) = if self.chance(8) { ("", -1) } else { (id, epoch) };
+        self.commits += 1;
+        let partition = self.random.i32(0..4);
+        let partitions = vec![commit_partition(partition, self.commits)];
+        let mut request = commit_request(id, epoch, partitions);
+        request.topics[0].topic_id = topic_id("orders");
+        let step = self.bench.call(Command::Commit(request, 9));
+        let Some(Reply::Commit(answer)) = step.answer else { panic!("{step:?}") };
+        if answer.topics[0].partitions[0].error_code == 0 {
+            self.committed.insert(partition, (self.commits, self.bench.now_ms));
+        }
+    }
+
+    /// Time goes by, and what nobody reads may end.
+    fn wait(&mut self) {
+        let for_ms = *self.random.choice(&[0, 500, 1_500, 10_000, 50_000]).unwrap();
+        let was_consumer = matches!(self.group(), Some(AnyGroup::Consumer(_)));
+        let step = self.bench.wait_ms(for_ms);
+        let stayed = !step.records.iter().any(|record| matches!(record, Record::Group(..)));
+        let ended = self.note_removals(&step);
+        let Some(AnyGroup::Consumer(group)) = self.group() else { return };
+        // Members only go meanwhile.
+        let is_read = group.members.values().any(|member| member.subscribed.contains("orders"));
+        assert!(ended.is_empty() || !is_read, "{ended:?} ended, which is read: {group:#?}");
+        let retention_ms = self.bench.settings.offsets_retention_ms;
+        if was_consumer && stayed {
+            let early = ended.iter().find(|since_ms| **since_ms + retention_ms > self.bench.now_ms);
+            assert_eq!(early, None, "ended before its retention");
+        }
+    }
+
+    /// Offsets that were removed on purpose: when they had been committed.
+    fn note_removals(&mut self, step: &Step) -> Vec<i64> {
+        let removed = step.records.iter().filter_map(|record| match record {
+            Record::Offset(key, None) => self.committed.remove(&key.partition),
+            _ => None,
+        });
+        removed.map(|(_, since_ms)| since_ms).collect()
+    }
+
+    fn group(&self) -> Option<&AnyGroup> {
+        self.bench.machine.groups.get(GROUP)
+    }
+
+    /// What was answered is there, until it is removed.
+    fn check_offsets(&self) {
+        let offsets = self.bench.machine.offsets.of(GROUP);
+        let found: BTreeMap<_, _> = offsets.map(|(_, number, it)| (number, it.offset)).collect();
+        let committed = self.committed.iter();
+        let committed: BTreeMap<_, _> = committed.map(|(number, it)| (*number, it.0)).collect();
+        assert_eq!(found, committed);
+    }
+
     fn change_topics(&mut self) {
         self.version += 1;
         let mut topics = Vec::new();
@@ -128,16 +201,13 @@ impl Run {
                 })
             }
             78..80 => leaves(&[identity(&id, None)]),
-            80..82 => commits(&id, epoch, 7),
-            82 => Command::Delete(vec![GROUP.into()]),
-            83 => return self.bench.restart(),
-            84..87 => return self.change_topics(),
-            _ => {
-                let for_ms = *self.random.choice(&[0, 500, 1_500, 10_000, 50_000]).unwrap();
-                return drop(self.bench.wait_ms(for_ms));
-            }
+            80..84 => return self.commit(&id, epoch),
+            84 => Command::Delete(vec![GROUP.into()]),
+            85..88 => return self.change_topics(),
+            _ => return self.wait(),
         };
         let step = self.bench.call(command);
+        self.note_removals(&step);
         if let Some(Reply::ConsumerHeartbeat(answer)) = step.answer {
             self.learn(id, answer);
         }
@@ -155,9 +225,20 @@ impl Run {
         }
     }
 
+    fn may_crash(&mut self) {
+        if self.chance(self.steps_to_crash) {
+            match self.random.bool() {
+                true => self.bench.restart(),
+                false => self.bench.restart_compacted(),
+            }
+            self.check_epoch();
+            self.check_offsets();
+        }
+    }
+
     /// The epoch of a group is never lower than it was, unless it is another group.
     fn check_epoch(&mut self) {
-        let epoch = match self.bench.machine.groups.get(GROUP) {
+        let epoch = match self.group() {
             Some(AnyGroup::Consumer(group)) => group.epoch,
             Some(AnyGroup::Classic(group)) if !group.members.is_empty() => group.generation_id,
             _ => 0,
@@ -179,6 +260,8 @@ fn a_replay_comes_to_the_live_state_after_every_step() {
         for _ in 0..STEPS {
             run.step();
             run.check_epoch();
+            run.check_offsets();
+            run.may_crash();
         }
     }
 }
