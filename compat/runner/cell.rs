@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process_group};
 
-use crate::folders::Client;
+use crate::folders::{self, Client};
 use crate::{Failure, reference};
 
 const TIME_LIMIT: Duration = Duration::from_mins(2);
@@ -114,7 +114,7 @@ pub(crate) fn run(
 ) -> Result<Outcome, Failure> {
     let directory = tempfile::tempdir()?;
     let errors = directory.path().join("stderr");
-    let mut command = Command::new(client.folder.join("run"));
+    let mut command = folders::program(&client.folder);
     command.args([&client.name, scenario, bootstrap]).stderr(File::create(&errors)?);
     let mut last = String::new();
     let status = Program::start(command)?.wait(|line| {

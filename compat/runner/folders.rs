@@ -83,8 +83,16 @@ fn install_folder(folder: &Path, names: &[String]) -> Result<Vec<Client>, Failur
     Ok(clients)
 }
 
+/// The folder's `run`, in the environment of a user: cargo's would have kcat load the librdkafka that this repository
+/// builds, not its own.
+pub(crate) fn program(folder: &Path) -> Command {
+    let mut command = Command::new(folder.join("run"));
+    command.env_remove("LD_LIBRARY_PATH");
+    command
+}
+
 fn ask(folder: &Path, command: &str) -> Result<String, Failure> {
-    let output = Command::new(folder.join("run")).arg(command).output()?;
+    let output = program(folder).arg(command).output()?;
     if output.status.success() {
         return Ok(String::from_utf8(output.stdout)?);
     }

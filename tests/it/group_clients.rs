@@ -234,6 +234,8 @@ impl Drop for Kcat {
 
 fn kcat(broker: &Broker, arguments: &[&str]) -> Command {
     let mut command = Command::new("kcat");
+    // Cargo's would have it load the librdkafka that this repository builds, not its own.
+    command.env_remove("LD_LIBRARY_PATH");
     let servers = broker.bootstrap_servers();
     command.args(["-b", &servers, "-X", "auto.offset.reset=earliest"]).args(arguments);
     command.stdin(Stdio::null());
