@@ -86,6 +86,7 @@ public final class Golden {
             "org.apache.kafka.common.message." + name,
             "org.apache.kafka.common.metadata." + name,
             "org.apache.kafka.coordinator.group.generated." + name,
+            "org.apache.kafka.coordinator.transaction.generated." + name,
         };
         for (String candidate : candidates) {
             try {

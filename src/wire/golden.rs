@@ -9,13 +9,15 @@ use std::path::Path;
 use bytes::Bytes;
 
 use super::messages::{
-    alter_configs::*, api_versions::*, consumer_group_describe::*, consumer_group_heartbeat::*,
-    create_partitions::*, create_topics::*, delete_groups::*, delete_records::*, delete_topics::*,
-    describe_cluster::*, describe_configs::*, describe_groups::*, describe_log_dirs::*,
-    describe_producers::*, describe_topic_partitions::*, fetch, find_coordinator::*, heartbeat::*,
-    incremental_alter_configs::*, init_producer_id::*, join_group::*, leave_group::*,
-    list_config_resources::*, list_groups::*, list_offsets::*, metadata::*, offset_commit::*,
-    offset_delete::*, offset_fetch::*, offset_for_leader_epoch::*, produce, sync_group::*,
+    add_offsets_to_txn::*, add_partitions_to_txn::*, alter_configs::*, api_versions::*,
+    consumer_group_describe::*, consumer_group_heartbeat::*, create_partitions::*,
+    create_topics::*, delete_groups::*, delete_records::*, delete_topics::*, describe_cluster::*,
+    describe_configs::*, describe_groups::*, describe_log_dirs::*, describe_producers::*,
+    describe_topic_partitions::*, describe_transactions::*, end_txn::*, fetch, find_coordinator::*,
+    heartbeat::*, incremental_alter_configs::*, init_producer_id::*, join_group::*, leave_group::*,
+    list_config_resources::*, list_groups::*, list_offsets::*, list_transactions::*, metadata::*,
+    offset_commit::*, offset_delete::*, offset_fetch::*, offset_for_leader_epoch::*, produce,
+    sync_group::*, txn_offset_commit::*, write_txn_markers::*,
 };
 use super::records::*;
 use super::{Decoder, Encoder, Keyed, Message, RequestHeader};
@@ -142,7 +144,11 @@ golden_messages! {
         DescribeProducersRequest DescribeProducersResponse ListConfigResourcesRequest
         ListConfigResourcesResponse DescribeTopicPartitionsRequest DescribeTopicPartitionsResponse
         ConsumerGroupHeartbeatRequest ConsumerGroupHeartbeatResponse ConsumerGroupDescribeRequest
-        ConsumerGroupDescribeResponse
+        ConsumerGroupDescribeResponse AddPartitionsToTxnRequest AddPartitionsToTxnResponse
+        AddOffsetsToTxnRequest AddOffsetsToTxnResponse EndTxnRequest EndTxnResponse
+        WriteTxnMarkersRequest WriteTxnMarkersResponse TxnOffsetCommitRequest
+        TxnOffsetCommitResponse DescribeTransactionsRequest DescribeTransactionsResponse
+        ListTransactionsRequest ListTransactionsResponse
         OffsetCommitKey OffsetCommitValue GroupMetadataKey GroupMetadataValue
         ConsumerGroupMetadataKey ConsumerGroupMetadataValue ConsumerGroupPartitionMetadataKey
         ConsumerGroupPartitionMetadataValue ConsumerGroupMemberMetadataKey
@@ -150,7 +156,7 @@ golden_messages! {
         ConsumerGroupTargetAssignmentMetadataValue ConsumerGroupTargetAssignmentMemberKey
         ConsumerGroupTargetAssignmentMemberValue ConsumerGroupCurrentMemberAssignmentKey
         ConsumerGroupCurrentMemberAssignmentValue ConsumerGroupRegularExpressionKey
-        ConsumerGroupRegularExpressionValue LeaderChangeMessage
+        ConsumerGroupRegularExpressionValue TransactionLogKey TransactionLogValue LeaderChangeMessage
         SnapshotHeaderRecord SnapshotFooterRecord KRaftVersionRecord VotersRecord;
     records:
         RegisterBrokerRecord UnregisterBrokerRecord TopicRecord PartitionRecord ConfigRecord

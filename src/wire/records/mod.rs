@@ -11,6 +11,7 @@ mod consumer_groups;
 mod control;
 mod groups;
 mod topics;
+mod transactions;
 
 pub use access::*;
 use bytes::Bytes;
@@ -19,6 +20,7 @@ pub use consumer_groups::*;
 pub use control::*;
 pub use groups::*;
 pub use topics::*;
+pub use transactions::*;
 
 use super::codec::{DecodeError, Decoder, Encoder};
 use super::{Keyed, Message};
