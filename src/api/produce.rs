@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use super::{Api, Context, Reply};
 use crate::metadata::is_internal_topic;
-use crate::partition::{Appended, Partition, Refusal};
+use crate::partition::{Appended, Partition, ProduceError, ProducerError, Refusal};
 use crate::records::{BatchHeader, Compression};
 use crate::wire::ErrorCode;
 use crate::wire::messages::produce::{
@@ -27,6 +27,9 @@ use crate::wire::messages::produce::{
 
 /// `AdminUtils.ADMIN_CLIENT_ID`: may write to internal topics.
 const ADMIN_CLIENT_ID: &str = "__admin_client";
+
+/// Produce versions from this on know `TRANSACTION_ABORTABLE` (KIP-890).
+const ABORTABLE_VERSION: i16 = 11;
 
 /// Compressed batches from this size on are validated away from the network threads.
 const OFFLOADED_BYTES_MIN: usize = 16 * 1024;
@@ -142,10 +145,10 @@ impl<'a> Append<'a> {
         let version = self.version;
         let appended = if takes_long(&partition, records) {
             let (partition, records) = (partition.clone(), records.clone());
-            let append = move || partition.append(&records, version);
+            let append = move || partition.append(&records, version, None);
             self.context.shared.env.offload.run(append).await
         } else {
-            partition.append(records, version)
+            partition.append(records, version, None)
         };
         match appended {
             Ok(appended) => {
@@ -153,7 +156,17 @@ impl<'a> Append<'a> {
                 let uncommitted = waits.then_some((partition, appended.end_offset));
                 (accepted(data.index, &appended), uncommitted)
             }
-            Err(error) => (refused(data.index, error.refusal()), None),
+            Err(error) => {
+                let mut refusal = error.refusal();
+                // What the coordinator would say of a transaction that it does not know.
+                let source = ProducerError::OutsideTransaction;
+                if matches!(error, ProduceError::Producer { source: it, .. } if it == source)
+                    && version >= ABORTABLE_VERSION
+                {
+                    refusal.error = ErrorCode::TransactionAbortable;
+                }
+                (refused(data.index, refusal), None)
+            }
         }
     }
 }

@@ -94,8 +94,17 @@ impl<'a> BrokerLayers<'a> {
     /// The number that counts for a broker key that has one; its default where what is set cannot
     /// be read.
     pub fn integer(&self, key: &str) -> i64 {
+        self.value(key, Value::integer)
+    }
+
+    /// As [`Self::integer`], of a boolean key.
+    pub fn boolean(&self, key: &str) -> bool {
+        self.value(key, Value::boolean)
+    }
+
+    fn value<T: Default>(&self, key: &str, typed: fn(&Value) -> Option<T>) -> T {
         let row = ServerConfig::row(key);
-        let read = |raw: &str| row.and_then(|row| row.parse(raw).ok()?.integer());
+        let read = |raw: &str| row.and_then(|row| typed(&row.parse(raw).ok()?));
         let set = self.get(key).and_then(|raw| read(raw));
         set.or_else(|| read(row?.default?)).unwrap_or_default()
     }

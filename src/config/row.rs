@@ -373,6 +373,14 @@ impl Value {
         }
     }
 
+    /// A boolean's value.
+    pub(super) fn boolean(&self) -> Option<bool> {
+        match self {
+            Self::Boolean(value) => Some(*value),
+            _ => None,
+        }
+    }
+
     /// The number that a range is compared with; none is within every range.
     fn number(&self) -> f64 {
         match self {
@@ -454,7 +462,7 @@ impl Values {
     }
 
     pub(super) fn boolean(&self, name: &str) -> bool {
-        matches!(self.0.get(name), Some(Value::Boolean(true)))
+        self.0.get(name).and_then(Value::boolean).unwrap_or_default()
     }
 
     pub(super) fn integer(&self, name: &str) -> i64 {

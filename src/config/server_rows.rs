@@ -74,6 +74,8 @@ pub(super) const SERVER_ROWS: &[Row] = rows! {
     "max.incremental.fetch.session.cache.slots": Int = "1000", AtLeast(0), Now;
     /// A partition forgets an idempotent producer that has not written for this long.
     "producer.id.expiration.ms": Int = "86400000", AtLeast(1), Now, dynamic;
+    /// A transactional batch is taken only if its coordinator knows of the partition.
+    "transaction.partition.verification.enable": Boolean = "true", Any, Now, dynamic;
     /// Shortest session timeout that a member of a classic group may ask for.
     "group.min.session.timeout.ms": Int = "6000", Any, Now;
     /// Longest session timeout that a member of a classic group may ask for.
@@ -256,8 +258,6 @@ pub(super) const SERVER_ROWS: &[Row] = rows! {
     "max.connections.per.ip": Int = "2147483647", AtLeast(0), Later, dynamic;
     /// Most new connections in a second.
     "max.connection.creation.rate": Int = "2147483647", AtLeast(0), Later, dynamic;
-    /// A transactional batch is taken only if its coordinator knows of the partition.
-    "transaction.partition.verification.enable": Boolean = "true", Any, Later, dynamic;
     /// Threads that work on requests.
     "num.io.threads": Int = "8", AtLeast(1), Nothing, dynamic;
     /// Threads of a listener that read and write.

@@ -60,6 +60,9 @@ pub struct TopicConfig {
     /// The broker's `producer.id.expiration.ms`, of which topics have none of their own: how long
     /// a partition remembers a silent producer; at least 1.
     pub producer_id_expiration_ms: i64,
+    /// The broker's `transaction.partition.verification.enable`: a partition takes the first batch
+    /// of a transaction only from who has asked the transaction's coordinator.
+    pub transaction_partition_verification: bool,
 }
 
 impl Default for TopicConfig {
@@ -151,6 +154,8 @@ impl TopicConfig {
             compression_level,
             preallocate: values.boolean("preallocate"),
             producer_id_expiration_ms: broker.integer("producer.id.expiration.ms"),
+            transaction_partition_verification: broker
+                .boolean("transaction.partition.verification.enable"),
         }
     }
 }

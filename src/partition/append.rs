@@ -15,10 +15,7 @@ use crate::records::{
 use crate::wire::ErrorCode;
 
 use super::producers::{Producers, Verdict, WrittenBatch, marker};
-use super::{NotCommitted, Partition, ProducerError};
-
-/// Produce versions from this on know `TRANSACTION_ABORTABLE` (KIP-890).
-const ABORTABLE_VERSION: i16 = 11;
+use super::{Guard, NotCommitted, Partition, ProducerError};
 
 /// Where a batch stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,8 +51,6 @@ pub enum ProduceError {
         source: ProducerError,
         /// First offset of the log.
         log_start_offset: i64,
-        /// Version of the request.
-        produce_version: i16,
     },
     /// The log did not take it.
     #[error(transparent)]
@@ -120,9 +115,8 @@ impl ProduceError {
                     -1
                 },
             },
-            Self::Producer { source, log_start_offset, produce_version } => {
-                let log_start_offset = *log_start_offset;
-                Refusal { log_start_offset, ..source.error_code(*produce_version).into() }
+            Self::Producer { source, log_start_offset } => {
+                Refusal { log_start_offset: *log_start_offset, ..source.error_code().into() }
             }
             Self::Log(error) => log_error_code(error).into(),
             Self::NotServing(reason) => reason.error_code().into(),
@@ -160,15 +154,13 @@ impl NotCommitted {
 }
 
 impl ProducerError {
-    /// The code that a client of this Produce version gets.
-    pub fn error_code(self, produce_version: i16) -> ErrorCode {
+    /// The code that a client or a transaction's coordinator gets.
+    pub fn error_code(self) -> ErrorCode {
         match self {
             Self::OutOfOrderSequence => ErrorCode::OutOfOrderSequenceNumber,
             Self::InvalidEpoch => ErrorCode::InvalidProducerEpoch,
-            Self::OutsideTransaction if produce_version >= ABORTABLE_VERSION => {
-                ErrorCode::TransactionAbortable
-            }
             Self::OutsideTransaction | Self::InsideTransaction => ErrorCode::InvalidTxnState,
+            Self::CoordinatorFenced => ErrorCode::TransactionCoordinatorFenced,
         }
     }
 }
@@ -181,11 +173,17 @@ pub(super) fn log_error_code(error: &AppendError) -> ErrorCode {
 }
 
 impl Partition {
-    /// Appends what a client sent for this partition in a Produce request of `produce_version`.
+    /// Appends what a client sent for this partition in a Produce request of `produce_version`,
+    /// with the guard that [`Self::begin_verification`] gave, if any.
     ///
     /// The batch is accepted, in order, when this returns; it is safe when [`Self::committed`]
     /// resolves for `end_offset`.
-    pub fn append(&self, records: &[u8], produce_version: i16) -> Result<Appended, ProduceError> {
+    pub fn append(
+        &self,
+        records: &[u8],
+        produce_version: i16,
+        guard: Option<Guard>,
+    ) -> Result<Appended, ProduceError> {
         let now_ms = self.env.clock.now_ms();
         let log_start_offset = self.log.start_offset();
         let config = self.config();
@@ -198,12 +196,12 @@ impl Partition {
 
         let mut producers = self.lock();
         self.check_serving()?;
-        producers.expire(now_ms, self.config().producer_id_expiration_ms);
-        match producers.check(&header) {
+        producers.expire(now_ms, config.producer_id_expiration_ms);
+        match producers.check(&header, guard, config.transaction_partition_verification) {
             Ok(Verdict::Append) => {}
             Ok(Verdict::Duplicate(written)) => return Ok(duplicate(&written, log_start_offset)),
             Err(source) => {
-                return Err(ProduceError::Producer { source, log_start_offset, produce_version });
+                return Err(ProduceError::Producer { source, log_start_offset });
             }
         }
         header.base_offset = self.log.end_offset();
@@ -255,7 +253,7 @@ impl Partition {
 
     /// Writes a batch at the end of the log and notes what it says of its producer. `header` is
     /// the batch's, with the base offset it is to get.
-    fn write(
+    pub(super) fn write(
         &self,
         producers: &mut Producers,
         header: &BatchHeader,
@@ -280,7 +278,12 @@ impl Partition {
         }
     }
 
-    fn accepted(&self, header: &BatchHeader, commit: Commit, log_append_time_ms: i64) -> Appended {
+    pub(super) fn accepted(
+        &self,
+        header: &BatchHeader,
+        commit: Commit,
+        log_append_time_ms: i64,
+    ) -> Appended {
         let end_offset = end_offset(header);
         if commit == Commit::Done {
             self.progress.committed(end_offset);

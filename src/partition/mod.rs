@@ -7,6 +7,7 @@
 mod append;
 mod bounds;
 mod delete;
+mod markers;
 mod offsets;
 mod producers;
 mod read;
@@ -14,6 +15,7 @@ mod registry;
 mod snapshot;
 #[cfg(test)]
 mod tests;
+mod verification;
 mod waiters;
 
 use std::sync::atomic::{AtomicI32, Ordering};
@@ -28,10 +30,12 @@ use crate::log::{AppendError, CommitObserver, Engine, Log, LogConfig, LogId, Ope
 pub use append::{Appended, InternalAppendError, ProduceError, Refusal};
 pub use bounds::{Bounds, NotCommitted};
 pub use delete::DeleteError;
+pub use markers::{Admission, MarkerError, TransactionMarker};
 pub use offsets::Found;
 pub use producers::{ActiveProducer, ProducerError};
 pub use read::{FetchError, Isolation, ReadOutcome};
 pub use registry::{Registry, TopicToOpen};
+pub use verification::{Guard, ProducerBatch};
 pub use waiters::FetchWait;
 
 use bounds::Progress;

@@ -13,7 +13,8 @@ use bytes::Buf;
 use crate::log::Replay;
 use crate::records::{BatchHeader, Records};
 
-use super::snapshot;
+use super::verification::Verifications;
+use super::{Guard, ProducerBatch, snapshot};
 
 /// Batches of each producer that are known again when they are sent again.
 const BATCHES_RETAINED: usize = 5;
@@ -127,7 +128,7 @@ pub(super) enum Verdict {
     Duplicate(WrittenBatch),
 }
 
-/// Why a client's batch is refused.
+/// Why a batch is refused because of its producer or the coordinator of its transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ProducerError {
     /// The first sequence does not follow the producer's last one.
@@ -136,12 +137,16 @@ pub enum ProducerError {
     /// A newer incarnation of the producer has written.
     #[error("the producer's epoch is older than the newest in the log")]
     InvalidEpoch,
-    /// A transactional batch while the producer has no transaction open here.
+    /// A transactional batch while the producer has no transaction open here, and without a guard
+    /// that is in force.
     #[error("the producer has no transaction open in this partition")]
     OutsideTransaction,
     /// A plain batch while the producer has a transaction open here.
     #[error("the producer has a transaction open; its batches must be transactional")]
     InsideTransaction,
+    /// A marker of a coordinator that has been replaced.
+    #[error("the coordinator's epoch is older than the newest in the log")]
+    CoordinatorFenced,
 }
 
 /// All producers of one partition.
@@ -150,6 +155,7 @@ pub(super) struct Producers {
     by_id: BTreeMap<i64, Producer>,
     /// First offset of each open transaction, and its producer.
     open_transactions: BTreeMap<i64, i64>,
+    verifications: Verifications,
     next_expiry_ms: i64,
     /// When the log was opened, and how long a producer was remembered then: what had expired is not
     /// taken from a snapshot.
@@ -162,15 +168,44 @@ impl Producers {
         Self {
             by_id: BTreeMap::new(),
             open_transactions: BTreeMap::new(),
+            verifications: Verifications::default(),
             next_expiry_ms: now_ms.saturating_add(EXPIRY_INTERVAL_MS),
             opened_ms: now_ms,
             expiration_ms,
         }
     }
 
-    /// Decides about a client's batch. A transactional one is accepted only inside a transaction
-    /// that is open in this partition: nobody can vouch for the first one yet.
-    pub(super) fn check(&self, header: &BatchHeader) -> Result<Verdict, ProducerError> {
+    /// Whether the producer's transaction is open at this epoch (Kafka:
+    /// `UnifiedLog.hasOngoingTransaction`).
+    fn is_open(&self, producer_id: i64, epoch: i16) -> bool {
+        self.by_id.get(&producer_id).is_some_and(|producer| {
+            producer.transaction_first_offset.is_some() && producer.epoch == epoch
+        })
+    }
+
+    /// As [`super::Partition::begin_verification`].
+    pub(super) fn begin_verification(
+        &mut self,
+        batch: &ProducerBatch,
+        supports_epoch_bump: bool,
+        now_ms: i64,
+    ) -> Result<Option<Guard>, ProducerError> {
+        let known = self.by_id.get(&batch.producer_id);
+        if known.is_some_and(|producer| batch.producer_epoch < producer.epoch) {
+            return Err(ProducerError::InvalidEpoch);
+        }
+        let is_open = self.is_open(batch.producer_id, batch.producer_epoch);
+        Ok((!is_open).then(|| self.verifications.begin(batch, supports_epoch_bump, now_ms)))
+    }
+
+    /// Decides about a client's batch. Where transactions are verified, the first of one comes with
+    /// a guard.
+    pub(super) fn check(
+        &self,
+        header: &BatchHeader,
+        guard: Option<Guard>,
+        verifies: bool,
+    ) -> Result<Verdict, ProducerError> {
         if !header.has_producer_id() {
             return Ok(Verdict::Append);
         }
@@ -178,25 +213,62 @@ impl Producers {
         if let Some(batch) = known.and_then(|producer| producer.duplicate(header)) {
             return Ok(Verdict::Duplicate(batch));
         }
-        let epoch = known.map_or(NO_EPOCH, |producer| producer.epoch);
-        if header.producer_epoch < epoch {
-            return Err(ProducerError::InvalidEpoch);
-        }
-        let open = known.is_some_and(|producer| producer.transaction_first_offset.is_some());
-        if header.is_transactional() && !(open && epoch == header.producer_epoch) {
-            return Err(ProducerError::OutsideTransaction);
-        }
-        if !in_sequence(known, header) {
+        self.check_transaction(header, guard, verifies)?;
+        let is_first = known.is_none_or(|producer| producer.batches.is_empty());
+        if !(self.verifications.in_sequence(header, is_first) && in_sequence(known, header)) {
             return Err(ProducerError::OutOfOrderSequence);
         }
+        let open = known.is_some_and(|producer| producer.transaction_first_offset.is_some());
         if open && !header.is_transactional() {
             return Err(ProducerError::InsideTransaction);
         }
         Ok(Verdict::Append)
     }
 
+    /// Whether epoch and transaction allow a client's or a coordinator's batch of a producer.
+    pub(super) fn check_transaction(
+        &self,
+        header: &BatchHeader,
+        guard: Option<Guard>,
+        verifies: bool,
+    ) -> Result<(), ProducerError> {
+        let known = self.by_id.get(&header.producer_id);
+        if known.is_some_and(|producer| header.producer_epoch < producer.epoch) {
+            return Err(ProducerError::InvalidEpoch);
+        }
+        let is_admitted = !header.is_transactional()
+            || !verifies
+            || self.is_open(header.producer_id, header.producer_epoch)
+            || self.verifications.admit(header.producer_id, guard);
+        if is_admitted { Ok(()) } else { Err(ProducerError::OutsideTransaction) }
+    }
+
+    /// Whether a marker may be written (Kafka: `ProducerAppendInfo.checkProducerEpoch` and
+    /// `checkCoordinatorEpoch`). From `transaction.version` 2 on its epoch is above that of the
+    /// records; the same epoch with nothing open is a marker sent again.
+    pub(super) fn check_marker(
+        &self,
+        header: &BatchHeader,
+        coordinator_epoch: i32,
+        transaction_version: i16,
+    ) -> Result<(), ProducerError> {
+        let unknown = Producer::default();
+        let known = self.by_id.get(&header.producer_id).unwrap_or(&unknown);
+        let (epoch, open) = (known.epoch, known.transaction_first_offset.is_some());
+        // Where an epoch has no next one, Kafka lets the transaction end.
+        let ends_late = header.producer_epoch == epoch && open && epoch != i16::MAX;
+        if header.producer_epoch < epoch || (transaction_version >= 2 && ends_late) {
+            return Err(ProducerError::InvalidEpoch);
+        }
+        if coordinator_epoch < known.coordinator_epoch {
+            return Err(ProducerError::CoordinatorFenced);
+        }
+        Ok(())
+    }
+
     /// Notes a batch of the log, with what [`marker`] says of it.
     pub(super) fn apply(&mut self, header: &BatchHeader, marker: Option<Marker>) {
+        self.verifications.written(header);
         if let Some(marker) = marker {
             return self.end_transaction(header, marker);
         }
@@ -266,6 +338,7 @@ impl Producers {
         if now_ms >= self.next_expiry_ms {
             self.next_expiry_ms = now_ms.saturating_add(EXPIRY_INTERVAL_MS);
             self.by_id.retain(|_, producer| !producer.is_expired(now_ms, expiration_ms));
+            self.verifications.expire(now_ms, expiration_ms);
         }
     }
 
@@ -283,7 +356,7 @@ impl Producers {
 /// What ends a transaction (Kafka's `EndTransactionMarker`).
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Marker {
-    coordinator_epoch: i32,
+    pub(super) coordinator_epoch: i32,
 }
 
 /// The marker in a control batch; None for any other batch, control or not.

@@ -307,7 +307,13 @@ fn a_broker_s_values_count_for_topics_and_the_nearest_wins() {
     let expiration = broker("1", &[("producer.id.expiration.ms", set("77"))]);
     changed(&mut rig, expiration);
     let image = rig.machine.state.image.clone();
-    assert_eq!(image.topic("own").unwrap().config.producer_id_expiration_ms, 77);
+    let config = &image.topic("own").unwrap().config;
+    assert_eq!(config.producer_id_expiration_ms, 77);
+    assert!(config.transaction_partition_verification);
+    let verification = ("transaction.partition.verification.enable", set("false"));
+    changed(&mut rig, broker("1", &[verification]));
+    let image = rig.machine.state.image.clone();
+    assert!(!image.topic("own").unwrap().config.transaction_partition_verification);
     rig.check_replay();
 }
 

@@ -54,7 +54,7 @@ impl Bench {
     }
 
     fn append(&self, batch: &[u8]) -> Result<Appended, ErrorCode> {
-        let appended = self.partition.append(batch, VERSION);
+        let appended = self.partition.append(batch, VERSION, None);
         appended.map_err(|error| error.refusal().error)
     }
 

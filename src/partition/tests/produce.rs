@@ -205,7 +205,8 @@ async fn errors_inside_the_log_carry_its_start_and_others_do_not() {
     let bench = Bench::new().await;
     bench.append(&sequenced(5, 1, 0, 9)).unwrap();
     bench.partition.log.delete_before(4).unwrap();
-    let refusal = |batch: &[u8]| bench.partition.append(batch, VERSION).unwrap_err().refusal();
+    let refusal =
+        |batch: &[u8]| bench.partition.append(batch, VERSION, None).unwrap_err().refusal();
     let late = refusal(&sequenced(5, 1, 30, 1));
     assert_eq!(late, Refusal { log_start_offset: 4, ..ErrorCode::OutOfOrderSequenceNumber.into() });
     let old = refusal(&sequenced(5, 0, 9, 1));
@@ -220,7 +221,7 @@ async fn errors_inside_the_log_carry_its_start_and_others_do_not() {
 async fn records_that_break_the_topics_rules_are_named() {
     let config = TopicConfig { compact: true, ..TopicConfig::default() };
     let bench = Bench::with(Commit::Done, config).await;
-    let refusal = bench.partition.append(&plain(2), VERSION).unwrap_err().refusal();
+    let refusal = bench.partition.append(&plain(2), VERSION, None).unwrap_err().refusal();
     assert_eq!((refusal.error, refusal.log_start_offset), (ErrorCode::InvalidRecord, 0));
     assert!(refusal.message.is_some());
     assert_eq!(refusal.record_errors[1].batch_index, 1);
@@ -284,7 +285,7 @@ async fn appends_from_all_sides_get_offsets_of_their_own() {
             let mut offsets = Vec::new();
             for sequence in 0..200 {
                 let batch = sequenced(producer_id, 0, sequence, 1);
-                let appended = partition.append(&batch, VERSION).unwrap();
+                let appended = partition.append(&batch, VERSION, None).unwrap();
                 assert!(partition.is_committed(appended.end_offset));
                 offsets.push(appended.base_offset);
             }

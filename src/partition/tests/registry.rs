@@ -50,7 +50,7 @@ async fn a_deleted_topic_is_gone_and_may_come_back_with_another_id() {
     let (engine, registry) = registry();
     registry.open_topic(&topic("orders", 7, &[0, 1])).await.unwrap();
     let old = registry.get("orders", 0).unwrap();
-    old.append(&plain(3), VERSION).unwrap();
+    old.append(&plain(3), VERSION, None).unwrap();
     let waiting = tokio::spawn(old.committed(4));
     assert!(registry.open_topic(&topic("orders", 8, &[0])).await.is_err());
     registry.delete_topic(Uuid::from_u128(7)).await.unwrap();
@@ -58,7 +58,7 @@ async fn a_deleted_topic_is_gone_and_may_come_back_with_another_id() {
     assert_eq!(waiting.await.unwrap(), Err(NotCommitted::Stopped));
     assert!(registry.get("orders", 0).is_none());
     assert!(engine.existing().unwrap().is_empty());
-    assert!(old.append(&plain(3), VERSION).is_err());
+    assert!(old.append(&plain(3), VERSION, None).is_err());
     registry.open_topic(&topic("orders", 8, &[0])).await.unwrap();
     assert_eq!(registry.get("orders", 0).unwrap().bounds().end_offset, 0);
 }
@@ -69,16 +69,16 @@ async fn many_topics_open_together_and_close_with_their_state() {
     let topics = (0..1000).map(|number| topic(&format!("topic-{number}"), 1000 + number, &[0]));
     registry.open_topics(topics.collect()).await.unwrap();
     let partition = registry.get("topic-999", 0).unwrap();
-    partition.append(&sequenced(5, 0, 0, 1), VERSION).unwrap();
+    partition.append(&sequenced(5, 0, 0, 1), VERSION, None).unwrap();
     registry.close_all().await.unwrap();
     assert!(registry.get("topic-999", 0).is_none());
-    assert!(partition.append(&plain(1), VERSION).is_err());
+    assert!(partition.append(&plain(1), VERSION, None).is_err());
 
     let again = Arc::new(engine.restart());
     let registry = Arc::new(Registry::new(env().1, again));
     registry.open_topics(vec![topic("topic-999", 1999, &[0])]).await.unwrap();
     let partition = registry.get("topic-999", 0).unwrap();
-    assert_eq!(partition.append(&sequenced(5, 0, 0, 1), VERSION).unwrap().base_offset, 0);
+    assert_eq!(partition.append(&sequenced(5, 0, 0, 1), VERSION, None).unwrap().base_offset, 0);
     assert_eq!(partition.bounds().end_offset, 1);
 }
 

@@ -130,14 +130,12 @@ async fn control_records_of_other_kinds_are_no_markers() {
 async fn a_transactional_batch_needs_a_transaction_and_a_plain_one_none() {
     let bench = Bench::new().await;
     let batch = transactional_at(0, (5, 0), 2, 2);
-    let code = |version| bench.partition.append(&batch, version).unwrap_err().refusal().error;
-    assert_eq!(code(10), ErrorCode::InvalidTxnState);
-    assert_eq!(code(11), ErrorCode::TransactionAbortable);
+    assert_eq!(bench.append(&batch), Err(ErrorCode::InvalidTxnState));
     begin(&bench, (5, 0), 0);
     bench.append(&batch).unwrap();
     assert_eq!(bench.append(&sequenced(5, 0, 4, 1)), Err(ErrorCode::InvalidTxnState));
     let next_epoch = bench.append(&transactional_at(0, (5, 1), 0, 1));
-    assert_eq!(next_epoch, Err(ErrorCode::TransactionAbortable));
+    assert_eq!(next_epoch, Err(ErrorCode::InvalidTxnState));
 }
 
 #[tokio::test]
