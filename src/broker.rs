@@ -16,6 +16,7 @@ use tokio::task::JoinHandle;
 use crate::api::{FetchSessions, Shared};
 use crate::config::{ConfigError, ServerConfig};
 use crate::coordinator::group::Groups;
+use crate::coordinator::transaction::Transactions;
 use crate::env::{Disk, Env, Offload, OpenMode, OsClock, OsDisk, Random, write_all_at};
 use crate::log::local::{EngineError, EngineSettings, LocalEngine};
 use crate::log::{AppendError, Engine, MemoryEngine};
@@ -142,12 +143,13 @@ impl Broker {
     /// Stops: what was acknowledged is kept, idle clients are cut off, the next start replays
     /// nothing.
     pub async fn shutdown(self) -> Result<(), StopError> {
-        let Shared { config, metadata, registry, groups, .. } = &*self.shared;
+        let Shared { config, metadata, registry, groups, transactions, .. } = &*self.shared;
         tracing::info!("[KafkaRaftServer nodeId={}] shutting down", config.node_id);
         self.stop.send_replace(true);
         for server in self.servers {
             let _ = server.await;
         }
+        transactions.close().await;
         groups.close().await;
         let broker_epoch = metadata.broker_epoch();
         let closed = registry.close_all().await;
@@ -231,10 +233,13 @@ impl Builder {
         // The largest request must fit, with the unit it is rounded up to.
         let largest = config.socket_request_max_bytes + PERMIT_BYTES;
         let request_memory = request_memory.max(largest);
+        let groups =
+            Arc::new(Groups::new(env.clone(), config.clone(), metadata.clone(), registry.clone()));
         let shared = Arc::new(Shared {
+            transactions: Transactions::new(&env, &config, &metadata, &registry, &groups),
+            groups,
             fetch_sessions: FetchSessions::new(config.fetch_session_cache_slots),
             request_memory: Arc::new(Semaphore::new(request_memory / PERMIT_BYTES)),
-            groups: Groups::new(env.clone(), config.clone(), metadata.clone(), registry.clone()),
             config,
             metadata,
             registry,

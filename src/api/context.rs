@@ -8,6 +8,7 @@ use tokio::sync::{Semaphore, watch};
 use super::FetchSessions;
 use crate::config::{self, BrokerLayers, ConfigMap, Described, Listener, ServerConfig, resource};
 use crate::coordinator::group::Groups;
+use crate::coordinator::transaction::Transactions;
 use crate::env::Env;
 use crate::metadata::Metadata;
 use crate::partition::Registry;
@@ -23,7 +24,9 @@ pub(crate) struct Shared {
     /// Open partitions.
     pub registry: Arc<Registry>,
     /// Coordinator of groups and offsets.
-    pub groups: Groups,
+    pub groups: Arc<Groups>,
+    /// Coordinator of transactions.
+    pub transactions: Transactions,
     /// Incremental fetch sessions (KIP-227).
     pub fetch_sessions: FetchSessions,
     /// Memory for large requests, in units of a kibibyte.

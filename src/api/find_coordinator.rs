@@ -1,9 +1,9 @@
 //! FindCoordinator (key 10): who coordinates a group, a transactional id or share state.
 //!
 //! Behavior:
-//! - This broker coordinates every group. The first question makes `__consumer_offsets` and is
+//! - This broker coordinates every group and transaction. The first question makes their topic and is
 //!   answered once it serves (Apache Kafka first answers COORDINATOR_NOT_AVAILABLE).
-//! - Transactions and share state have no coordinator yet: COORDINATOR_NOT_AVAILABLE.
+//! - Share state has no coordinator yet: COORDINATOR_NOT_AVAILABLE.
 //!
 //! Version notes: key types from version 1; several keys at once from 4 (KIP-699); share state
 //! (key type 2) from 6.
@@ -81,19 +81,20 @@ fn coordinator(context: Context<'_>, key: String, error: ErrorCode) -> Coordinat
 }
 
 async fn find(context: Context<'_>, key_type: i8, key: &str, version: i16) -> ErrorCode {
-    match key_type {
-        GROUP => match context.shared.groups.ensure_topic().await {
-            Ok(()) => ErrorCode::None,
-            Err(error) => {
-                tracing::warn!(%error, "__consumer_offsets cannot be created");
-                ErrorCode::CoordinatorNotAvailable
-            }
-        },
-        TRANSACTION => ErrorCode::CoordinatorNotAvailable,
+    let topic = match key_type {
+        GROUP => context.shared.groups.ensure_topic().await,
+        TRANSACTION => context.shared.transactions.ensure_topic().await,
         SHARE if version >= SHARE_VERSION && is_share_key(key) => {
+            return ErrorCode::CoordinatorNotAvailable;
+        }
+        _ => return ErrorCode::InvalidRequest,
+    };
+    match topic {
+        Ok(()) => ErrorCode::None,
+        Err(error) => {
+            tracing::warn!(%error, "the coordinator's topic cannot be created");
             ErrorCode::CoordinatorNotAvailable
         }
-        _ => ErrorCode::InvalidRequest,
     }
 }
 

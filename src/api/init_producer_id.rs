@@ -1,14 +1,21 @@
-//! InitProducerId (key 22): a fresh producer id for an idempotent producer (KIP-98).
+//! InitProducerId (key 22): a producer's id and epoch (KIP-98, KIP-360).
 //!
 //! Behavior:
-//! - Without a transactional id, timeout and given producer id are ignored and every request gets
-//!   a new id with epoch 0.
-//! - With one, COORDINATOR_NOT_AVAILABLE until transactions are served; the empty one is refused
-//!   with INVALID_REQUEST.
+//! - Without a transactional id, timeout and given producer are ignored and every request gets a new
+//!   id with epoch 0.
+//! - With one, the epoch rises, so that earlier producers are fenced. An open transaction is aborted
+//!   first: CONCURRENT_TRANSACTIONS, and the client asks again.
+//!
+//! Version notes: a producer that wants to go on names itself from version 3; PRODUCER_FENCED from 4.
 
+use super::transactions::fenced_as;
 use super::{Api, Context, Reply};
+use crate::coordinator::transaction::{Init, Producer};
 use crate::wire::ErrorCode;
 use crate::wire::messages::init_producer_id::{InitProducerIdRequest, InitProducerIdResponse};
+
+/// First version that knows PRODUCER_FENCED.
+const FENCED_VERSION: i16 = 4;
 
 pub(super) struct InitProducerId;
 
@@ -19,20 +26,33 @@ impl Api for InitProducerId {
     async fn handle(
         context: Context<'_>,
         request: InitProducerIdRequest,
-        _version: i16,
+        version: i16,
     ) -> Reply<InitProducerIdResponse> {
-        let given = match request.transactional_id.as_deref() {
-            None => context.shared.metadata.next_producer_id().await.map_err(|error| error.code),
-            Some("") => Err(ErrorCode::InvalidRequest),
-            Some(_) => Err(ErrorCode::CoordinatorNotAvailable),
-        };
-        Reply::Ready(match given {
-            Ok(producer_id) => InitProducerIdResponse { producer_id, ..Default::default() },
+        Reply::Ready(match init(context, request).await {
+            Ok(Producer { id, epoch }) => InitProducerIdResponse {
+                producer_id: id,
+                producer_epoch: epoch,
+                ..Default::default()
+            },
             Err(error) => InitProducerIdResponse {
-                error_code: error.code(),
+                error_code: fenced_as(error, version >= FENCED_VERSION).code(),
                 producer_epoch: -1,
                 ..Default::default()
             },
         })
     }
+}
+
+async fn init(context: Context<'_>, request: InitProducerIdRequest) -> Result<Producer, ErrorCode> {
+    let expected = match (request.producer_id, request.producer_epoch) {
+        (-1, -1) => None,
+        (-1, _) | (_, -1) => return Err(ErrorCode::InvalidRequest),
+        (id, epoch) => Some(Producer { id, epoch }),
+    };
+    let Some(id) = request.transactional_id else {
+        let id = context.shared.metadata.next_producer_id().await;
+        return id.map(|id| Producer { id, epoch: 0 }).map_err(|error| error.code);
+    };
+    let init = Init { id, timeout_ms: request.transaction_timeout_ms, expected };
+    context.shared.transactions.init_producer_id(init).await
 }

@@ -6,11 +6,15 @@
 //!
 //! Errors are data of a response. Only what [`DispatchError`] names closes the connection.
 
+mod admissions;
 mod config_changes;
 mod context;
 mod dispatch;
 mod fetch_session;
+mod transactions;
 
+mod add_offsets_to_txn;
+mod add_partitions_to_txn;
 mod alter_configs;
 mod api_versions;
 mod consumer_group_describe;
@@ -26,6 +30,8 @@ mod describe_groups;
 mod describe_log_dirs;
 mod describe_producers;
 mod describe_topic_partitions;
+mod describe_transactions;
+mod end_txn;
 mod fetch;
 mod find_coordinator;
 mod heartbeat;
@@ -36,6 +42,7 @@ mod leave_group;
 mod list_config_resources;
 mod list_groups;
 mod list_offsets;
+mod list_transactions;
 mod metadata;
 mod offset_commit;
 mod offset_delete;
@@ -43,6 +50,7 @@ mod offset_fetch;
 mod offset_for_leader_epoch;
 mod produce;
 mod sync_group;
+mod write_txn_markers;
 
 use std::ops::RangeInclusive;
 
@@ -106,6 +114,10 @@ pub(crate) static ROWS: &[Row] = &[
     row::<delete_records::DeleteRecords>(),
     row::<init_producer_id::InitProducerId>(),
     row::<offset_for_leader_epoch::OffsetForLeaderEpoch>(),
+    row::<add_partitions_to_txn::AddPartitionsToTxn>(),
+    row::<add_offsets_to_txn::AddOffsetsToTxn>(),
+    row::<end_txn::EndTxn>(),
+    row::<write_txn_markers::WriteTxnMarkers>(),
     row::<describe_configs::DescribeConfigs>(),
     row::<alter_configs::AlterConfigs>(),
     row::<describe_log_dirs::DescribeLogDirs>(),
@@ -115,6 +127,8 @@ pub(crate) static ROWS: &[Row] = &[
     row::<offset_delete::OffsetDelete>(),
     row::<describe_cluster::DescribeCluster>(),
     row::<describe_producers::DescribeProducers>(),
+    row::<describe_transactions::DescribeTransactions>(),
+    row::<list_transactions::ListTransactions>(),
     row::<consumer_group_heartbeat::ConsumerGroupHeartbeat>(),
     row::<consumer_group_describe::ConsumerGroupDescribe>(),
     row::<list_config_resources::ListConfigResources>(),

@@ -6,18 +6,23 @@
 //!   without waiting for each other.
 //! - acks=0 is not answered; with an error it closes the connection.
 //! - Null records, which Apache Kafka never answers, are answered with INVALID_RECORD.
-//! - A transactional batch without a transactional id fails the whole request.
+//! - A transactional batch without a transactional id fails the whole request, and so do batches of
+//!   several transactional producers.
+//! - The first batch of a transaction in a partition is written only if the transaction's coordinator
+//!   knows of the partition ([`Admissions`]).
 //!
 //! Version notes: versions 0 to 2 are advertised and close the connection (KIP-896; librdkafka
-//! looks for 0); topic ids from version 13 (KIP-516).
+//! looks for 0); TRANSACTION_ABORTABLE from 11; from 12 a batch adds its partition to the transaction
+//! (KIP-890); topic ids from version 13 (KIP-516).
 
 use std::collections::HashMap;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
+use super::admissions::Admissions;
 use super::{Api, Context, Reply};
 use crate::metadata::is_internal_topic;
-use crate::partition::{Appended, Partition, ProduceError, ProducerError, Refusal};
+use crate::partition::{Appended, Partition, Refusal};
 use crate::records::{BatchHeader, Compression};
 use crate::wire::ErrorCode;
 use crate::wire::messages::produce::{
@@ -28,8 +33,8 @@ use crate::wire::messages::produce::{
 /// `AdminUtils.ADMIN_CLIENT_ID`: may write to internal topics.
 const ADMIN_CLIENT_ID: &str = "__admin_client";
 
-/// Produce versions from this on know `TRANSACTION_ABORTABLE` (KIP-890).
-const ABORTABLE_VERSION: i16 = 11;
+/// First version that names topics by id.
+const TOPIC_ID_VERSION: i16 = 13;
 
 /// Compressed batches from this size on are validated away from the network threads.
 const OFFLOADED_BYTES_MIN: usize = 16 * 1024;
@@ -48,9 +53,12 @@ impl Api for Produce {
     ) -> Reply<ProduceResponse> {
         let acks = request.acks;
         if request.transactional_id.is_none() && has_transactional(&request) {
-            return failed(request);
+            return failed(request, ErrorCode::TransactionalIdAuthorizationFailed);
         }
-        let append = Append::new(context, &request, version);
+        let Ok(admissions) = Admissions::ask(context, &request, version).await else {
+            return failed(request, ErrorCode::InvalidProducerIdMapping);
+        };
+        let append = Append::new(context, &request, version, admissions);
         let mut uncommitted = Vec::new();
         let mut responses: Vec<TopicProduceResponse> = Vec::with_capacity(request.topic_data.len());
         for topic in request.topic_data.iter().filter(|topic| !topic.partition_data.is_empty()) {
@@ -106,13 +114,19 @@ struct Append<'a> {
     /// Fails every partition alike.
     refused: Option<ErrorCode>,
     internal_allowed: bool,
+    admissions: Admissions,
 }
 
 impl<'a> Append<'a> {
-    fn new(context: Context<'a>, request: &ProduceRequest, version: i16) -> Self {
+    fn new(
+        context: Context<'a>,
+        request: &ProduceRequest,
+        version: i16,
+        admissions: Admissions,
+    ) -> Self {
         let refused = (!(-1..=1).contains(&request.acks)).then_some(ErrorCode::InvalidRequiredAcks);
         let internal_allowed = context.client_id == Some(ADMIN_CLIENT_ID);
-        Self { context, version, refused, internal_allowed }
+        Self { context, version, refused, internal_allowed, admissions }
     }
 
     async fn partition(
@@ -120,17 +134,9 @@ impl<'a> Append<'a> {
         topic: &TopicProduceData,
         data: &PartitionProduceData,
     ) -> (PartitionProduceResponse, Uncommitted) {
-        let registry = &self.context.shared.registry;
-        let partition = if self.version >= 13 {
-            match registry.topic_name(topic.topic_id) {
-                None => return (refusal(data.index, ErrorCode::UnknownTopicId), None),
-                Some(_) => registry.get_by_id(topic.topic_id, data.index),
-            }
-        } else {
-            registry.get(&topic.name, data.index)
-        };
-        let Some(partition) = partition else {
-            return (refusal(data.index, ErrorCode::UnknownTopicOrPartition), None);
+        let partition = match find(self.context, topic, data.index, self.version) {
+            Ok(partition) => partition,
+            Err(error) => return (refusal(data.index, error), None),
         };
         if let Some(error) = self.refused {
             return (refusal(data.index, error), None);
@@ -142,13 +148,17 @@ impl<'a> Append<'a> {
         if is_internal_topic(name) && !self.internal_allowed {
             return (refusal(data.index, ErrorCode::InvalidTopicException), None);
         }
+        let guard = match self.admissions.of(&partition) {
+            Ok(guard) => guard,
+            Err(error) => return (refused(data.index, error), None),
+        };
         let version = self.version;
         let appended = if takes_long(&partition, records) {
             let (partition, records) = (partition.clone(), records.clone());
-            let append = move || partition.append(&records, version, None);
+            let append = move || partition.append(&records, version, guard);
             self.context.shared.env.offload.run(append).await
         } else {
-            partition.append(records, version, None)
+            partition.append(records, version, guard)
         };
         match appended {
             Ok(appended) => {
@@ -156,19 +166,26 @@ impl<'a> Append<'a> {
                 let uncommitted = waits.then_some((partition, appended.end_offset));
                 (accepted(data.index, &appended), uncommitted)
             }
-            Err(error) => {
-                let mut refusal = error.refusal();
-                // What the coordinator would say of a transaction that it does not know.
-                let source = ProducerError::OutsideTransaction;
-                if matches!(error, ProduceError::Producer { source: it, .. } if it == source)
-                    && version >= ABORTABLE_VERSION
-                {
-                    refusal.error = ErrorCode::TransactionAbortable;
-                }
-                (refused(data.index, refusal), None)
-            }
+            Err(error) => (refused(data.index, error.refusal()), None),
         }
     }
+}
+
+/// The partition that data is for.
+pub(super) fn find(
+    context: Context<'_>,
+    topic: &TopicProduceData,
+    index: i32,
+    version: i16,
+) -> Result<Arc<Partition>, ErrorCode> {
+    let registry = &context.shared.registry;
+    let partition = if version >= TOPIC_ID_VERSION {
+        registry.topic_name(topic.topic_id).ok_or(ErrorCode::UnknownTopicId)?;
+        registry.get_by_id(topic.topic_id, index)
+    } else {
+        registry.get(&topic.name, index)
+    };
+    partition.ok_or(ErrorCode::UnknownTopicOrPartition)
 }
 
 /// Of a partition named twice the later data counts, and the earlier is not appended.
@@ -199,13 +216,11 @@ fn has_transactional(request: &ProduceRequest) -> bool {
 }
 
 /// What `ProduceRequest.getErrorResponse` gives.
-fn failed(request: ProduceRequest) -> Reply<ProduceResponse> {
+fn failed(request: ProduceRequest, error: ErrorCode) -> Reply<ProduceResponse> {
     if request.acks == 0 {
         return Reply::Close;
     }
-    let answer = |data: &PartitionProduceData| {
-        refusal(data.index, ErrorCode::TransactionalIdAuthorizationFailed)
-    };
+    let answer = |data: &PartitionProduceData| refusal(data.index, error);
     let responses = request.topic_data.into_iter().map(|topic| TopicProduceResponse {
         partition_responses: topic.partition_data.iter().map(answer).collect(),
         name: topic.name,

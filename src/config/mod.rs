@@ -15,6 +15,7 @@ mod server;
 mod server_rows;
 mod topic;
 mod topic_rows;
+mod transaction;
 
 use std::collections::BTreeMap;
 
@@ -29,6 +30,7 @@ pub use properties::parse_properties;
 pub use row::{ConfigError, ConfigType, Effect, Row, Synonym, Valid, Value};
 pub use server::{Notice, ServerConfig, Voter};
 pub use topic::{TimestampType, TopicConfig};
+pub use transaction::TransactionConfig;
 
 /// Keys and the text of their values, as given.
 pub type ConfigMap = BTreeMap<String, String>;

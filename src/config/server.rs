@@ -9,6 +9,7 @@ use super::listeners::{Listener, Sockets};
 use super::properties::parse_properties;
 use super::row::{ConfigError, Effect, Row, Values};
 use super::server_rows::SERVER_ROWS;
+use super::transaction::TransactionConfig;
 use super::{BrokerLayers, ConfigMap, TopicConfig};
 
 /// A fixed member of the metadata quorum.
@@ -72,6 +73,12 @@ pub struct ServerConfig {
     pub offsets_topic_num_partitions: i32,
     /// `offsets.topic.segment.bytes`; at least 1.
     pub offsets_topic_segment_bytes: i32,
+    /// What transactions act on.
+    pub transactions: TransactionConfig,
+    /// `transaction.state.log.num.partitions`; at least 1.
+    pub transaction_state_log_num_partitions: i32,
+    /// `transaction.state.log.segment.bytes`; at least 1.
+    pub transaction_state_log_segment_bytes: i32,
     /// Every key that was set, with its text: the [`BrokerLayers::fixed`] layer, from which topics
     /// inherit. `node.id` and `broker.id` stand in for each other, as in Kafka.
     pub explicit: ConfigMap,
@@ -179,6 +186,13 @@ impl ServerConfig {
             groups: GroupConfig::read(&values),
             offsets_topic_num_partitions: values.integer("offsets.topic.num.partitions") as i32,
             offsets_topic_segment_bytes: values.integer("offsets.topic.segment.bytes") as i32,
+            transactions: TransactionConfig::read(&values),
+            transaction_state_log_num_partitions: values
+                .integer("transaction.state.log.num.partitions")
+                as i32,
+            transaction_state_log_segment_bytes: values
+                .integer("transaction.state.log.segment.bytes")
+                as i32,
             explicit,
         })
     }

@@ -1,12 +1,17 @@
 //! Coordinators: state machines on the partitions of Kafka's internal topics.
 
 pub mod group;
+mod shards;
+pub mod transaction;
+mod value;
+
+pub use value::ReplayError;
 
 use crate::config::ServerConfig;
 use crate::metadata::NewTopic;
 
 /// Partitions of a coordinator's topic whose own setting does not exist yet
-/// (`transaction.state.log.num.partitions` and its like).
+/// (`share.coordinator.state.topic.num.partitions`).
 const PARTITIONS: i32 = 50;
 
 /// A topic as its first use creates it (Kafka: `AutoTopicCreationManager`): with the broker's
@@ -17,11 +22,15 @@ pub fn on_first_use(name: &str, config: &ServerConfig) -> NewTopic {
         group::OFFSETS_TOPIC => {
             (config.offsets_topic_num_partitions, config.offsets_topic_segment_bytes)
         }
+        transaction::STATE_TOPIC => (
+            config.transaction_state_log_num_partitions,
+            config.transaction_state_log_segment_bytes,
+        ),
         _ => (PARTITIONS, 104_857_600),
     };
     let configs: &[(&str, &str)] = match name {
         group::OFFSETS_TOPIC => &[("cleanup.policy", "compact"), ("compression.type", "producer")],
-        "__transaction_state" => &[
+        transaction::STATE_TOPIC => &[
             ("cleanup.policy", "compact"),
             ("compression.type", "uncompressed"),
             ("min.insync.replicas", "1"),

@@ -91,14 +91,36 @@ impl Metadata {
     /// A producer id that was never given before.
     pub async fn next_producer_id(&self) -> Result<i64, TopicError> {
         let mut block = self.producer_ids.lock().await;
-        if let Some(id) = block.next() {
-            return Ok(id);
+        self.fill(&mut block).await?;
+        block.next().ok_or_else(|| failed(&Err(CallError::Lost)))
+    }
+
+    /// As [`Self::next_producer_id`], but does not wait: None while a new block is being fetched,
+    /// which this begins.
+    pub fn try_next_producer_id(&self) -> Option<i64> {
+        let next = self.producer_ids.try_lock().ok().and_then(|mut block| block.next());
+        if next.is_none() {
+            let metadata = self.clone();
+            tokio::spawn(async move { metadata.fetch_producer_ids().await });
+        }
+        next
+    }
+
+    /// Fetches a block of producer ids unless there are some at hand.
+    pub async fn fetch_producer_ids(&self) -> Result<(), TopicError> {
+        let mut block = self.producer_ids.lock().await;
+        self.fill(&mut block).await
+    }
+
+    async fn fill(&self, block: &mut std::ops::Range<i64>) -> Result<(), TopicError> {
+        if !block.is_empty() {
+            return Ok(());
         }
         match self.shard.call(Command::AllocateProducerIds).await {
             Ok(Reply::ProducerIds(first)) => {
                 let first = first?;
-                *block = first + 1..first + PRODUCER_ID_BLOCK;
-                Ok(first)
+                *block = first..first + PRODUCER_ID_BLOCK;
+                Ok(())
             }
             other => Err(failed(&other)),
         }

@@ -173,6 +173,7 @@ impl<M: Machine> Runner<M> {
     ) -> Result<Option<oneshot::Sender<()>>, WriteError<M::ReplayError>> {
         let mut closing = None;
         loop {
+            self.tick_what_is_due()?;
             if closing.is_some() && self.parked.is_empty() {
                 return Ok(closing.take());
             }

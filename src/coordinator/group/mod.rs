@@ -37,7 +37,7 @@ pub use command::{Asked, Caller, Command, Reply};
 pub use consumer::{ConsumerRecord, heartbeat_refused};
 pub use join::refused;
 pub use machine::GroupMachine;
-pub use record::{Record, ReplayError};
+pub use record::Record;
 
 /// The topic of groups and offsets (Kafka: `Topic.GROUP_METADATA_TOPIC_NAME`).
 pub const OFFSETS_TOPIC: &str = "__consumer_offsets";
@@ -171,6 +171,20 @@ impl Groups {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Option<Arc<Shards>>> {
         self.shards.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// STUB until the group side is merged.
+impl Groups {
+    pub fn partition_of(&self, _group: &str) -> Option<i32> {
+        None
+    }
+    pub async fn end_transaction(
+        &self,
+        _partition: i32,
+        _marker: crate::partition::TransactionMarker,
+    ) -> Result<(), ErrorCode> {
+        Ok(())
     }
 }
 

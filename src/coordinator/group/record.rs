@@ -4,14 +4,13 @@
 //! client has given it its own end). Read is every version. Those of consumer groups stand beside
 //! them ([`ConsumerRecord`]).
 
-use bytes::Bytes;
-
 use super::consumer::ConsumerRecord;
+use crate::coordinator::value::{ReplayError, prefixed, value};
 use crate::shard::KeyValue;
 use crate::wire::records::{
     GroupMetadataKey, GroupMetadataValue, OffsetCommitKey, OffsetCommitValue,
 };
-use crate::wire::{DecodeError, Decoder, Encoder, Field, Keyed, Message};
+use crate::wire::{Decoder, Field, Keyed, Message};
 
 /// Version of a group's state.
 const GROUP_VERSION: i16 = 3;
@@ -40,20 +39,6 @@ pub enum Record {
     OtherGroup(String, bool),
     /// A producer's transaction has ended, with a commit (true) or an abort.
     EndTransaction(bool),
-}
-
-/// Why a record cannot be read.
-#[derive(Debug, thiserror::Error)]
-pub enum ReplayError {
-    /// Its key is missing or damaged.
-    #[error("the key of a record cannot be read: {0}")]
-    Key(DecodeError),
-    /// A record without a key.
-    #[error("a record has no key")]
-    NoKey,
-    /// Its value is damaged or of a version of a newer Kafka.
-    #[error("the value of a record of kind {0} cannot be read: {1}")]
-    Value(i16, DecodeError),
 }
 
 impl Record {
@@ -117,22 +102,4 @@ impl Record {
             }
         }))
     }
-}
-
-/// Reads a value after its version.
-pub(super) fn value<M: Message>(kind: i16, bytes: Option<Bytes>) -> Result<Option<M>, ReplayError> {
-    let read = |bytes: Bytes| {
-        let mut decoder = Decoder::new(bytes);
-        let version = i16::read(&mut decoder, M::format(0))?;
-        M::decode(&mut decoder, version)
-    };
-    bytes.map(read).transpose().map_err(|error| ReplayError::Value(kind, error))
-}
-
-/// The number and the message.
-pub(super) fn prefixed<M: Message>(number: i16, message: &M, version: i16) -> Bytes {
-    let mut encoder = Encoder::new();
-    number.write(&mut encoder, M::format(version));
-    message.encode(&mut encoder, version);
-    encoder.finish().into_bytes().expect("only file ranges can fail, and there are none")
 }

@@ -25,6 +25,10 @@ message! {
         transaction_start_timestamp_ms: i64,
         client_transaction_version: i16 [1.., tag 2],
         next_producer_epoch: i16 [1.., tag 3] = -1,
+        /// Not of Kafka's, which passes it over: the epoch before, where nothing else tells it.
+        last_producer_epoch: i16 [1.., tag 10_000] = -1,
+        /// The same: its coordinator has aborted it.
+        fenced: bool [1.., tag 10_001],
     }
 
     pub struct PartitionsSchema {

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::super::record::{ReplayError, prefixed, value};
+use crate::coordinator::value::{ReplayError, prefixed, value};
 use crate::shard::KeyValue;
 use crate::wire::records::{
     ConsumerGroupCurrentMemberAssignmentKey as CurrentKey,

@@ -4,8 +4,8 @@ use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::*;
+use crate::coordinator::ReplayError;
 use crate::coordinator::group::classic::State;
-use crate::coordinator::group::record::ReplayError;
 use crate::wire::messages::join_group::JoinGroupRequest;
 use crate::wire::records::{GroupMetadataKey, OffsetCommitValue};
 use crate::wire::{Encoder, Field, Message};

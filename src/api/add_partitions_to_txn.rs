@@ -1,0 +1,125 @@
+//! AddPartitionsToTxn (key 24): partitions of transactions (KIP-98, KIP-890).
+//!
+//! Behavior:
+//! - All partitions of a transaction are added or none: if one does not exist the others are answered
+//!   with OPERATION_NOT_ATTEMPTED.
+//! - A request without transactions, which Apache Kafka never answers, gets an empty answer.
+//!
+//! Version notes: up to version 3 a client and its one transaction, PRODUCER_FENCED from 2; from 4
+//! brokers and several, also only to ask.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::transactions::fenced_as;
+use super::{Api, Context, Reply};
+use crate::coordinator::transaction::{Add, Producer, TopicPartition};
+use crate::wire::ErrorCode;
+use crate::wire::messages::add_partitions_to_txn::{
+    AddPartitionsToTxnPartitionResult, AddPartitionsToTxnRequest, AddPartitionsToTxnResponse,
+    AddPartitionsToTxnResult, AddPartitionsToTxnTopic, AddPartitionsToTxnTopicResult,
+    AddPartitionsToTxnTransaction,
+};
+
+/// First version that knows PRODUCER_FENCED.
+const FENCED_VERSION: i16 = 2;
+/// First version of brokers.
+const BATCH_VERSION: i16 = 4;
+
+pub(super) struct AddPartitionsToTxn;
+
+impl Api for AddPartitionsToTxn {
+    type Request = AddPartitionsToTxnRequest;
+    type Response = AddPartitionsToTxnResponse;
+
+    async fn handle(
+        context: Context<'_>,
+        request: AddPartitionsToTxnRequest,
+        version: i16,
+    ) -> Reply<AddPartitionsToTxnResponse> {
+        if version < BATCH_VERSION {
+            let own = AddPartitionsToTxnTransaction {
+                transactional_id: request.v3_and_below_transactional_id,
+                producer_id: request.v3_and_below_producer_id,
+                producer_epoch: request.v3_and_below_producer_epoch,
+                verify_only: false,
+                topics: request.v3_and_below_topics,
+            };
+            let results_by_topic_v3_and_below = answer(context, own, version).await;
+            return Reply::Ready(AddPartitionsToTxnResponse {
+                results_by_topic_v3_and_below,
+                ..Default::default()
+            });
+        }
+        let mut results_by_transaction = Vec::new();
+        for transaction in request.transactions {
+            let transactional_id = transaction.transactional_id.clone();
+            let topic_results = answer(context, transaction, version).await;
+            results_by_transaction
+                .push(AddPartitionsToTxnResult { transactional_id, topic_results });
+        }
+        Reply::Ready(AddPartitionsToTxnResponse { results_by_transaction, ..Default::default() })
+    }
+}
+
+async fn answer(
+    context: Context<'_>,
+    transaction: AddPartitionsToTxnTransaction,
+    version: i16,
+) -> Vec<AddPartitionsToTxnTopicResult> {
+    let image = context.shared.metadata.image();
+    let exists = |topic: &str, partition: i32| {
+        let partitions = image.topic(topic).map_or(0, |topic| topic.partitions.len());
+        usize::try_from(partition).is_ok_and(|partition| partition < partitions)
+    };
+    let named = |topic: &AddPartitionsToTxnTopic| {
+        let name: Arc<str> = topic.name.as_str().into();
+        let partitions = topic.partitions.clone().into_iter();
+        partitions.map(move |partition| TopicPartition { topic: name.clone(), partition })
+    };
+    let partitions: BTreeSet<_> = transaction.topics.iter().flat_map(named).collect();
+    if partitions.iter().any(|it| !exists(&it.topic, it.partition)) {
+        return results(&partitions, |it| match exists(&it.topic, it.partition) {
+            true => ErrorCode::OperationNotAttempted,
+            false => ErrorCode::UnknownTopicOrPartition,
+        });
+    }
+    let add = Add {
+        id: transaction.transactional_id,
+        producer: Producer { id: transaction.producer_id, epoch: transaction.producer_epoch },
+        partitions: partitions.clone(),
+        client_version: if version >= BATCH_VERSION { 2 } else { 0 },
+    };
+    let transactions = &context.shared.transactions;
+    if transaction.verify_only {
+        let missing = transactions.verify(add).await;
+        return results(&partitions, |it| match &missing {
+            Ok(missing) if missing.contains(it) => ErrorCode::TransactionAbortable,
+            Ok(_) => ErrorCode::None,
+            Err(error) => *error,
+        });
+    }
+    let added = transactions.add_partitions(add).await;
+    let error = fenced_as(added.err().unwrap_or(ErrorCode::None), version >= FENCED_VERSION);
+    results(&partitions, |_| error)
+}
+
+fn results(
+    partitions: &BTreeSet<TopicPartition>,
+    error: impl Fn(&TopicPartition) -> ErrorCode,
+) -> Vec<AddPartitionsToTxnTopicResult> {
+    let mut topics: Vec<AddPartitionsToTxnTopicResult> = Vec::new();
+    for place in partitions {
+        let partition_error_code = error(place).code();
+        let partition_index = place.partition;
+        let result = AddPartitionsToTxnPartitionResult { partition_index, partition_error_code };
+        match topics.last_mut() {
+            Some(last) if *last.name == *place.topic => last.results_by_partition.push(result),
+            _ => topics.push(AddPartitionsToTxnTopicResult {
+                name: place.topic.to_string(),
+                results_by_partition: vec![result],
+            }),
+        }
+    }
+    topics
+}

@@ -1,0 +1,129 @@
+//! The shards of a coordinator's topic: one for each partition, from when the topic exists on.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use uuid::Uuid;
+
+use crate::config::ServerConfig;
+use crate::env::java_hash;
+use crate::metadata::{Metadata, TopicError};
+use crate::partition::{Partition, Registry};
+use crate::shard::{CallError, Machine, Shard};
+use crate::wire::ErrorCode;
+
+/// The shards of the topic with this id, by partition.
+struct Started<M: Machine> {
+    topic_id: Uuid,
+    shards: Vec<Shard<M>>,
+}
+
+/// Starts the shard of a partition.
+type Start<M> = Box<dyn Fn(Arc<Partition>) -> Shard<M> + Send + Sync>;
+
+/// A coordinator's topic and the shards of its partitions.
+pub(super) struct TopicShards<M: Machine> {
+    topic: &'static str,
+    config: Arc<ServerConfig>,
+    metadata: Metadata,
+    registry: Arc<Registry>,
+    start: Start<M>,
+    started: Mutex<Option<Arc<Started<M>>>>,
+}
+
+impl<M: Machine> TopicShards<M> {
+    /// Shards of a topic that is there are started.
+    pub(super) fn new(
+        topic: &'static str,
+        config: Arc<ServerConfig>,
+        metadata: Metadata,
+        registry: Arc<Registry>,
+        start: Start<M>,
+    ) -> Self {
+        let shards = Self { topic, config, metadata, registry, start, started: Mutex::default() };
+        shards.started();
+        shards
+    }
+
+    /// Makes the topic where there is none. When this returns, it is coordinated.
+    pub(super) async fn ensure_topic(&self) -> Result<(), TopicError> {
+        if self.started().is_some() {
+            return Ok(());
+        }
+        let topic = super::on_first_use(self.topic, &self.config);
+        let created = self.metadata.create_topics(vec![topic], false).await;
+        if let Some(Err(error)) = created.into_iter().next()
+            && error.code != ErrorCode::TopicAlreadyExists
+        {
+            return Err(error);
+        }
+        for shard in self.all() {
+            shard.loaded().await;
+        }
+        Ok(())
+    }
+
+    /// Every shard; none before the topic exists.
+    pub(super) fn all(&self) -> Vec<Shard<M>> {
+        self.started().map(|started| started.shards.clone()).unwrap_or_default()
+    }
+
+    /// The partition that a group or transactional id belongs to; None before the topic exists.
+    pub(super) fn partition_of(&self, id: &str) -> Option<i32> {
+        let count = self.started()?.shards.len();
+        // `Utils.abs`: the least integer, which has no absolute value, counts as 0.
+        let hash = (java_hash(id) as i32).checked_abs().unwrap_or(0);
+        i32::try_from(hash as usize % count).ok()
+    }
+
+    /// Asks the machine of a partition.
+    pub(super) async fn call(
+        &self,
+        partition: i32,
+        command: M::Command,
+    ) -> Result<M::Reply, ErrorCode> {
+        let started = self.started().ok_or(ErrorCode::NotCoordinator)?;
+        let shard = usize::try_from(partition).ok().and_then(|number| started.shards.get(number));
+        ask(shard.ok_or(ErrorCode::NotCoordinator)?, command).await
+    }
+
+    /// Ends every shard after what it has been asked.
+    pub(super) async fn close(&self) {
+        let started = self.lock().take();
+        for shard in started.iter().flat_map(|started| &started.shards) {
+            shard.close().await;
+        }
+    }
+
+    /// The shards, started now if the topic has just come to exist, or exists anew.
+    fn started(&self) -> Option<Arc<Started<M>>> {
+        let image = self.metadata.image();
+        let topic = image.topic(self.topic)?;
+        let mut started = self.lock();
+        if let Some(started) = started.as_ref().filter(|started| started.topic_id == topic.id) {
+            return Some(started.clone());
+        }
+        let partitions = self.registry.partitions(self.topic);
+        if partitions.is_empty() || partitions.len() < topic.partitions.len() {
+            return None;
+        }
+        let shards = partitions.into_iter().map(&self.start).collect();
+        let new = Arc::new(Started { topic_id: topic.id, shards });
+        *started = Some(new.clone());
+        Some(new)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Arc<Started<M>>>> {
+        self.started.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Asks a machine.
+pub(super) async fn ask<M: Machine>(
+    shard: &Shard<M>,
+    command: M::Command,
+) -> Result<M::Reply, ErrorCode> {
+    shard.call(command).await.map_err(|error| match error {
+        CallError::Loading => ErrorCode::CoordinatorLoadInProgress,
+        CallError::Lost | CallError::Closed => ErrorCode::NotCoordinator,
+    })
+}
