@@ -5,6 +5,8 @@
 //! the only one there can be. What a producer was given is learnt under its transactional id.
 
 mod lives;
+mod reads;
+mod writes;
 
 use ottla::wire::messages::add_offsets_to_txn::AddOffsetsToTxnRequest;
 use ottla::wire::messages::add_partitions_to_txn::{
@@ -20,6 +22,7 @@ use ottla::wire::messages::txn_offset_commit::{
     TxnOffsetCommitRequest, TxnOffsetCommitRequestPartition, TxnOffsetCommitRequestTopic,
 };
 
+use crate::groups;
 use crate::produce::{producing, three};
 use crate::raw_client::Batch;
 use crate::script::{Both, Script};
@@ -58,8 +61,11 @@ const TIMEOUT_MS: i32 = 60_000;
 type Partitions<'a> = &'a [(&'a str, &'a [i32])];
 
 pub(crate) fn run(script: &mut Script) {
+    groups::coordinator(script);
     coordinator(script);
     lives::run(script);
+    writes::run(script);
+    reads::run(script);
 }
 
 /// Waits until transactional ids have a coordinator.
