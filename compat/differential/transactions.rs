@@ -6,6 +6,7 @@
 
 mod lives;
 mod reads;
+mod states;
 mod writes;
 
 use ottla::wire::messages::add_offsets_to_txn::AddOffsetsToTxnRequest;
@@ -55,7 +56,8 @@ const COMMIT_ADDS: i16 = 5;
 const END_BUMPS: i16 = 5;
 /// From here on brokers ask, for several transactions.
 const ADD_MANY: i16 = 4;
-const TIMEOUT_MS: i32 = 60_000;
+/// Longer than a run, so that nothing is aborted in the middle of it.
+const TIMEOUT_MS: i32 = 600_000;
 
 /// Topics and their partitions.
 type Partitions<'a> = &'a [(&'a str, &'a [i32])];
@@ -66,6 +68,7 @@ pub(crate) fn run(script: &mut Script) {
     lives::run(script);
     writes::run(script);
     reads::run(script);
+    states::run(script);
 }
 
 /// Waits until transactional ids have a coordinator.
@@ -217,11 +220,16 @@ impl<'a> Producer<'a> {
 
     /// Ends the transaction; both brokers are done with that when the next request comes.
     fn end(&mut self, step: &str, version: i16, claim: Claim, committed: bool) {
+        self.begin_end(step, version, claim, committed);
+        self.until_complete();
+    }
+
+    /// Ends the transaction; the brokers may still be about to.
+    fn begin_end(&mut self, step: &str, version: i16, claim: Claim, committed: bool) {
         let id = self.id.clone();
         let answers =
             self.script.ask(step, version, |side| ending(&identity(side, &id, claim), committed));
         self.learn_ended(&answers);
-        self.until_complete();
     }
 
     fn learn_ended(&mut self, answers: &Both<EndTxnResponse>) {

@@ -32,7 +32,8 @@ fn ending_version(produce: i16) -> i16 {
 fn added<'a>(script: &'a mut Script, id: &str, version: i16, partitions: &[i32]) -> Producer<'a> {
     let mut producer = Producer::begun(script, id);
     if version < PRODUCE_ADDS {
-        producer.add("partitions", 3, Claim::Right, &[(TOPIC, partitions)]);
+        let partitions: [(&str, &[i32]); 2] = [(TOPIC, partitions), (COMPACTED, &[0])];
+        producer.add("partitions", 3, Claim::Right, &partitions);
     }
     producer
 }
@@ -93,7 +94,7 @@ fn several(script: &mut Script, version: i16) {
     let mut odd = |step: &str, change: &dyn Fn(&Side, &mut Batch)| {
         producer.script.ask(step, version, |side| {
             let who = identity(side, &id, Claim::Right);
-            let mut other = batch(&who, time_ms, 6);
+            let mut other = batch(&who, time_ms, 3);
             change(side, &mut other);
             let data = [(0, Some(batch(&who, time_ms, 12).encode())), (1, Some(other.encode()))];
             ProduceRequest { transactional_id: Some(id.clone()), ..producing(side, TOPIC, &data) }
@@ -147,25 +148,19 @@ fn odd(script: &mut Script, version: i16) {
     for (place, when) in ["before it is written to", "open"].into_iter().enumerate() {
         let sequence = place as i32 * 3;
         let mut odd = |step: &str, named: bool, change: &dyn Fn(&mut Batch)| {
-            producer.script.ask(&format!("{when}: {step}"), version, |side| {
-                let mut batch = batch(&identity(side, &id, Claim::Right), time_ms, sequence);
-                change(&mut batch);
-                ProduceRequest {
-                    transactional_id: named.then(|| id.clone()),
-                    ..producing(side, TOPIC, &[(0, Some(batch.encode()))])
-                }
-            });
+            let step = format!("{when}: {step}");
+            one(producer.script, &step, version, (&id, named), sequence, change);
         };
         odd("no transactional id", false, &|_| {});
         odd("a control batch", true, &|batch| batch.attributes |= CONTROL);
         odd("no producer", true, &|batch| batch.producer_id = -1);
         odd("no epoch", true, &|batch| batch.producer_epoch = -1);
-        odd("no sequence", true, &|batch| batch.base_sequence = -1);
-        odd("not transactional", true, &|batch| {
+        odd("another producer, not transactional", true, &|batch| {
             (batch.producer_id, batch.attributes) = (batch.producer_id + (1 << 41), 0);
         });
         if place == 1 {
-            odd("not transactional, of the producer", true, &|batch| batch.attributes = 0);
+            odd("no sequence", true, &|batch| batch.base_sequence = -1);
+            odd("not transactional", true, &|batch| batch.attributes = 0);
             odd("neither", false, &|batch| batch.attributes = 0);
         }
         odd("as it should be", true, &|_| {});
@@ -183,4 +178,30 @@ fn odd(script: &mut Script, version: i16) {
     producer.describe("odd");
     producer.end("odd", ending_version(version), Claim::Right, false);
     producers(producer.script, "odd", TOPIC, &[0]);
+    // What was refused is not forgotten: nothing later than it is taken.
+    let id = format!("writes-odder-v{version}");
+    let producer = added(script, &id, version, &[0]);
+    let named = (id.as_str(), true);
+    one(producer.script, "no sequence", version, named, 0, &|batch| batch.base_sequence = -1);
+    one(producer.script, "after no sequence", version, named, 0, &|_| {});
+}
+
+/// A batch for one partition, with something changed.
+fn one(
+    script: &mut Script,
+    step: &str,
+    version: i16,
+    (id, is_named): (&str, bool),
+    sequence: i32,
+    change: &dyn Fn(&mut Batch),
+) {
+    let time_ms = script.time_ms;
+    script.ask(step, version, |side| {
+        let mut batch = batch(&identity(side, id, Claim::Right), time_ms, sequence);
+        change(&mut batch);
+        ProduceRequest {
+            transactional_id: is_named.then(|| id.to_owned()),
+            ..producing(side, TOPIC, &[(0, Some(batch.encode()))])
+        }
+    });
 }
