@@ -7,6 +7,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use ottla::wire::header::RequestHeader;
+use ottla::wire::messages::add_offsets_to_txn::{AddOffsetsToTxnRequest, AddOffsetsToTxnResponse};
+use ottla::wire::messages::add_partitions_to_txn::{
+    AddPartitionsToTxnRequest, AddPartitionsToTxnResponse,
+};
 use ottla::wire::messages::alter_configs::{AlterConfigsRequest, AlterConfigsResponse};
 use ottla::wire::messages::api_versions::{ApiVersionsRequest, ApiVersionsResponse};
 use ottla::wire::messages::consumer_group_describe::{
@@ -32,6 +36,10 @@ use ottla::wire::messages::describe_producers::{
 use ottla::wire::messages::describe_topic_partitions::{
     DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponse,
 };
+use ottla::wire::messages::describe_transactions::{
+    DescribeTransactionsRequest, DescribeTransactionsResponse,
+};
+use ottla::wire::messages::end_txn::{EndTxnRequest, EndTxnResponse};
 use ottla::wire::messages::fetch::{FetchRequest, FetchResponse};
 use ottla::wire::messages::find_coordinator::{FindCoordinatorRequest, FindCoordinatorResponse};
 use ottla::wire::messages::heartbeat::{HeartbeatRequest, HeartbeatResponse};
@@ -46,6 +54,7 @@ use ottla::wire::messages::list_config_resources::{
 };
 use ottla::wire::messages::list_groups::{ListGroupsRequest, ListGroupsResponse};
 use ottla::wire::messages::list_offsets::{ListOffsetsRequest, ListOffsetsResponse};
+use ottla::wire::messages::list_transactions::{ListTransactionsRequest, ListTransactionsResponse};
 use ottla::wire::messages::metadata::{MetadataRequest, MetadataResponse};
 use ottla::wire::messages::offset_commit::{OffsetCommitRequest, OffsetCommitResponse};
 use ottla::wire::messages::offset_delete::{OffsetDeleteRequest, OffsetDeleteResponse};
@@ -55,6 +64,8 @@ use ottla::wire::messages::offset_for_leader_epoch::{
 };
 use ottla::wire::messages::produce::{ProduceRequest, ProduceResponse};
 use ottla::wire::messages::sync_group::{SyncGroupRequest, SyncGroupResponse};
+use ottla::wire::messages::txn_offset_commit::{TxnOffsetCommitRequest, TxnOffsetCommitResponse};
+use ottla::wire::messages::write_txn_markers::{WriteTxnMarkersRequest, WriteTxnMarkersResponse};
 use ottla::wire::{Decoder, Encoder, Keyed, Message};
 
 /// A request that knows its response.
@@ -69,6 +80,8 @@ macro_rules! answered {
     };
 }
 answered! {
+    AddOffsetsToTxnRequest => AddOffsetsToTxnResponse,
+    AddPartitionsToTxnRequest => AddPartitionsToTxnResponse,
     AlterConfigsRequest => AlterConfigsResponse,
     ApiVersionsRequest => ApiVersionsResponse,
     ConsumerGroupDescribeRequest => ConsumerGroupDescribeResponse,
@@ -84,6 +97,8 @@ answered! {
     DescribeLogDirsRequest => DescribeLogDirsResponse,
     DescribeProducersRequest => DescribeProducersResponse,
     DescribeTopicPartitionsRequest => DescribeTopicPartitionsResponse,
+    DescribeTransactionsRequest => DescribeTransactionsResponse,
+    EndTxnRequest => EndTxnResponse,
     FetchRequest => FetchResponse,
     FindCoordinatorRequest => FindCoordinatorResponse,
     HeartbeatRequest => HeartbeatResponse,
@@ -94,6 +109,7 @@ answered! {
     ListConfigResourcesRequest => ListConfigResourcesResponse,
     ListGroupsRequest => ListGroupsResponse,
     ListOffsetsRequest => ListOffsetsResponse,
+    ListTransactionsRequest => ListTransactionsResponse,
     MetadataRequest => MetadataResponse,
     OffsetCommitRequest => OffsetCommitResponse,
     OffsetDeleteRequest => OffsetDeleteResponse,
@@ -101,6 +117,8 @@ answered! {
     OffsetForLeaderEpochRequest => OffsetForLeaderEpochResponse,
     ProduceRequest => ProduceResponse,
     SyncGroupRequest => SyncGroupResponse,
+    TxnOffsetCommitRequest => TxnOffsetCommitResponse,
+    WriteTxnMarkersRequest => WriteTxnMarkersResponse,
 }
 
 /// What became of a request.

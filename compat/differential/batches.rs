@@ -53,7 +53,15 @@ fn records_of<'a>(
         rest = behind;
     }
     if !rest.is_empty() {
-        batches.push(Node::atom(format!("{rest:?}")));
+        batches.push(cut(rest));
     }
     Some(Node::List(batches))
+}
+
+/// The beginning of a batch, without the checksum, the times and the producer, which may differ.
+fn cut(rest: &[u8]) -> Node {
+    let parts = [0..17, 21..27, 51..rest.len()];
+    let part = |part: std::ops::Range<usize>| rest.get(part.start..part.end.min(rest.len()));
+    let shown = parts.map(|range| format!("{:?}", part(range).unwrap_or_default()));
+    Node::atom(format!("{} bytes: {}", rest.len(), shown.join(" ")))
 }

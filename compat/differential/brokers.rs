@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 use crate::reference::{self, Options, Reference};
 use crate::side::Address;
 
+/// Transactions that took too long are looked for so often, instead of every 10 s.
+const CLEANUP_INTERVAL: &str = "transaction.abort.timed.out.transaction.cleanup.interval.ms=200";
 const START_TIMEOUT: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(20);
 
@@ -38,7 +40,8 @@ impl Brokers {
         brokers.theirs = if let Some(address) = theirs {
             address
         } else {
-            let node = Reference::start(&directory.join("theirs"), &Options::default());
+            let options = Options { extra: CLEANUP_INTERVAL.to_owned(), ..Options::default() };
+            let node = Reference::start(&directory.join("theirs"), &options);
             let port = node.port();
             brokers.node = Some(node);
             at(port)
@@ -54,6 +57,7 @@ impl Brokers {
         let mut command = Command::new(built.join("ottla"));
         command.arg("server").arg("--override").arg(format!("log.dirs={}", data.display()));
         command.arg("--override").arg(format!("listeners=PLAINTEXT://localhost:{port}"));
+        command.arg("--override").arg(CLEANUP_INTERVAL);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         self.child = Some(command.spawn().map_err(|error| {
             Error::other(format!("{}: {error}; build it first", built.join("ottla").display()))

@@ -6,7 +6,7 @@ use std::fmt;
 use crate::tree::Node;
 
 /// What an element of a list is told from the others by.
-const KEYS: [&str; 13] = [
+const KEYS: [&str; 15] = [
     "name",
     "topic",
     "resource_name",
@@ -20,6 +20,8 @@ const KEYS: [&str; 13] = [
     "node_id",
     "broker_id",
     "topic_id",
+    "transactional_id",
+    "producer_id",
 ];
 const SHOWN_CHARACTERS: usize = 160;
 

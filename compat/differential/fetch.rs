@@ -36,15 +36,15 @@ pub(crate) fn run(script: &mut Script) {
     }
 }
 
-fn partition(partition: i32, fetch_offset: i64) -> FetchPartition {
+pub(crate) fn partition(partition: i32, fetch_offset: i64) -> FetchPartition {
     FetchPartition { partition, fetch_offset, partition_max_bytes: 1 << 20, ..Default::default() }
 }
 
-fn topic(side: &Side, name: &str, partitions: Vec<FetchPartition>) -> FetchTopic {
+pub(crate) fn topic(side: &Side, name: &str, partitions: Vec<FetchPartition>) -> FetchTopic {
     FetchTopic { topic: name.into(), topic_id: side.topic_id(name), partitions }
 }
 
-fn fetching(topics: Vec<FetchTopic>) -> FetchRequest {
+pub(crate) fn fetching(topics: Vec<FetchTopic>) -> FetchRequest {
     FetchRequest { max_wait_ms: 0, min_bytes: 1, max_bytes: 1 << 20, topics, ..Default::default() }
 }
 

@@ -4,6 +4,7 @@
 use std::ops::RangeInclusive;
 
 use ottla::wire::messages::{
+    add_offsets_to_txn::AddOffsetsToTxnRequest, add_partitions_to_txn::AddPartitionsToTxnRequest,
     alter_configs::AlterConfigsRequest, api_versions::ApiVersionsRequest,
     consumer_group_describe::ConsumerGroupDescribeRequest,
     consumer_group_heartbeat::ConsumerGroupHeartbeatRequest,
@@ -12,15 +13,18 @@ use ottla::wire::messages::{
     delete_topics::DeleteTopicsRequest, describe_cluster::DescribeClusterRequest,
     describe_configs::DescribeConfigsRequest, describe_groups::DescribeGroupsRequest,
     describe_log_dirs::DescribeLogDirsRequest, describe_producers::DescribeProducersRequest,
-    describe_topic_partitions::DescribeTopicPartitionsRequest, fetch::FetchRequest,
-    find_coordinator::FindCoordinatorRequest, heartbeat::HeartbeatRequest,
+    describe_topic_partitions::DescribeTopicPartitionsRequest,
+    describe_transactions::DescribeTransactionsRequest, end_txn::EndTxnRequest,
+    fetch::FetchRequest, find_coordinator::FindCoordinatorRequest, heartbeat::HeartbeatRequest,
     incremental_alter_configs::IncrementalAlterConfigsRequest,
     init_producer_id::InitProducerIdRequest, join_group::JoinGroupRequest,
     leave_group::LeaveGroupRequest, list_config_resources::ListConfigResourcesRequest,
-    list_groups::ListGroupsRequest, list_offsets::ListOffsetsRequest, metadata::MetadataRequest,
+    list_groups::ListGroupsRequest, list_offsets::ListOffsetsRequest,
+    list_transactions::ListTransactionsRequest, metadata::MetadataRequest,
     offset_commit::OffsetCommitRequest, offset_delete::OffsetDeleteRequest,
     offset_fetch::OffsetFetchRequest, offset_for_leader_epoch::OffsetForLeaderEpochRequest,
     produce::ProduceRequest, sync_group::SyncGroupRequest,
+    txn_offset_commit::TxnOffsetCommitRequest, write_txn_markers::WriteTxnMarkersRequest,
 };
 
 use crate::groups;
@@ -30,9 +34,10 @@ use crate::script::{Script, api};
 use ottla::wire::Keyed;
 
 impl Script {
-    /// Produce asks for no answer when nothing is in it.
+    /// Produce asks for no answer when nothing is in it, and the reference has none for no transactions.
     fn patient<R: Request>(&mut self) -> &mut Self {
-        if R::KEY == ProduceRequest::KEY { self.briefly() } else { self }
+        let silent = [ProduceRequest::KEY, AddPartitionsToTxnRequest::KEY];
+        if silent.contains(&R::KEY) { self.briefly() } else { self }
     }
 }
 
@@ -69,6 +74,11 @@ every_api![
     DeleteRecordsRequest,
     InitProducerIdRequest,
     OffsetForLeaderEpochRequest,
+    AddPartitionsToTxnRequest,
+    AddOffsetsToTxnRequest,
+    EndTxnRequest,
+    WriteTxnMarkersRequest,
+    TxnOffsetCommitRequest,
     DescribeConfigsRequest,
     AlterConfigsRequest,
     DescribeLogDirsRequest,
@@ -78,6 +88,8 @@ every_api![
     OffsetDeleteRequest,
     DescribeClusterRequest,
     DescribeProducersRequest,
+    DescribeTransactionsRequest,
+    ListTransactionsRequest,
     ConsumerGroupHeartbeatRequest,
     ConsumerGroupDescribeRequest,
     ListConfigResourcesRequest,

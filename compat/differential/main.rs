@@ -36,6 +36,7 @@ mod offsets;
 mod produce;
 mod resources;
 mod topics;
+mod transactions;
 
 #[expect(dead_code, reason = "the tests use the rest")]
 #[path = "../raw_client.rs"]
@@ -70,6 +71,7 @@ const FAMILIES: &[Family] = &[
     (offsets::APIS, offsets::run),
     (group_admin::APIS, group_admin::run),
     (consumer_groups::APIS, consumer_groups::run),
+    (transactions::APIS, transactions::run),
     // Of every API.
     (&[], framing::run),
 ];

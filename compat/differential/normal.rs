@@ -15,7 +15,11 @@ use crate::tree::Node;
 const UUID_LENGTH: usize = 36;
 
 /// Lists of each API that the reference writes in the order of a hash map of what it drew or of many names.
-const UNORDERED: [(&str, &str); 27] = [
+const UNORDERED: [(&str, &str); 38] = [
+    ("AddPartitionsToTxn", "results_by_transaction"),
+    ("AddPartitionsToTxn", "results_by_topic_v3_and_below"),
+    ("AddPartitionsToTxn", "topic_results"),
+    ("AddPartitionsToTxn", "results_by_partition"),
     ("ApiVersions", "finalized_features"),
     ("ApiVersions", "supported_features"),
     ("ConsumerGroupDescribe", "groups"),
@@ -26,6 +30,13 @@ const UNORDERED: [(&str, &str); 27] = [
     ("ConsumerGroupHeartbeat", "partitions"),
     ("DeleteGroups", "results"),
     ("DescribeGroups", "groups"),
+    ("DescribeProducers", "active_producers"),
+    ("DescribeTransactions", "topics"),
+    ("DescribeTransactions", "partitions"),
+    ("ListTransactions", "transaction_states"),
+    ("WriteTxnMarkers", "markers"),
+    ("WriteTxnMarkers", "topics"),
+    ("WriteTxnMarkers", "partitions"),
     ("OffsetFetch", "topics"),
     ("OffsetFetch", "partitions"),
     ("ListOffsets", "topics"),

@@ -1,0 +1,374 @@
+//! Transactions, of clients that add partitions themselves and of those whose writes add them (KIP-890).
+//!
+//! The end of a transaction is answered before it is complete, and until then other requests are told to come again.
+//! So after each end both brokers are asked until they say that it is complete; every answer that is compared is then
+//! the only one there can be. What a producer was given is learnt under its transactional id.
+
+mod lives;
+mod reads;
+mod states;
+mod writes;
+
+use ottla::wire::messages::add_offsets_to_txn::AddOffsetsToTxnRequest;
+use ottla::wire::messages::add_partitions_to_txn::{
+    AddPartitionsToTxnRequest, AddPartitionsToTxnTopic, AddPartitionsToTxnTransaction,
+};
+use ottla::wire::messages::describe_producers::{DescribeProducersRequest, TopicRequest};
+use ottla::wire::messages::describe_transactions::DescribeTransactionsRequest;
+use ottla::wire::messages::end_txn::{EndTxnRequest, EndTxnResponse};
+use ottla::wire::messages::find_coordinator::FindCoordinatorRequest;
+use ottla::wire::messages::init_producer_id::{InitProducerIdRequest, InitProducerIdResponse};
+use ottla::wire::messages::produce::ProduceRequest;
+use ottla::wire::messages::txn_offset_commit::{
+    TxnOffsetCommitRequest, TxnOffsetCommitRequestPartition, TxnOffsetCommitRequestTopic,
+};
+
+use crate::groups;
+use crate::produce::{producing, three};
+use crate::raw_client::Batch;
+use crate::script::{Both, Script};
+use crate::side::Side;
+
+pub(crate) const APIS: &[&str] = &[
+    "InitProducerId",
+    "AddPartitionsToTxn",
+    "AddOffsetsToTxn",
+    "EndTxn",
+    "WriteTxnMarkers",
+    "TxnOffsetCommit",
+    "DescribeTransactions",
+    "ListTransactions",
+    "FindCoordinator",
+    "Produce",
+    "Fetch",
+    "ListOffsets",
+    "DescribeProducers",
+    "OffsetFetch",
+    "Metadata",
+];
+
+const TRANSACTIONAL: i16 = 0x10;
+const KEY_TYPE: i8 = 1;
+/// From here on a write adds its partition to the transaction.
+const PRODUCE_ADDS: i16 = 12;
+const COMMIT_ADDS: i16 = 5;
+/// From here on the end of a transaction gives its producer the next epoch.
+const END_BUMPS: i16 = 5;
+/// From here on brokers ask, for several transactions.
+const ADD_MANY: i16 = 4;
+/// Longer than a run, so that nothing is aborted in the middle of it.
+const TIMEOUT_MS: i32 = 600_000;
+
+/// Topics and their partitions.
+type Partitions<'a> = &'a [(&'a str, &'a [i32])];
+
+pub(crate) fn run(script: &mut Script) {
+    groups::coordinator(script);
+    coordinator(script);
+    lives::run(script);
+    writes::run(script);
+    reads::run(script);
+    states::run(script);
+}
+
+/// Waits until transactional ids have a coordinator.
+fn coordinator(script: &mut Script) {
+    let asking = FindCoordinatorRequest {
+        key: "transactions".into(),
+        key_type: KEY_TYPE,
+        ..Default::default()
+    };
+    script.until("a coordinator", 3, |_| asking.clone(), |response| response.error_code == 0);
+    // So many that each partition of the transactions' topic has one.
+    let keys = (0..400).map(|number| format!("key-{number}")).collect();
+    let asking = DescribeTransactionsRequest { transactional_ids: keys };
+    const NOT_FOUND: i16 = 105;
+    script.until(
+        "the transactions",
+        0,
+        |_| asking.clone(),
+        |response| response.transaction_states.iter().all(|one| one.error_code == NOT_FOUND),
+    );
+    let asking = InitProducerIdRequest { transactional_id: None, ..Default::default() };
+    script.until("a producer id", 4, |_| asking.clone(), |response| response.error_code == 0);
+}
+
+/// What a request says of who asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Claim {
+    Right,
+    OldEpoch,
+    NewerEpoch,
+    OtherProducer,
+    UnknownId,
+    EmptyId,
+}
+
+impl Claim {
+    const WRONG: [Self; 5] =
+        [Self::OldEpoch, Self::NewerEpoch, Self::OtherProducer, Self::UnknownId, Self::EmptyId];
+}
+
+/// A producer id that no broker gives in these steps.
+const OTHER_PRODUCER: i64 = 1 << 40;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Identity {
+    transactional_id: String,
+    producer_id: i64,
+    epoch: i16,
+}
+
+fn identity(side: &Side, id: &str, claim: Claim) -> Identity {
+    let producer_id = side.number(&format!("{id}/producer"));
+    let epoch = side.number(&format!("{id}/epoch"));
+    let right = Identity { transactional_id: id.into(), producer_id, epoch };
+    match claim {
+        Claim::Right => right,
+        Claim::OldEpoch => Identity { epoch: epoch - 1, ..right },
+        Claim::NewerEpoch => Identity { epoch: epoch + 1, ..right },
+        Claim::OtherProducer => Identity { producer_id: OTHER_PRODUCER, ..right },
+        Claim::UnknownId => Identity { transactional_id: format!("{id}-unknown"), ..right },
+        Claim::EmptyId => Identity { transactional_id: String::new(), ..right },
+    }
+}
+
+/// A producer with a transactional id.
+struct Producer<'a> {
+    script: &'a mut Script,
+    id: String,
+}
+
+impl<'a> Producer<'a> {
+    /// One that has asked for nothing yet.
+    fn new(script: &'a mut Script, id: impl Into<String>) -> Self {
+        Self { script, id: id.into() }
+    }
+
+    /// One that has its producer id.
+    fn begun(script: &'a mut Script, id: impl Into<String>) -> Self {
+        let mut producer = Self::new(script, id);
+        producer.init("a producer to use", 5);
+        producer
+    }
+
+    fn init(&mut self, step: &str, version: i16) {
+        self.init_with(step, version, |_, _| {});
+    }
+
+    /// Asks for a producer id; what is given is learnt.
+    fn init_with(
+        &mut self,
+        step: &str,
+        version: i16,
+        change: impl Fn(&Side, &mut InitProducerIdRequest),
+    ) {
+        let id = self.id.clone();
+        let answers = self.script.ask(step, version, |side| {
+            let mut request = initialising(&id);
+            change(side, &mut request);
+            request
+        });
+        self.learn_given(&answers);
+    }
+
+    fn learn_given(&mut self, answers: &Both<InitProducerIdResponse>) {
+        for (side, answer) in self.script.sides.iter_mut().zip(answers) {
+            if let Some(answer) = answer.as_ref().filter(|answer| answer.error_code == 0) {
+                side.learn(&format!("{}/producer", self.id), &answer.producer_id.to_string());
+                side.learn(&format!("{}/epoch", self.id), &answer.producer_epoch.to_string());
+            }
+        }
+    }
+
+    fn add(&mut self, step: &str, version: i16, claim: Claim, partitions: Partitions<'_>) {
+        let id = &self.id;
+        self.script.ask(step, version, |side| adding(&identity(side, id, claim), partitions));
+    }
+
+    fn add_offsets(&mut self, step: &str, version: i16, claim: Claim, group: &str) {
+        let id = &self.id;
+        self.script.ask(step, version, |side| adding_offsets(&identity(side, id, claim), group));
+    }
+
+    /// Writes three records at this sequence to each partition of a topic.
+    fn produce(
+        &mut self,
+        step: &str,
+        version: i16,
+        claim: Claim,
+        (topic, partitions): (&str, &[i32]),
+        sequence: i32,
+    ) {
+        let (id, time_ms) = (&self.id, self.script.time_ms);
+        self.script.ask(step, version, |side| {
+            writing(side, &identity(side, id, claim), time_ms, (topic, partitions), sequence)
+        });
+    }
+
+    fn commit_offsets(
+        &mut self,
+        step: &str,
+        version: i16,
+        claim: Claim,
+        group: &str,
+        of: Offsets<'_>,
+    ) {
+        let id = &self.id;
+        self.script.ask(step, version, |side| committing(&identity(side, id, claim), group, of));
+    }
+
+    /// Ends the transaction; both brokers are done with that when the next request comes.
+    fn end(&mut self, step: &str, version: i16, claim: Claim, committed: bool) {
+        self.begin_end(step, version, claim, committed);
+        self.until_complete();
+    }
+
+    /// Ends the transaction; the brokers may still be about to.
+    fn begin_end(&mut self, step: &str, version: i16, claim: Claim, committed: bool) {
+        let id = self.id.clone();
+        let answers =
+            self.script.ask(step, version, |side| ending(&identity(side, &id, claim), committed));
+        self.learn_ended(&answers);
+    }
+
+    fn learn_ended(&mut self, answers: &Both<EndTxnResponse>) {
+        for (side, answer) in self.script.sides.iter_mut().zip(answers) {
+            let is_given = |answer: &&EndTxnResponse| answer.producer_id >= 0;
+            if let Some(answer) = answer.as_ref().filter(is_given) {
+                side.learn(&format!("{}/producer", self.id), &answer.producer_id.to_string());
+                side.learn(&format!("{}/epoch", self.id), &answer.producer_epoch.to_string());
+            }
+        }
+    }
+
+    /// Waits until no transaction of the id is about to end.
+    fn until_complete(&mut self) {
+        self.until_state(&|state: &str| !state.starts_with("Prepare"));
+    }
+
+    fn until_state(&mut self, is_so: &dyn Fn(&str) -> bool) {
+        let asking = describing(&[&self.id]);
+        self.script.until(
+            &format!("the end of {}", self.id),
+            0,
+            |_| asking.clone(),
+            |response| response.transaction_states.iter().all(|one| is_so(&one.transaction_state)),
+        );
+    }
+
+    fn describe(&mut self, step: &str) {
+        let asking = describing(&[&self.id]);
+        self.script.ask(step, 0, |_| asking.clone());
+    }
+}
+
+fn initialising(id: &str) -> InitProducerIdRequest {
+    InitProducerIdRequest {
+        transactional_id: Some(id.into()),
+        transaction_timeout_ms: TIMEOUT_MS,
+        ..Default::default()
+    }
+}
+
+fn describing(ids: &[&str]) -> DescribeTransactionsRequest {
+    DescribeTransactionsRequest { transactional_ids: ids.iter().map(ToString::to_string).collect() }
+}
+
+/// Adds partitions, in the form of every version.
+fn adding(who: &Identity, partitions: Partitions<'_>) -> AddPartitionsToTxnRequest {
+    let topic = |(name, partitions): &(&str, &[i32])| AddPartitionsToTxnTopic {
+        name: (*name).into(),
+        partitions: partitions.to_vec(),
+    };
+    let topics: Vec<_> = partitions.iter().map(topic).collect();
+    AddPartitionsToTxnRequest {
+        transactions: vec![AddPartitionsToTxnTransaction {
+            transactional_id: who.transactional_id.clone(),
+            producer_id: who.producer_id,
+            producer_epoch: who.epoch,
+            verify_only: false,
+            topics: topics.clone(),
+        }],
+        v3_and_below_transactional_id: who.transactional_id.clone(),
+        v3_and_below_producer_id: who.producer_id,
+        v3_and_below_producer_epoch: who.epoch,
+        v3_and_below_topics: topics,
+    }
+}
+
+fn adding_offsets(who: &Identity, group: &str) -> AddOffsetsToTxnRequest {
+    AddOffsetsToTxnRequest {
+        transactional_id: who.transactional_id.clone(),
+        producer_id: who.producer_id,
+        producer_epoch: who.epoch,
+        group_id: group.into(),
+    }
+}
+
+fn ending(who: &Identity, committed: bool) -> EndTxnRequest {
+    EndTxnRequest {
+        transactional_id: who.transactional_id.clone(),
+        producer_id: who.producer_id,
+        producer_epoch: who.epoch,
+        committed,
+    }
+}
+
+/// Three records of a producer in its transaction.
+fn batch(who: &Identity, time_ms: i64, sequence: i32) -> Batch {
+    Batch {
+        attributes: TRANSACTIONAL,
+        producer_id: who.producer_id,
+        producer_epoch: who.epoch,
+        base_sequence: sequence,
+        ..three(time_ms)
+    }
+}
+
+fn writing(
+    side: &Side,
+    who: &Identity,
+    time_ms: i64,
+    (topic, partitions): (&str, &[i32]),
+    sequence: i32,
+) -> ProduceRequest {
+    let batch = batch(who, time_ms, sequence).encode();
+    let data: Vec<_> = partitions.iter().map(|index| (*index, Some(batch.clone()))).collect();
+    ProduceRequest {
+        transactional_id: Some(who.transactional_id.clone()),
+        ..producing(side, topic, &data)
+    }
+}
+
+/// Topics, and partitions with the offsets to commit.
+type Offsets<'a> = &'a [(&'a str, &'a [(i32, i64)])];
+
+fn committing(who: &Identity, group: &str, offsets: Offsets<'_>) -> TxnOffsetCommitRequest {
+    let partition =
+        |(partition_index, committed_offset): &(i32, i64)| TxnOffsetCommitRequestPartition {
+            partition_index: *partition_index,
+            committed_offset: *committed_offset,
+            committed_metadata: Some(format!("at {committed_offset}")),
+            ..Default::default()
+        };
+    let topic = |(name, partitions): &(&str, &[(i32, i64)])| TxnOffsetCommitRequestTopic {
+        name: (*name).into(),
+        partitions: partitions.iter().map(partition).collect(),
+    };
+    TxnOffsetCommitRequest {
+        transactional_id: who.transactional_id.clone(),
+        group_id: group.into(),
+        producer_id: who.producer_id,
+        producer_epoch: who.epoch,
+        topics: offsets.iter().map(topic).collect(),
+        ..Default::default()
+    }
+}
+
+/// The producers of a topic's partitions.
+fn producers(script: &mut Script, step: &str, topic: &str, partitions: &[i32]) {
+    script.ask(step, 0, |_| DescribeProducersRequest {
+        topics: vec![TopicRequest { name: topic.into(), partition_indexes: partitions.to_vec() }],
+    });
+}
