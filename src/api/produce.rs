@@ -53,10 +53,11 @@ impl Api for Produce {
     ) -> Reply<ProduceResponse> {
         let acks = request.acks;
         if request.transactional_id.is_none() && has_transactional(&request) {
-            return failed(request, ErrorCode::TransactionalIdAuthorizationFailed);
+            return failed(request, ErrorCode::TransactionalIdAuthorizationFailed, None);
         }
         let Ok(admissions) = Admissions::ask(context, &request, version).await else {
-            return failed(request, ErrorCode::InvalidProducerIdMapping);
+            let message = "Transactional records contained more than one producer ID";
+            return failed(request, ErrorCode::InvalidProducerIdMapping, Some(message));
         };
         let append = Append::new(context, &request, version, admissions);
         let mut uncommitted = Vec::new();
@@ -216,11 +217,18 @@ fn has_transactional(request: &ProduceRequest) -> bool {
 }
 
 /// What `ProduceRequest.getErrorResponse` gives.
-fn failed(request: ProduceRequest, error: ErrorCode) -> Reply<ProduceResponse> {
+fn failed(
+    request: ProduceRequest,
+    error: ErrorCode,
+    message: Option<&str>,
+) -> Reply<ProduceResponse> {
     if request.acks == 0 {
         return Reply::Close;
     }
-    let answer = |data: &PartitionProduceData| refusal(data.index, error);
+    let answer = |data: &PartitionProduceData| PartitionProduceResponse {
+        error_message: message.map(str::to_owned),
+        ..refusal(data.index, error)
+    };
     let responses = request.topic_data.into_iter().map(|topic| TopicProduceResponse {
         partition_responses: topic.partition_data.iter().map(answer).collect(),
         name: topic.name,
