@@ -123,9 +123,7 @@ impl Transactions {
 
     /// Adds partitions to a transaction (Kafka: `handleAddPartitionsToTransaction`).
     pub async fn add_partitions(&self, add: Add) -> Result<(), ErrorCode> {
-        if add.id.is_empty() {
-            return Err(ErrorCode::InvalidRequest);
-        }
+        self.check(&add.id, add.client_version)?;
         match self.call(&add.id.clone(), Command::Add(add)).await? {
             Reply::Done => Ok(()),
             other => Err(refusal(&other)),
@@ -134,9 +132,7 @@ impl Transactions {
 
     /// The partitions that are not in the transaction (Kafka: `handleVerifyPartitionsInTransaction`).
     pub async fn verify(&self, add: Add) -> Result<BTreeSet<TopicPartition>, ErrorCode> {
-        if add.id.is_empty() {
-            return Err(ErrorCode::InvalidRequest);
-        }
+        self.check(&add.id, add.client_version)?;
         match self.call(&add.id.clone(), Command::Verify(add)).await? {
             Reply::Missing(missing) => Ok(missing),
             other => Err(refusal(&other)),
@@ -146,9 +142,7 @@ impl Transactions {
     /// Commits or aborts a transaction (Kafka: `handleEndTransaction`); what its producer goes on
     /// with, where it is a client of version 2.
     pub async fn end(&self, end: End) -> Result<Producer, ErrorCode> {
-        if end.id.is_empty() {
-            return Err(ErrorCode::InvalidRequest);
-        }
+        self.check(&end.id, end.client_version)?;
         producer(self.call(&end.id.clone(), Command::End(end)).await)
     }
 
@@ -212,6 +206,23 @@ impl Transactions {
     pub async fn close(&self) {
         self.stopped.store(true, Ordering::Release);
         self.shards.close().await;
+    }
+
+    /// Whether a client of this `transaction.version` is served.
+    fn check(&self, id: &str, client_version: i16) -> Result<(), ErrorCode> {
+        let version_min = self.config.transactions.version_min;
+        if id.is_empty() {
+            return Err(ErrorCode::InvalidRequest);
+        }
+        if client_version < version_min {
+            tracing::warn!(
+                transactional_id = id,
+                version_min,
+                "transaction refused: its client is older than ottla.transaction.version.min"
+            );
+            return Err(ErrorCode::UnsupportedVersion);
+        }
+        Ok(())
     }
 
     async fn call(&self, id: &str, command: Command) -> Result<Reply, ErrorCode> {
