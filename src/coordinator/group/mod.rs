@@ -18,6 +18,7 @@ mod rebalance;
 mod record;
 #[cfg(test)]
 mod tests;
+mod transactional;
 mod turn;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -28,7 +29,7 @@ use crate::config::{GroupConfig, ServerConfig};
 use crate::env::{Env, java_hash};
 use crate::log::BoxFuture;
 use crate::metadata::{Metadata, TopicError};
-use crate::partition::{Partition, Registry};
+use crate::partition::{Partition, Registry, TransactionMarker};
 use crate::shard::{CallError, Host, Loaded, Shard};
 use crate::wire::ErrorCode;
 
@@ -38,6 +39,7 @@ pub use consumer::{ConsumerRecord, heartbeat_refused};
 pub use join::refused;
 pub use machine::GroupMachine;
 pub use record::{Record, ReplayError};
+pub use transactional::transactional_commit_refused;
 
 /// The topic of groups and offsets (Kafka: `Topic.GROUP_METADATA_TOPIC_NAME`).
 pub const OFFSETS_TOPIC: &str = "__consumer_offsets";
@@ -113,11 +115,43 @@ impl Groups {
 
     /// Asks the machine of a group.
     pub async fn call(&self, group: &str, command: Command) -> Result<Reply, ErrorCode> {
-        let shards = self.shards().ok_or(ErrorCode::NotCoordinator)?;
+        self.call_shard(self.partition_of(group), command).await
+    }
+
+    /// Number of the partition that a group lives on.
+    pub fn partition_of(&self, group: &str) -> i32 {
+        let partitions = self.shards().map(|shards| shards.shards.len() as i32);
         // `Utils.abs`: the least integer, which has no absolute value, counts as 0.
         let hash = (java_hash(group) as i32).checked_abs().unwrap_or(0);
+        hash % partitions.unwrap_or(self.config.offsets_topic_num_partitions).max(1)
+    }
+
+    /// A partition of the topic, if it is there. Only what a shard decides may be appended to it.
+    pub fn offsets_partition(&self, index: i32) -> Option<Arc<Partition>> {
+        self.registry.get(OFFSETS_TOPIC, index)
+    }
+
+    /// Ends a producer's transaction in a partition of the topic; returns when that is committed
+    /// (Kafka: `GroupCoordinatorService.completeTransaction`). NOT_COORDINATOR without such a
+    /// partition.
+    pub async fn end_transaction(
+        &self,
+        partition: i32,
+        marker: TransactionMarker,
+    ) -> Result<(), ErrorCode> {
+        if !marker.has_producer() {
+            return Err(ErrorCode::UnknownServerError);
+        }
+        let ended = self.call_shard(partition, Command::EndTransaction(marker)).await;
+        ended.map(|_| ())
+    }
+
+    async fn call_shard(&self, partition: i32, command: Command) -> Result<Reply, ErrorCode> {
+        let shards = self.shards().ok_or(ErrorCode::NotCoordinator)?;
+        let index = usize::try_from(partition).ok();
+        let shard = index.and_then(|index| shards.shards.get(index));
         let asked = Asked { command, image: self.metadata.image() };
-        ask(&shards.shards[hash as usize % shards.shards.len()], asked).await
+        ask(shard.ok_or(ErrorCode::NotCoordinator)?, asked).await
     }
 
     /// Asks every machine; nobody answers if there is no group yet.
@@ -178,6 +212,7 @@ async fn ask(shard: &Shard<GroupMachine>, asked: Asked) -> Result<Reply, ErrorCo
     shard.call(asked).await.map_err(|error| match error {
         CallError::Loading => ErrorCode::CoordinatorLoadInProgress,
         CallError::Lost | CallError::Closed => ErrorCode::NotCoordinator,
+        CallError::Refused(error) => error,
     })
 }
 

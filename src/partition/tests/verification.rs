@@ -347,8 +347,7 @@ async fn a_coordinators_batch_is_judged_as_a_clients_but_for_its_sequence() {
     assert_eq!(admits(&ends(0), version(2)), Err(ProducerError::InvalidEpoch));
     bench.append_internal(|_| ends(1));
     assert_eq!(admits(&data(0, 0), Admission::Data(guard)), Err(ProducerError::InvalidEpoch));
-    let zombie = TransactionMarker { coordinator_epoch: 8, ..abort(1, 1) };
-    let (key, value) = zombie.record();
+    let (key, value) = marker_record(false, 8);
     let mut old = BatchBuilder::new(2, -1).producer(5, 1, -1).transactional().control();
     old.push(NOW_MS, Some(&key), Some(&value));
     assert_eq!(admits(&old.build(), version(1)), Err(ProducerError::CoordinatorFenced));
