@@ -34,11 +34,12 @@ impl<M: Machine> TopicShards<M> {
     /// Shards of a topic that is there are started.
     pub(super) fn new(
         topic: &'static str,
-        config: Arc<ServerConfig>,
-        metadata: Metadata,
-        registry: Arc<Registry>,
+        config: &Arc<ServerConfig>,
+        metadata: &Metadata,
+        registry: &Arc<Registry>,
         start: Start<M>,
     ) -> Self {
+        let (config, metadata, registry) = (config.clone(), metadata.clone(), registry.clone());
         let shards = Self { topic, config, metadata, registry, start, started: Mutex::default() };
         shards.started();
         shards
@@ -67,12 +68,15 @@ impl<M: Machine> TopicShards<M> {
         self.started().map(|started| started.shards.clone()).unwrap_or_default()
     }
 
-    /// The partition that a group or transactional id belongs to; None before the topic exists.
-    pub(super) fn partition_of(&self, id: &str) -> Option<i32> {
-        let count = self.started()?.shards.len();
+    /// Number of the partition that a group or transactional id belongs to.
+    pub(super) fn partition_of(&self, id: &str) -> i32 {
+        let count = match self.started() {
+            Some(started) => started.shards.len() as i32,
+            None => super::on_first_use(self.topic, &self.config).num_partitions,
+        };
         // `Utils.abs`: the least integer, which has no absolute value, counts as 0.
         let hash = (java_hash(id) as i32).checked_abs().unwrap_or(0);
-        i32::try_from(hash as usize % count).ok()
+        hash % count.max(1)
     }
 
     /// Asks the machine of a partition.
@@ -125,5 +129,6 @@ pub(super) async fn ask<M: Machine>(
     shard.call(command).await.map_err(|error| match error {
         CallError::Loading => ErrorCode::CoordinatorLoadInProgress,
         CallError::Lost | CallError::Closed => ErrorCode::NotCoordinator,
+        CallError::Refused(error) => error,
     })
 }

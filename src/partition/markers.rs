@@ -25,17 +25,17 @@ pub struct TransactionMarker {
 }
 
 impl TransactionMarker {
-    /// Key and value of its record (Kafka: `ControlRecordType`, `EndTransactionMarker`).
-    pub fn record(&self) -> ([u8; 4], [u8; 6]) {
-        let [a, b, c, d] = self.coordinator_epoch.to_be_bytes();
-        ([0, 0, 0, u8::from(self.committed)], [0, 0, a, b, c, d])
-    }
-
     /// False of the numbers that stand for none, of which no marker can be made (Kafka answers
     /// UNKNOWN_SERVER_ERROR).
     pub fn has_producer(&self) -> bool {
         self.producer_id >= 0 && self.producer_epoch != -1
     }
+}
+
+/// Key and value of a marker's record (Kafka: `ControlRecordType`, `EndTransactionMarker`).
+pub fn marker_record(committed: bool, coordinator_epoch: i32) -> ([u8; 4], [u8; 6]) {
+    let [a, b, c, d] = coordinator_epoch.to_be_bytes();
+    ([0, 0, 0, u8::from(committed)], [0, 0, a, b, c, d])
 }
 
 /// What a batch is that a coordinator is about to append.
@@ -97,7 +97,7 @@ impl Partition {
         if is_append_time {
             builder = builder.log_append_time(now_ms);
         }
-        let (key, value) = marker.record();
+        let (key, value) = marker_record(marker.committed, marker.coordinator_epoch);
         builder.push(now_ms, Some(&key), Some(&value));
         let batch = builder.build();
         let header = BatchHeader::parse(&batch).expect("a batch just built");

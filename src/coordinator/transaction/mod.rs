@@ -95,13 +95,7 @@ impl Transactions {
             let _ = own.set(shard.clone());
             shard
         });
-        let shards = TopicShards::new(
-            STATE_TOPIC,
-            config.clone(),
-            metadata.clone(),
-            registry.clone(),
-            start,
-        );
+        let shards = TopicShards::new(STATE_TOPIC, config, metadata, registry, start);
         Self { config: config.clone(), metadata: metadata.clone(), shards, stopped }
     }
 
@@ -227,8 +221,7 @@ impl Transactions {
 
     async fn call(&self, id: &str, command: Command) -> Result<Reply, ErrorCode> {
         loop {
-            let partition = self.shards.partition_of(id).ok_or(ErrorCode::NotCoordinator)?;
-            match self.shards.call(partition, command.clone()).await? {
+            match self.shards.call(self.shards.partition_of(id), command.clone()).await? {
                 Reply::NoProducerId => {
                     let fetched = self.metadata.fetch_producer_ids().await;
                     fetched.map_err(|_| ErrorCode::CoordinatorNotAvailable)?;

@@ -8,6 +8,7 @@ mod reads;
 mod registry;
 mod snapshots;
 mod transactions;
+mod verification;
 mod waits;
 
 use uuid::Uuid;

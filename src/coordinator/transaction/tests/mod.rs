@@ -171,7 +171,7 @@ impl Bench {
         let mut last = self.transaction().clone();
         last.producer.epoch = LAST_EPOCH;
         let record = Record { id: ID.into(), transaction: Some(last), version: 1 };
-        let records = Some(Batch { records: vec![record], control: false, producer: None });
+        let records = Some(Batch { records: vec![record], control: false, transaction: None });
         self.settle(Outcome { batch: records, replies: Vec::new() });
         Producer { epoch: LAST_EPOCH, ..producer }
     }
