@@ -5,6 +5,7 @@
 //! the only one there can be. What a producer was given is learnt under its transactional id.
 
 mod lives;
+mod offsets;
 mod reads;
 mod states;
 mod writes;
@@ -44,6 +45,10 @@ pub(crate) const APIS: &[&str] = &[
     "ListOffsets",
     "DescribeProducers",
     "OffsetFetch",
+    "DescribeGroups",
+    "DeleteGroups",
+    "OffsetDelete",
+    "ListGroups",
     "Metadata",
 ];
 
@@ -68,7 +73,9 @@ pub(crate) fn run(script: &mut Script) {
     lives::run(script);
     writes::run(script);
     reads::run(script);
+    states::topic(script);
     states::run(script);
+    offsets::run(script);
 }
 
 /// Waits until transactional ids have a coordinator.

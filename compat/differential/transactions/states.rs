@@ -144,7 +144,6 @@ pub(super) fn topic(script: &mut Script) {
 }
 
 pub(super) fn run(script: &mut Script) {
-    topic(script);
     for state in State::ALL {
         let id = |probe: &Probe| format!("states-{state:?}-{probe:?}");
         let probes = probes();
