@@ -4,6 +4,8 @@
 //! So after each end both brokers are asked until they say that it is complete; every answer that is compared is then
 //! the only one there can be. What a producer was given is learnt under its transactional id.
 
+mod exhaustion;
+mod given;
 mod lives;
 mod offsets;
 mod reads;
@@ -76,6 +78,8 @@ pub(crate) fn run(script: &mut Script) {
     states::topic(script);
     states::run(script);
     offsets::run(script);
+    given::run(script);
+    exhaustion::run(script);
 }
 
 /// Waits until transactional ids have a coordinator.
