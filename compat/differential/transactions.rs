@@ -4,7 +4,12 @@
 //! So after each end both brokers are asked until they say that it is complete; every answer that is compared is then
 //! the only one there can be. What a producer was given is learnt under its transactional id.
 
+mod adds;
+mod admin;
+mod exhaustion;
+mod given;
 mod lives;
+mod offsets;
 mod reads;
 mod states;
 mod writes;
@@ -44,6 +49,14 @@ pub(crate) const APIS: &[&str] = &[
     "ListOffsets",
     "DescribeProducers",
     "OffsetFetch",
+    "DescribeGroups",
+    "DeleteGroups",
+    "OffsetDelete",
+    "ListGroups",
+    "DescribeTopicPartitions",
+    "DescribeConfigs",
+    "CreateTopics",
+    "DeleteRecords",
     "Metadata",
 ];
 
@@ -65,10 +78,16 @@ type Partitions<'a> = &'a [(&'a str, &'a [i32])];
 pub(crate) fn run(script: &mut Script) {
     groups::coordinator(script);
     coordinator(script);
+    states::topic(script);
     lives::run(script);
+    admin::run(script);
+    adds::run(script);
     writes::run(script);
     reads::run(script);
     states::run(script);
+    offsets::run(script);
+    given::run(script);
+    exhaustion::run(script);
 }
 
 /// Waits until transactional ids have a coordinator.
