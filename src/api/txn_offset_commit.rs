@@ -53,14 +53,26 @@ impl Api for TxnOffsetCommit {
                 }
                 Err(error) => refused(&asked, error).topics,
             };
-            for topic in committed {
-                match topics.iter_mut().find(|known| known.name == topic.name) {
-                    Some(known) => known.partitions.extend(topic.partitions),
-                    None => topics.push(topic),
-                }
-            }
+            merge(&mut topics, committed);
         }
         Reply::Ready(TxnOffsetCommitResponse { topics, ..Default::default() })
+    }
+}
+
+/// A topic has one entry, those refused first; where none is, a topic has one as often as it was named.
+fn merge(
+    topics: &mut Vec<TxnOffsetCommitResponseTopic>,
+    committed: Vec<TxnOffsetCommitResponseTopic>,
+) {
+    if topics.is_empty() {
+        *topics = committed;
+        return;
+    }
+    for topic in committed {
+        match topics.iter_mut().find(|known| known.name == topic.name) {
+            Some(known) => known.partitions.extend(topic.partitions),
+            None => topics.push(topic),
+        }
     }
 }
 

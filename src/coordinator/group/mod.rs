@@ -23,7 +23,7 @@ mod turn;
 
 use std::sync::Arc;
 
-use super::shards::{TopicShards, ask};
+use super::shards::TopicShards;
 use crate::config::{GroupConfig, ServerConfig};
 use crate::env::Env;
 use crate::log::BoxFuture;
@@ -136,13 +136,9 @@ impl Groups {
 
     /// Asks every machine; nobody answers if there is no group yet.
     pub async fn call_all(&self, command: &Command) -> Result<Vec<Reply>, ErrorCode> {
-        let mut replies = Vec::new();
         let image = self.metadata.image();
-        for shard in self.shards.all() {
-            let asked = Asked { command: command.clone(), image: image.clone() };
-            replies.push(ask(&shard, asked).await?);
-        }
-        Ok(replies)
+        let asked = || Asked { command: command.clone(), image: image.clone() };
+        self.shards.call_all(asked).await
     }
 
     /// Ends every shard after what it has been asked.

@@ -335,7 +335,8 @@ impl Machine for TransactionMachine {
         record.encode()
     }
 
-    fn decode(raw: KeyValue, _control: bool) -> Result<Option<Record>, ReplayError> {
-        Record::decode(raw)
+    /// Markers stand here where a client has added a partition of this topic to its transaction.
+    fn decode(raw: KeyValue, control: bool) -> Result<Option<Record>, ReplayError> {
+        if control { Ok(None) } else { Record::decode(raw) }
     }
 }

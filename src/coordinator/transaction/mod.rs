@@ -22,7 +22,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::group::Groups;
-use super::shards::{TopicShards, ask};
+use super::shards::TopicShards;
 use crate::config::ServerConfig;
 use crate::env::Env;
 use crate::metadata::{Metadata, TopicError};
@@ -187,8 +187,8 @@ impl Transactions {
             pattern: pattern.map(whole).transpose()?,
         };
         let mut all = Vec::new();
-        for shard in self.shards.all() {
-            match ask(&shard, Command::List(filters.clone())).await? {
+        for reply in self.shards.call_all(|| Command::List(filters.clone())).await? {
+            match reply {
                 Reply::Listed(listed) => all.extend(listed),
                 other => return Err(refusal(&other)),
             }

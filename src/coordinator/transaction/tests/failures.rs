@@ -122,3 +122,12 @@ fn a_commit_that_races_the_time_out_is_fenced() {
     bench.finish();
     assert_eq!(bench.end(producer, true, 0), refused(ErrorCode::ProducerFenced));
 }
+
+#[test]
+fn a_marker_in_the_coordinators_own_topic_is_passed_over() {
+    let marker = KeyValue {
+        key: Some(bytes::Bytes::from_static(&[0, 0, 0, 1])),
+        value: Some(bytes::Bytes::from_static(&[0, 0, 0, 0, 0, 7])),
+    };
+    assert!(TransactionMachine::decode(marker, true).unwrap().is_none());
+}
