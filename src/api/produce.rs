@@ -158,11 +158,11 @@ impl<'a> Append<'a> {
             }
             Err(error) => {
                 let mut refusal = error.refusal();
-                // What the coordinator would say of a transaction that it does not know.
-                let source = ProducerError::OutsideTransaction;
-                if matches!(error, ProduceError::Producer { source: it, .. } if it == source)
+                let outside = ProducerError::OutsideTransaction;
+                if matches!(error, ProduceError::Producer { source, .. } if source == outside)
                     && version >= ABORTABLE_VERSION
                 {
+                    // What a coordinator would say of a transaction that it does not know.
                     refusal.error = ErrorCode::TransactionAbortable;
                 }
                 (refused(data.index, refusal), None)
