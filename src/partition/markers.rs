@@ -6,7 +6,7 @@ use crate::records::{BatchBuilder, BatchHeader};
 use crate::wire::ErrorCode;
 
 use super::append::log_error_code;
-use super::producers::marker;
+use super::producers::{Producer, Producers, marker};
 use super::{Appended, Guard, NotCommitted, Partition, ProducerError};
 
 /// Ends a producer's transaction in a partition.
@@ -76,6 +76,31 @@ impl MarkerError {
             Self::Log(error) => log_error_code(error),
             Self::NotServing(reason) => reason.error_code(),
         }
+    }
+}
+
+impl Producers {
+    /// Whether a marker may be written (Kafka: `ProducerAppendInfo.checkProducerEpoch` and
+    /// `checkCoordinatorEpoch`). From `transaction.version` 2 on its epoch is above that of the
+    /// records; the same epoch with nothing open is a marker sent again.
+    pub(super) fn check_marker(
+        &self,
+        header: &BatchHeader,
+        coordinator_epoch: i32,
+        transaction_version: i16,
+    ) -> Result<(), ProducerError> {
+        let unknown = Producer::default();
+        let known = self.by_id.get(&header.producer_id).unwrap_or(&unknown);
+        let (epoch, open) = (known.epoch, known.transaction_first_offset.is_some());
+        // Where an epoch has no next one, Kafka lets the transaction end.
+        let ends_late = header.producer_epoch == epoch && open && epoch != i16::MAX;
+        if header.producer_epoch < epoch || (transaction_version >= 2 && ends_late) {
+            return Err(ProducerError::InvalidEpoch);
+        }
+        if coordinator_epoch < known.coordinator_epoch {
+            return Err(ProducerError::CoordinatorFenced);
+        }
+        Ok(())
     }
 }
 

@@ -12,6 +12,7 @@ mod messages;
 mod offsets;
 mod random;
 mod records;
+mod shard;
 mod static_members;
 mod sync;
 mod timers;
