@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Buf;
 
-use crate::log::Replay;
+use crate::log::{AbortedTransaction, Replay};
 use crate::records::{BatchHeader, Records};
 
 use super::verification::Verifications;
@@ -268,6 +268,24 @@ impl Producers {
         open.map(|(first_offset, _)| *first_offset).or(begins.then_some(header.base_offset))
     }
 
+    /// The transaction that this batch aborts: none where the marker ends one that is empty here
+    /// (Kafka: `ProducerAppendInfo.appendEndTxnMarker`, `ProducerStateManager.lastStableOffset`).
+    pub(super) fn aborted(
+        &self,
+        header: &BatchHeader,
+        marker: Option<Marker>,
+    ) -> Option<AbortedTransaction> {
+        marker.filter(|marker| marker.aborts)?;
+        let first_offset = self.by_id.get(&header.producer_id)?.transaction_first_offset?;
+        let last_stable_offset = self.first_open_transaction_after(header, marker);
+        Some(AbortedTransaction {
+            producer_id: header.producer_id,
+            first_offset,
+            last_offset: header.base_offset,
+            last_stable_offset: last_stable_offset.unwrap_or(header.base_offset + 1),
+        })
+    }
+
     /// Forgets producers that have been silent for `expiration_ms` and have no transaction open;
     /// searches for them from time to time only.
     pub(super) fn expire(&mut self, now_ms: i64, expiration_ms: i64) {
@@ -288,6 +306,7 @@ impl Producers {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Marker {
     pub(super) coordinator_epoch: i32,
+    aborts: bool,
 }
 
 /// The marker in a control batch; None for any other batch, control or not.
@@ -303,7 +322,8 @@ pub(super) fn marker(header: &BatchHeader, batch: &[u8]) -> Option<Marker> {
     let (_key_version, kind) = (key.try_get_i16().ok()?, key.try_get_i16().ok()?);
     let (_value_version, coordinator_epoch) =
         (value.try_get_i16().ok()?, value.try_get_i32().ok()?);
-    matches!(kind, ABORT | COMMIT).then_some(Marker { coordinator_epoch })
+    let marker = Marker { coordinator_epoch, aborts: kind == ABORT };
+    matches!(kind, ABORT | COMMIT).then_some(marker)
 }
 
 /// Kafka's `ProducerAppendInfo.checkSequence`.
@@ -333,7 +353,14 @@ impl Replay for Producers {
         true
     }
 
-    fn batch(&mut self, header: &BatchHeader, control: Option<&[u8]>) {
-        self.apply(header, control.and_then(|batch| marker(header, batch)));
+    fn batch(
+        &mut self,
+        header: &BatchHeader,
+        control: Option<&[u8]>,
+    ) -> Option<AbortedTransaction> {
+        let marker = control.and_then(|batch| marker(header, batch));
+        let aborted = self.aborted(header, marker);
+        self.apply(header, marker);
+        aborted
     }
 }

@@ -1,5 +1,6 @@
 //! A partition over logs in memory, and batches to put into it.
 
+mod aborted;
 mod delete;
 mod offsets;
 mod produce;
