@@ -9,6 +9,7 @@ mod admin;
 mod exhaustion;
 mod given;
 mod lives;
+mod markers;
 mod offsets;
 mod reads;
 mod states;
@@ -86,6 +87,7 @@ pub(crate) fn run(script: &mut Script) {
     reads::run(script);
     states::run(script);
     offsets::run(script);
+    markers::run(script);
     given::run(script);
     exhaustion::run(script);
 }
@@ -156,12 +158,14 @@ fn identity(side: &Side, id: &str, claim: Claim) -> Identity {
 struct Producer<'a> {
     script: &'a mut Script,
     id: String,
+    /// Its transaction stays about to end, and nothing is to be waited for.
+    stays: bool,
 }
 
 impl<'a> Producer<'a> {
     /// One that has asked for nothing yet.
     fn new(script: &'a mut Script, id: impl Into<String>) -> Self {
-        Self { script, id: id.into() }
+        Self { script, id: id.into(), stays: false }
     }
 
     /// One that has its producer id.
@@ -263,7 +267,9 @@ impl<'a> Producer<'a> {
 
     /// Waits until no transaction of the id is about to end.
     fn until_complete(&mut self) {
-        self.until_state(&|state: &str| !state.starts_with("Prepare"));
+        if !self.stays {
+            self.until_state(&|state: &str| !state.starts_with("Prepare"));
+        }
     }
 
     fn until_state(&mut self, is_so: &dyn Fn(&str) -> bool) {
