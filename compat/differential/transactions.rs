@@ -286,6 +286,25 @@ impl<'a> Producer<'a> {
         let asking = describing(&[&self.id]);
         self.script.ask(step, 0, |_| asking.clone());
     }
+
+    /// Learns when the transaction began, or sees that this is still so: times themselves are not compared.
+    fn began(&mut self, step: &str, is_new: bool) {
+        let asking = describing(&[&self.id]);
+        let key = format!("{}/began", self.id);
+        let answers = [0, 1].map(|of| self.script.ask_one(of, 0, &|_: &Side| asking.clone()));
+        for (side, answer) in self.script.sides.iter_mut().zip(&answers) {
+            let transactions = answer.iter().flat_map(|answer| &answer.transaction_states);
+            let began_ms: Vec<i64> =
+                transactions.map(|one| one.transaction_start_time_ms).collect();
+            let began_ms = format!("{began_ms:?}");
+            if is_new {
+                side.learn(&key, &began_ms);
+            } else if side.text(&key) != began_ms {
+                let what = format!("{step}: began {began_ms}, not {}", side.text(&key));
+                self.script.report.fail("DescribeTransactions", &what);
+            }
+        }
+    }
 }
 
 fn initialising(id: &str) -> InitProducerIdRequest {

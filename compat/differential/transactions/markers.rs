@@ -218,6 +218,7 @@ fn offsets(script: &mut Script, version: i16) {
         let group = format!("transactions-markers-v{version}-{committed}");
         let id = format!("markers-offsets-v{version}-{committed}");
         let mut producer = Producer::begun(script, &id);
+        producer.init("a producer to use", 5);
         let offsets: Offsets<'_> = &[(TOPIC, &[(0, 5)])];
         producer.commit_offsets("offsets", 5, Claim::Right, &group, offsets);
         let asking = describing(&[&id]);
