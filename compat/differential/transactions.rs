@@ -93,7 +93,7 @@ pub(crate) fn run(script: &mut Script) {
 }
 
 /// Waits until transactional ids have a coordinator.
-fn coordinator(script: &mut Script) {
+pub(crate) fn coordinator(script: &mut Script) {
     let asking = FindCoordinatorRequest {
         key: "transactions".into(),
         key_type: KEY_TYPE,
