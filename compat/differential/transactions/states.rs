@@ -3,6 +3,9 @@
 //! A request that may change the state has a transactional id of its own. All ids of a state enter it before the first
 //! of them is used, so that what a state waits for is waited for once.
 
+use ottla::wire::messages::write_txn_markers::{WritableTxnMarker, WriteTxnMarkersRequest};
+
+use super::markers::marker;
 use super::{
     ADD_MANY, Claim, END_BUMPS, OTHER_PRODUCER, Producer, adding, committing, ending, identity,
     writing,
@@ -39,10 +42,13 @@ pub(super) enum State {
     TimedOut,
     /// Its producer asked for a producer id again.
     EmptyAgain,
+    /// About to end and, unlike others, to stay there: its partition takes no markers of its coordinator.
+    PrepareCommit,
+    PrepareAbort,
 }
 
 impl State {
-    pub(super) const ALL: [Self; 12] = [
+    pub(super) const ALL: [Self; 14] = [
         Self::Unknown,
         Self::Empty,
         Self::Added,
@@ -55,6 +61,8 @@ impl State {
         Self::AbortedWithBump,
         Self::TimedOut,
         Self::EmptyAgain,
+        Self::PrepareCommit,
+        Self::PrepareAbort,
     ];
 
     /// Brings a new transactional id into the state, except for what [`Self::await_it`] waits for.
@@ -101,16 +109,35 @@ impl State {
                 producer.until_complete();
                 producer.init("again", 4);
             }
+            Self::PrepareCommit | Self::PrepareAbort => {
+                fence(producer, partition);
+                Self::Implicit.follow(producer, partition);
+                let (version, committed) =
+                    if self == Self::PrepareCommit { (END_BUMPS, true) } else { (4, false) };
+                producer.begin_end("the end", version, Claim::Right, committed);
+            }
         }
     }
 
     pub(super) fn await_it(self, producer: &mut Producer<'_>) {
         match self {
             Self::Unknown => {}
+            Self::PrepareCommit | Self::PrepareAbort => producer.stays = true,
             Self::TimedOut => producer.until_state(&|state| state == "CompleteAbort"),
             _ => producer.until_complete(),
         }
     }
+}
+
+/// A partition is told of a later coordinator.
+fn fence(producer: &mut Producer<'_>, partition: i32) {
+    let id = &producer.id;
+    producer.script.ask("a marker of a later coordinator", 1, |side| {
+        let who = identity(side, id, Claim::Right);
+        let marker = marker(&who, true, &[(TOPIC, &[partition])]);
+        let markers = vec![WritableTxnMarker { coordinator_epoch: 9, ..marker }];
+        WriteTxnMarkersRequest { markers }
+    });
 }
 
 /// What is asked of a transactional id.
