@@ -23,6 +23,7 @@ mod hostile;
 mod needs;
 mod protocol;
 mod structure;
+mod transactions;
 mod wait;
 mod words;
 
