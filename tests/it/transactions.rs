@@ -26,7 +26,7 @@ use crate::raw_client::{Batch, Connection};
 use crate::requests::{Outcome, Request, framed_as, unframed};
 use crate::wait::until;
 
-const TIMEOUT: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_mins(1);
 const TOPIC: &str = "payments";
 const GROUP: &str = "readers";
 /// `TRANSACTIONAL` of a batch's attributes
@@ -245,8 +245,10 @@ impl Producer {
 
 /// Waits for the markers, which follow the answer.
 fn settled(client: &mut Client) -> i64 {
-    let end = client.end_offset(0, 0);
-    until("every transaction to end", TIMEOUT, || (client.end_offset(0, 1) == end).then_some(end))
+    until("every transaction to end", TIMEOUT, || {
+        let stable = client.end_offset(0, 1);
+        (client.end_offset(0, 0) == stable).then_some(stable)
+    })
 }
 
 #[test]
