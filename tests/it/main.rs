@@ -10,12 +10,14 @@
 
 mod admin;
 mod broker;
+mod checker;
 mod cli;
 mod clients;
 mod consumer_groups;
 mod crash;
 mod directory;
 mod embedded;
+mod eos_load;
 mod group_clients;
 mod group_command;
 mod group_load;
