@@ -226,6 +226,7 @@ impl<'a> Conductor<'a> {
             match order {
                 Order::Start(member, protocol) => self.group.start(member, protocol)?,
                 Order::Leave(member) => self.group.leave(member),
+                Order::Done => {}
             }
         }
         Ok(())

@@ -14,9 +14,56 @@ const POLL: Duration = Duration::from_millis(10);
 pub(crate) const COMPAT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/compat");
 
 #[derive(Debug)]
-struct Member {
-    name: String,
-    child: Child,
+pub(crate) struct Member {
+    pub(crate) name: String,
+    pub(crate) child: Child,
+}
+
+impl Member {
+    /// SIGKILL.
+    pub(crate) fn kill(mut self) -> Result<(), Failure> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+}
+
+/// Members that were told to leave.
+#[derive(Debug, Default)]
+pub(crate) struct Leavers(Vec<(Member, Instant)>);
+
+impl Leavers {
+    pub(crate) fn tell(&mut self, mut member: Member) {
+        drop(member.child.stdin.take());
+        self.0.push((member, Instant::now()));
+    }
+
+    /// Those that ended badly, or not in time; each is told once.
+    pub(crate) fn troubles(&mut self) -> Result<Vec<String>, Failure> {
+        let mut troubles = Vec::new();
+        for (mut member, since) in mem::take(&mut self.0) {
+            match member.child.try_wait()? {
+                Some(status) if status.success() => {}
+                Some(status) => troubles.push(format!("{} left with {status}", member.name)),
+                None if since.elapsed() < LEAVE_TIMEOUT => self.0.push((member, since)),
+                None => {
+                    troubles.push(format!("{} did not leave in {LEAVE_TIMEOUT:?}", member.name));
+                    member.kill()?;
+                }
+            }
+        }
+        Ok(troubles)
+    }
+
+    /// Returns when all are gone.
+    pub(crate) fn wait(&mut self) -> Result<Vec<String>, Failure> {
+        let mut troubles = Vec::new();
+        while !self.0.is_empty() {
+            troubles.extend(self.troubles()?);
+            thread::sleep(POLL);
+        }
+        Ok(troubles)
+    }
 }
 
 /// The members of one group, by number.
@@ -28,7 +75,7 @@ pub(crate) struct Group {
     directory: PathBuf,
     class_path: String,
     running: Vec<Option<Member>>,
-    leaving: Vec<(Member, Instant)>,
+    leavers: Leavers,
     started: usize,
 }
 
@@ -53,7 +100,7 @@ impl Group {
             directory: directory.to_owned(),
             class_path,
             running: (0..members).map(|_| None).collect(),
-            leaving: Vec::new(),
+            leavers: Leavers::default(),
             started: 0,
         })
     }
@@ -116,22 +163,17 @@ impl Group {
 
     /// Tells a member to leave; it goes in its own time.
     pub(crate) fn leave(&mut self, number: usize) {
-        if let Some(mut member) = self.running.get_mut(number).and_then(Option::take) {
-            drop(member.child.stdin.take());
-            self.leaving.push((member, Instant::now()));
+        if let Some(member) = self.running.get_mut(number).and_then(Option::take) {
+            self.leavers.tell(member);
         }
     }
 
     /// SIGKILL.
     pub(crate) fn kill(&mut self, number: usize) -> Result<(), Failure> {
-        if let Some(mut member) = self.running[number].take() {
-            member.child.kill()?;
-            member.child.wait()?;
-        }
-        Ok(())
+        self.running[number].take().map_or(Ok(()), Member::kill)
     }
 
-    /// Members that ended by themselves, badly, or not in time when told to leave; each is told once.
+    /// Members that ended by themselves, badly, or not in time when told to leave.
     pub(crate) fn troubles(&mut self) -> Result<Vec<String>, Failure> {
         let mut troubles = Vec::new();
         for place in &mut self.running {
@@ -141,18 +183,7 @@ impl Group {
                 *place = None;
             }
         }
-        for (mut member, since) in mem::take(&mut self.leaving) {
-            match member.child.try_wait()? {
-                Some(status) if status.success() => {}
-                Some(status) => troubles.push(format!("{} left with {status}", member.name)),
-                None if since.elapsed() < LEAVE_TIMEOUT => self.leaving.push((member, since)),
-                None => {
-                    troubles.push(format!("{} did not leave in {LEAVE_TIMEOUT:?}", member.name));
-                    member.child.kill()?;
-                    member.child.wait()?;
-                }
-            }
-        }
+        troubles.extend(self.leavers.troubles()?);
         Ok(troubles)
     }
 
@@ -160,10 +191,7 @@ impl Group {
     pub(crate) fn leave_all(&mut self) -> Result<Vec<String>, Failure> {
         let mut troubles = self.troubles()?;
         (0..self.running.len()).for_each(|number| self.leave(number));
-        while !self.leaving.is_empty() {
-            troubles.extend(self.troubles()?);
-            thread::sleep(POLL);
-        }
+        troubles.extend(self.leavers.wait()?);
         Ok(troubles)
     }
 }

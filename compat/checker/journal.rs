@@ -117,7 +117,7 @@ fn record<'a>(words: &mut impl Iterator<Item = &'a str>) -> Option<Record> {
     Some(Record { partition: words.next()?.parse().ok()?, sequence: words.next()?.parse().ok()? })
 }
 
-pub(crate) fn offset(word: &str) -> Option<(i32, i64)> {
+fn offset(word: &str) -> Option<(i32, i64)> {
     let (partition, offset) = word.split_once(':')?;
     Some((partition.parse().ok()?, offset.parse().ok()?))
 }

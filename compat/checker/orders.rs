@@ -14,6 +14,8 @@ pub(crate) enum Order {
     Start(usize, Protocol),
     /// A member is told to leave.
     Leave(usize),
+    /// What the checker asked for is done.
+    Done,
 }
 
 impl Order {
@@ -24,6 +26,7 @@ impl Order {
                 Some(Self::Start(number.parse().ok()?, Protocol::from_str(protocol, false).ok()?))
             }
             ["leave", number] => Some(Self::Leave(number.parse().ok()?)),
+            ["done"] => Some(Self::Done),
             _ => None,
         }
     }

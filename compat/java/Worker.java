@@ -151,7 +151,7 @@ public final class Worker {
             append("note aborts " + transaction + ": " + oneLine(e));
         }
         retried("abort", producer::abortTransaction);
-        append("ended " + transaction + " aborted");
+        append("aborted " + transaction);
         return false;
     }
 
@@ -185,7 +185,7 @@ public final class Worker {
         append("asked " + sent + " " + transaction);
         retried("commit", producer::commitTransaction);
         long confirmed = System.nanoTime();
-        append("ended " + transaction + " committed");
+        append("done " + transaction);
         append("committed " + sent + " " + confirmed + offsets(offsets));
         return true;
     }

@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 use std::{env, mem};
 
@@ -11,18 +11,17 @@ use fastrand::Rng;
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::Client;
+use super::plan::Fault;
 use super::worker::WorkerOptions;
-use crate::group::{COMPAT, output_of};
+use crate::group::{COMPAT, Leavers, Member, output_of};
 use crate::{Failure, name_of};
 
-const LEAVE_TIMEOUT: Duration = Duration::from_mins(1);
 /// Of a journal, more than its last line has.
 const TAIL_BYTES: i64 = 4_096;
 
 #[derive(Debug)]
 struct Process {
-    name: String,
-    child: Child,
+    member: Member,
     journal: PathBuf,
     /// It has had its transactional id.
     is_ready: bool,
@@ -30,13 +29,7 @@ struct Process {
 
 impl Process {
     fn signal(&self, signal: Signal) -> Result<(), Failure> {
-        Ok(kill_process(Pid::from_child(&self.child), signal)?)
-    }
-
-    fn kill(mut self) -> Result<(), Failure> {
-        self.child.kill()?;
-        self.child.wait()?;
-        Ok(())
+        Ok(kill_process(Pid::from_child(&self.member.child), signal)?)
     }
 
     /// Whether something is written in a transaction that has not ended: what the last line says.
@@ -57,35 +50,25 @@ impl Process {
     }
 }
 
-/// A stopped one, until it goes on.
+/// A transactional id.
 #[derive(Debug)]
-struct Stopped {
-    process: Process,
-    slot: usize,
-    /// How long after its replacement has the id.
-    after: Duration,
-    due: Option<Instant>,
+struct Slot {
+    /// The process that is meant to own it; without one, when it gets one.
+    process: Result<Process, Instant>,
+    /// A former owner that is stopped, and how long after it has a new one it goes on: the time itself once it has.
+    stopped: Option<(Process, Duration, Option<Instant>)>,
 }
 
-/// A slot without a process, until it gets one.
-#[derive(Debug)]
-struct Vacancy {
-    slot: usize,
-    due: Instant,
-}
-
-/// The workers of one group. A slot has a transactional id and at most one process that is meant to own it.
+/// The workers of one group.
 #[derive(Debug)]
 pub(super) struct Processes {
     clients: Vec<Client>,
     options: WorkerOptions,
     random: Rng,
-    running: Vec<Option<Process>>,
-    vacancies: Vec<Vacancy>,
-    stopped: Vec<Stopped>,
-    /// Those that have gone on.
+    slots: Vec<Slot>,
+    /// Those that were stopped, and go on.
     zombies: Vec<Process>,
-    leaving: Vec<(Process, Instant)>,
+    leavers: Leavers,
     started: usize,
 }
 
@@ -100,21 +83,19 @@ impl Processes {
         if clients.iter().any(|client| *client != Client::Rdkafka) {
             output_of("java/run", "install")?;
         }
-        let vacancies = (0..slots).map(|slot| Vacancy { slot, due: Instant::now() }).collect();
+        let empty = |_| Slot { process: Err(Instant::now()), stopped: None };
         Ok(Self {
             clients: clients.to_vec(),
             random: Rng::with_seed(options.seed),
             options,
-            running: (0..slots).map(|_| None).collect(),
-            vacancies,
-            stopped: Vec::new(),
+            slots: (0..slots).map(empty).collect(),
             zombies: Vec::new(),
-            leaving: Vec::new(),
+            leavers: Leavers::default(),
             started: 0,
         })
     }
 
-    fn start(&mut self, slot: usize) -> Result<(), Failure> {
+    fn start(&mut self, slot: usize) -> Result<Process, Failure> {
         self.started += 1;
         let client = self.clients[slot % self.clients.len()];
         let short = format!("{slot}-{:03}", self.started);
@@ -139,121 +120,83 @@ impl Processes {
             .args(["--session-ms", &options.session_ms.to_string()])
             .args(["--seed", &self.random.u32(..).to_string()]);
         command.stdin(Stdio::piped()).stdout(log.try_clone()?).stderr(log);
-        self.running[slot] =
-            Some(Process { name, child: command.spawn()?, journal, is_ready: false });
-        Ok(())
+        let member = Member { name, child: command.spawn()? };
+        Ok(Process { member, journal, is_ready: false })
     }
 
-    /// Stops the slot's process in a transaction of which something is written. None when it is in none just now.
-    fn stop_in_a_transaction(&mut self, slot: usize) -> Result<Option<Process>, Failure> {
-        let Some(process) = &self.running[slot] else { return Ok(None) };
-        if !process.is_ready {
+    /// Slots to whose process something may happen.
+    pub(super) fn victims(&self) -> Vec<usize> {
+        let is_free = |slot: &Slot| {
+            slot.stopped.is_none() && slot.process.as_ref().is_ok_and(|process| process.is_ready)
+        };
+        (0..self.slots.len()).filter(|slot| is_free(&self.slots[*slot])).collect()
+    }
+
+    /// The name of the process that it happened to; none when that is in no transaction just now.
+    pub(super) fn suffer(&mut self, slot: usize, fault: Fault) -> Result<Option<String>, Failure> {
+        let slot = &mut self.slots[slot];
+        let Ok(process) = &slot.process else { return Ok(None) };
+        process.signal(Signal::STOP)?;
+        if !process.is_in_a_transaction()? {
+            process.signal(Signal::CONT)?;
             return Ok(None);
         }
-        process.signal(Signal::STOP)?;
-        if process.is_in_a_transaction()? {
-            return Ok(self.running[slot].take());
+        let name = process.member.name.clone();
+        let (pause, after) = match fault {
+            Fault::Kill(pause) => (pause, None),
+            Fault::Stop(after) => (Duration::ZERO, Some(after)),
+        };
+        let process = mem::replace(&mut slot.process, Err(Instant::now() + pause));
+        if let Ok(process) = process {
+            match after {
+                None => process.member.kill()?,
+                Some(after) => slot.stopped = Some((process, after, None)),
+            }
         }
-        process.signal(Signal::CONT)?;
-        Ok(None)
-    }
-
-    /// SIGKILL in a transaction, and a new process after a while. The name of the killed one; none when it is in none.
-    pub(super) fn kill(&mut self, slot: usize, after: Duration) -> Result<Option<String>, Failure> {
-        let Some(process) = self.stop_in_a_transaction(slot)? else { return Ok(None) };
-        self.vacancies.push(Vacancy { slot, due: Instant::now() + after });
-        let name = process.name.clone();
-        process.kill()?;
         Ok(Some(name))
     }
 
-    /// SIGSTOP in a transaction and a new process at once; SIGCONT when that has the transactional id, or later.
-    pub(super) fn make_zombie(
-        &mut self,
-        slot: usize,
-        after: Duration,
-    ) -> Result<Option<String>, Failure> {
-        let Some(process) = self.stop_in_a_transaction(slot)? else { return Ok(None) };
-        let name = process.name.clone();
-        self.stopped.push(Stopped { process, slot, after, due: None });
-        self.vacancies.push(Vacancy { slot, due: Instant::now() });
-        Ok(Some(name))
-    }
-
-    /// Slots whose process has its transactional id, so that something may happen to it.
-    pub(super) fn victims(&self) -> Vec<usize> {
-        let is_stopped = |slot| self.stopped.iter().any(|stopped| stopped.slot == slot);
-        (0..self.running.len())
-            .filter(|slot| !is_stopped(*slot))
-            .filter(|slot| self.running[*slot].as_ref().is_some_and(|process| process.is_ready))
-            .collect()
-    }
-
-    /// No process is dead, stopped, or a zombie that has not been told yet.
+    /// Every slot has a process, and nobody is stopped.
     pub(super) fn are_healed(&self) -> bool {
-        self.vacancies.is_empty() && self.stopped.is_empty()
+        self.slots.iter().all(|slot| slot.process.is_ok() && slot.stopped.is_none())
     }
 
     /// What is due: new processes, and stopped ones that go on. Gives what went wrong: processes that ended though
-    /// nobody told them, or badly, or not in time.
+    /// nobody told them, or badly.
     pub(super) fn tend(&mut self) -> Result<Vec<String>, Failure> {
         let mut troubles = Vec::new();
         let now = Instant::now();
-        for process in self.running.iter_mut().flatten() {
+        for number in 0..self.slots.len() {
+            if self.slots[number].process.as_ref().is_err_and(|due| now >= *due) {
+                self.slots[number].process = Ok(self.start(number)?);
+            }
+            let slot = &mut self.slots[number];
+            let Ok(process) = &mut slot.process else { continue };
             process.is_ready = process.is_ready || process.has("ready ");
-        }
-        for vacancy in mem::take(&mut self.vacancies) {
-            if now >= vacancy.due {
-                self.start(vacancy.slot)?;
-            } else {
-                self.vacancies.push(vacancy);
+            if let Some((_, after, due)) = &mut slot.stopped
+                && process.is_ready
+            {
+                due.get_or_insert(now + *after);
             }
-        }
-        for mut stopped in mem::take(&mut self.stopped) {
-            let replacement = &self.running[stopped.slot];
-            let is_replaced = replacement.as_ref().is_some_and(|process| process.is_ready);
-            if stopped.due.is_none() && is_replaced {
-                stopped.due = Some(now + stopped.after);
+            if let Some((stopped, ..)) =
+                slot.stopped.take_if(|(.., due)| due.is_some_and(|due| now >= due))
+            {
+                stopped.signal(Signal::CONT)?;
+                self.zombies.push(stopped);
             }
-            if stopped.due.is_some_and(|due| now >= due) {
-                stopped.process.signal(Signal::CONT)?;
-                self.zombies.push(stopped.process);
-            } else {
-                self.stopped.push(stopped);
-            }
-        }
-        for slot in 0..self.running.len() {
-            let Some(process) = &mut self.running[slot] else { continue };
-            let Some(status) = process.child.try_wait()? else { continue };
-            // Fenced by the broker, which aborted a transaction that took too long.
-            if !(status.success() && process.has("fenced ")) {
-                troubles.push(format!("{} ended by itself: {status}", process.name));
-            }
-            self.running[slot] = None;
-            self.vacancies.push(Vacancy { slot, due: now });
-        }
-        for mut process in mem::take(&mut self.zombies) {
-            match process.child.try_wait()? {
-                Some(status) if status.success() => {}
-                Some(status) => troubles.push(format!("{} ended with {status}", process.name)),
-                None => self.zombies.push(process),
-            }
-        }
-        troubles.extend(self.wait_for_leavers()?);
-        Ok(troubles)
-    }
-
-    fn wait_for_leavers(&mut self) -> Result<Vec<String>, Failure> {
-        let mut troubles = Vec::new();
-        for (mut process, since) in mem::take(&mut self.leaving) {
-            match process.child.try_wait()? {
-                Some(status) if status.success() => {}
-                Some(status) => troubles.push(format!("{} left with {status}", process.name)),
-                None if since.elapsed() < LEAVE_TIMEOUT => self.leaving.push((process, since)),
-                None => {
-                    troubles.push(format!("{} did not leave in {LEAVE_TIMEOUT:?}", process.name));
-                    process.kill()?;
+            if let Some(status) = process.member.child.try_wait()? {
+                // It is fenced also by the broker, which aborts a transaction that takes too long.
+                if !(status.success() && process.has("fenced ")) {
+                    troubles.push(format!("{} ended by itself: {status}", process.member.name));
                 }
+                slot.process = Err(now);
+            }
+        }
+        for mut zombie in mem::take(&mut self.zombies) {
+            match zombie.member.child.try_wait()? {
+                Some(status) if status.success() => {}
+                Some(status) => troubles.push(format!("{}: {status}", zombie.member.name)),
+                None => self.zombies.push(zombie),
             }
         }
         Ok(troubles)
@@ -261,45 +204,38 @@ impl Processes {
 
     /// Tells all to leave; returns when all are gone.
     pub(super) fn leave(&mut self) -> Result<Vec<String>, Failure> {
-        let mut troubles = Vec::new();
-        for stopped in mem::take(&mut self.stopped) {
-            stopped.process.signal(Signal::CONT)?;
-            self.zombies.push(stopped.process);
+        for slot in mem::take(&mut self.slots) {
+            if let Some((stopped, ..)) = slot.stopped {
+                stopped.signal(Signal::CONT)?;
+                self.leavers.tell(stopped.member);
+            }
+            slot.process.into_iter().for_each(|process| self.leavers.tell(process.member));
         }
-        let running = mem::take(&mut self.running).into_iter().flatten();
-        for mut process in running.chain(mem::take(&mut self.zombies)) {
-            drop(process.child.stdin.take());
-            self.leaving.push((process, Instant::now()));
+        for zombie in mem::take(&mut self.zombies) {
+            self.leavers.tell(zombie.member);
         }
-        while !self.leaving.is_empty() {
-            troubles.extend(self.wait_for_leavers()?);
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        Ok(troubles)
+        self.leavers.wait()
     }
 }
 
 impl Drop for Processes {
     fn drop(&mut self) {
         // A stopped process does not see that its input closes.
-        for stopped in self.stopped.drain(..) {
-            let _ = stopped.process.kill();
+        for (stopped, ..) in self.slots.iter_mut().filter_map(|slot| slot.stopped.take()) {
+            let _ = stopped.member.kill();
         }
     }
 }
 
 /// What runs a worker, its options left out.
 fn program(client: Client) -> Result<Command, Failure> {
-    Ok(match client {
-        Client::Rdkafka => {
-            let mut command = Command::new(env::current_exe()?);
-            command.args(["eos", "worker"]);
-            command
-        }
-        Client::Java43 | Client::Java39 => {
-            let mut command = Command::new(format!("{COMPAT}/java/run"));
-            command.args([&name_of(&client), "worker"]);
-            command
-        }
-    })
+    let mut command = match client {
+        Client::Rdkafka => Command::new(env::current_exe()?),
+        Client::Java43 | Client::Java39 => Command::new(format!("{COMPAT}/java/run")),
+    };
+    match client {
+        Client::Rdkafka => command.args(["eos", "worker"]),
+        Client::Java43 | Client::Java39 => command.args([&name_of(&client), "worker"]),
+    };
+    Ok(command)
 }

@@ -12,7 +12,7 @@ use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::Message;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
-use super::line::{Line, View};
+use super::line::Line;
 use super::watermarks::Watermarks;
 use crate::Failure;
 use crate::journal::{Entry, Writer, now_ns};
@@ -52,9 +52,13 @@ impl Topic {
         Ok(consumer)
     }
 
-    /// Journals the whole topic; how many records it has. Nobody writes to it any more.
-    pub(super) fn read_to_end(&self, view: View, journal: &mut Writer) -> Result<u64, Failure> {
-        let isolation_level = if view == View::All { "read_uncommitted" } else { "read_committed" };
+    /// Journals the whole topic, a line for each record; how many there are. Nobody writes to it any more.
+    pub(super) fn read_to_end(
+        &self,
+        isolation_level: &str,
+        journal: &mut Writer,
+        line: fn(i32, i64, &str) -> Line<'_>,
+    ) -> Result<u64, Failure> {
         let consumer = self.read(isolation_level)?;
         let mut ended = vec![false; self.partitions as usize];
         let (mut count, deadline) = (0, Instant::now() + TIMEOUT);
@@ -62,8 +66,7 @@ impl Topic {
             match consumer.poll(POLL) {
                 Some(Ok(message)) => {
                     let value = String::from_utf8_lossy(message.payload().unwrap_or_default());
-                    let (partition, offset) = (message.partition(), message.offset());
-                    let line = Line::Found { view, partition, offset, value: &value };
+                    let line = line(message.partition(), message.offset(), &value);
                     journal.append(&Entry::Eos(line));
                     count += 1;
                 }
@@ -104,8 +107,8 @@ impl Along {
         let watcher = thread::spawn(move || {
             let mut watermarks = Watermarks::new(&topic.bootstrap);
             while !flag.load(Ordering::Relaxed) {
-                if let Some(bounds) = watermarks.bounds(&topic.name, topic.partitions) {
-                    journal.append(&Entry::Eos(Line::Bounds(bounds)));
+                for line in watermarks.bounds(&topic.name, topic.partitions).unwrap_or_default() {
+                    journal.append(&Entry::Eos(line));
                 }
                 thread::sleep(BOUNDS_INTERVAL);
             }

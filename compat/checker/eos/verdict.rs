@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::{self, Display};
 use std::path::Path;
 
-use super::line::{Bounds, Line, Product, View};
+use super::line::{Line, Product};
 use super::worker::output_partition;
 use crate::Failure;
 use crate::floors::Floors;
@@ -18,7 +18,7 @@ type Place = (i32, i64);
 type Name<'a> = (&'a str, u64);
 
 /// What its worker said of a transaction, and what was read of it.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Transaction<'a> {
     journal: &'a str,
     count: u64,
@@ -63,10 +63,39 @@ struct Verdict<'a> {
     fenced: BTreeSet<&'a str>,
     done: Vec<(&'a str, &'a str)>,
     input: BTreeMap<Place, &'a str>,
-    all: BTreeMap<Place, &'a str>,
-    committed: BTreeMap<Place, &'a str>,
+    output: BTreeMap<Place, &'a str>,
+    /// With what aborted.
+    written: BTreeMap<Place, &'a str>,
     seen: BTreeMap<Place, (u64, &'a str)>,
     faults: Faults,
+}
+
+/// One journal, as far as it is read.
+#[derive(Debug, Default)]
+struct Reading<'a> {
+    journal: &'a str,
+    /// Of a worker, which has the transactional id.
+    slot: &'a str,
+    worker: &'a str,
+    ready_ns: u64,
+    // By partition, what was read last.
+    seen: HashMap<i32, i64>,
+    glimpses: HashMap<i32, i64>,
+    bounds: HashMap<i32, (i64, i64)>,
+}
+
+impl<'a> Reading<'a> {
+    /// A worker's is `worker-SLOT-NUMBER-CLIENT`.
+    fn of(journal: &'a str) -> Self {
+        let words: Vec<&str> = journal.splitn(4, '-').collect();
+        let (slot, worker) = match words[..] {
+            [kind @ "worker", slot, number, _] => {
+                (slot, &journal[kind.len() + 1..][..slot.len() + 1 + number.len()])
+            }
+            _ => ("", ""),
+        };
+        Self { journal, slot, worker, ..Self::default() }
+    }
 }
 
 /// Judges the journals of a directory and prints the verdict; whether it is clean.
@@ -81,8 +110,8 @@ pub(super) fn judge_directory(directory: &Path) -> Result<bool, Failure> {
     }
     verdict.find_superseded();
     verdict.judge_input();
-    verdict.judge_all();
-    verdict.judge_committed();
+    verdict.judge_written();
+    verdict.judge_output();
     verdict.judge_transactions();
     verdict.judge_reader();
     verdict.judge_flow();
@@ -94,15 +123,7 @@ pub(super) fn judge_directory(directory: &Path) -> Result<bool, Failure> {
 
 impl<'a> Verdict<'a> {
     fn gather(&mut self, journal: &'a Journal) -> Result<(), String> {
-        // `worker-SLOT-NUMBER-CLIENT`; the slot has the transactional id.
-        let of_worker = journal.name.strip_prefix("worker-").and_then(|name| {
-            let (slot, rest) = name.split_once('-')?;
-            Some((slot, &name[..=slot.len() + rest.find('-')?]))
-        });
-        let (slot, worker) = of_worker.unwrap_or_default();
-        let mut ready_ns = 0;
-        let mut last_bounds = Vec::new();
-        let (mut last_seen, mut last_glimpse) = (HashMap::new(), HashMap::new());
+        let mut reading = Reading::of(&journal.name);
         for entry in journal.entries() {
             match entry? {
                 Entry::Run(id) => self.run = id,
@@ -117,119 +138,87 @@ impl<'a> Verdict<'a> {
                 Entry::Error(text) => {
                     self.faults.add(Fault::Error, || format!("{}: {text}", journal.name));
                 }
-                Entry::Eos(Line::Ready { began_ns, ended_ns }) => {
-                    ready_ns = ended_ns;
-                    self.owners.entry(slot).or_default().push((began_ns, ended_ns));
-                }
-                Entry::Eos(Line::Begun { transaction, count }) => {
-                    let begun = Transaction {
-                        journal: &journal.name,
-                        count,
-                        ready_ns,
-                        asked_ns: None,
-                        committed: None,
-                        placed: Vec::new(),
-                        shown: BTreeSet::new(),
-                        is_superseded: false,
-                    };
-                    self.transactions.insert((worker, transaction), begun);
-                }
-                Entry::Eos(Line::Fenced { .. }) => {
-                    self.fenced.insert(&journal.name);
-                }
-                Entry::Eos(Line::Fault { kind, text }) => self.done.push((kind, text)),
-                Entry::Eos(Line::Found { view, partition, offset, value }) => {
-                    let found = match view {
-                        View::Input => &mut self.input,
-                        View::Committed => &mut self.committed,
-                        View::All => &mut self.all,
-                    };
-                    found.insert((partition, offset), value);
-                }
-                Entry::Eos(Line::Seen { at_ns, partition, offset, value }) => {
-                    let last = last_seen.insert(partition, offset);
-                    if let Some(last) = last.filter(|last| offset <= *last) {
-                        self.faults.add(Fault::Reordered, || {
-                            format!("reader: partition {partition}: {offset} came after {last}")
-                        });
-                    }
-                    self.seen.insert((partition, offset), (at_ns, value));
-                }
-                Entry::Eos(Line::Glimpse(offsets)) => {
-                    for (partition, offset) in offsets {
-                        let last = last_glimpse.insert(partition, offset);
-                        if let Some(last) = last.filter(|last| offset < *last) {
-                            self.faults.add(Fault::GoneBack, || {
-                                format!("partition {partition}: {offset} committed after {last}")
-                            });
-                        }
-                    }
-                }
-                Entry::Eos(Line::Bounds(bounds)) => {
-                    self.judge_bounds(&last_bounds, &bounds);
-                    last_bounds = bounds;
-                }
-                Entry::Eos(Line::Open { topic, partition, producer_id, offset }) => {
-                    self.faults.add(Fault::Hanging, || {
-                        let at = format!("{topic} partition {partition} from {offset} on");
-                        format!("producer {producer_id} has a transaction open in {at}")
-                    });
-                }
-                Entry::Eos(line) => self.follow(worker, &line)?,
+                Entry::Eos(line) => self.take(line, &mut reading)?,
                 _ => {}
             }
         }
         if journal.name == "conductor" {
-            self.judge_end(&last_bounds);
+            self.judge_end(&reading);
         }
         Ok(())
     }
 
-    /// What a worker says of a transaction that it has begun.
-    fn follow(&mut self, worker: &'a str, line: &Line<'_>) -> Result<(), String> {
-        let (Line::Placed { transaction: number, .. }
-        | Line::Asked { transaction: number, .. }
-        | Line::Ended { transaction: number, .. }) = *line
-        else {
-            return Ok(());
+    fn take(&mut self, line: Line<'a>, reading: &mut Reading<'a>) -> Result<(), String> {
+        let Reading { journal, slot, worker, ready_ns, .. } = *reading;
+        let mut rises = |last: Option<i64>, offset, fault| {
+            if let Some(last) = last.filter(|last| offset < *last) {
+                self.faults.add(fault, || format!("{journal}: {last} before {line}"));
+            }
         };
-        let transaction = self.transactions.get_mut(&(worker, number));
-        let transaction = transaction.ok_or_else(|| format!("{worker}: {line} was not begun"))?;
-        match *line {
-            Line::Placed { position, partition, offset, .. } => {
-                transaction.placed.push((position, (partition, offset)));
+        match line {
+            Line::Ready { began_ns, ended_ns } => {
+                reading.ready_ns = ended_ns;
+                self.owners.entry(slot).or_default().push((began_ns, ended_ns));
             }
-            Line::Asked { at_ns, .. } => transaction.asked_ns = Some(at_ns),
-            Line::Ended { committed, .. } => transaction.committed = Some(committed),
-            _ => {}
+            Line::Begun { transaction, count } => {
+                let begun = Transaction { journal, count, ready_ns, ..Transaction::default() };
+                self.transactions.insert((worker, transaction), begun);
+            }
+            Line::Placed { transaction, position, partition, offset } => {
+                self.begun(worker, transaction)?.placed.push((position, (partition, offset)));
+            }
+            Line::Asked { at_ns, transaction } => {
+                self.begun(worker, transaction)?.asked_ns = Some(at_ns);
+            }
+            Line::Done { transaction } => self.begun(worker, transaction)?.committed = Some(true),
+            Line::Aborted { transaction } => {
+                self.begun(worker, transaction)?.committed = Some(false);
+            }
+            Line::Fenced { .. } => {
+                self.fenced.insert(journal);
+            }
+            Line::Seen { at_ns, partition, offset, value } => {
+                rises(reading.seen.insert(partition, offset + 1), offset, Fault::Reordered);
+                self.seen.insert((partition, offset), (at_ns, value));
+            }
+            Line::Glimpse { partition, offset } => {
+                rises(reading.glimpses.insert(partition, offset), offset, Fault::GoneBack);
+            }
+            Line::Bounds { partition, last_stable_offset: stable, high_watermark: high } => {
+                let last = reading.bounds.insert(partition, (stable, high));
+                rises(last.map(|last| last.0), stable, Fault::Bounds);
+                rises(last.map(|last| last.1), high, Fault::Bounds);
+                rises(Some(stable), high, Fault::Bounds);
+            }
+            Line::Open { .. } => self.faults.add(Fault::Hanging, || line.to_string()),
+            Line::Input { partition, offset, value } => {
+                self.input.insert((partition, offset), value);
+            }
+            Line::Output { partition, offset, value } => {
+                self.output.insert((partition, offset), value);
+            }
+            Line::Written { partition, offset, value } => {
+                self.written.insert((partition, offset), value);
+            }
+            Line::Fault { kind, victim } => self.done.push((kind, victim)),
         }
         Ok(())
     }
 
-    fn judge_bounds(&mut self, before: &[Bounds], now: &[Bounds]) {
-        for (number, at) in now.iter().enumerate() {
-            let Bounds { partition, last_stable_offset: stable, high_watermark: high } = *at;
-            if stable > high {
-                self.faults.add(Fault::Bounds, || {
-                    format!("partition {partition}: stable to {stable}, beyond {high}")
-                });
-            }
-            let went_back = |before: &&Bounds| {
-                stable < before.last_stable_offset || high < before.high_watermark
-            };
-            if let Some(before) = before.get(number).filter(went_back) {
-                self.faults.add(Fault::Bounds, || format!("{at:?} after {before:?}"));
-            }
-        }
-    }
-
-    fn judge_end(&mut self, bounds: &[Bounds]) {
-        for at in bounds.iter().filter(|at| at.last_stable_offset != at.high_watermark) {
-            self.faults.add(Fault::Hanging, || format!("{at:?} in the end"));
-        }
-        if bounds.is_empty() {
+    fn judge_end(&mut self, reading: &Reading<'_>) {
+        if reading.bounds.is_empty() {
             self.faults.add(Fault::Error, || "conductor: the end was not read".into());
         }
+        for (partition, (stable, high)) in reading.bounds.iter().filter(|(_, at)| at.0 != at.1) {
+            self.faults.add(Fault::Hanging, || {
+                format!("partition {partition} is stable to {stable} of {high} in the end")
+            });
+        }
+    }
+
+    fn begun(&mut self, worker: &'a str, number: u64) -> Result<&mut Transaction<'a>, String> {
+        let transaction = self.transactions.get_mut(&(worker, number));
+        transaction.ok_or_else(|| format!("{worker}: transaction {number} was not begun"))
     }
 
     fn find_superseded(&mut self) {
@@ -272,10 +261,10 @@ impl<'a> Verdict<'a> {
     }
 
     /// What was placed stands there, also when its transaction aborted.
-    fn judge_all(&mut self) {
+    fn judge_written(&mut self) {
         for ((worker, number), transaction) in &self.transactions {
             for (position, place) in &transaction.placed {
-                let product = self.all.get(place).and_then(|value| Product::of_value(value));
+                let product = self.written.get(place).and_then(|value| Product::of_value(value));
                 let is_it = product.is_some_and(|product| {
                     (product.worker, product.transaction, product.position)
                         == (*worker, *number, *position)
@@ -289,8 +278,8 @@ impl<'a> Verdict<'a> {
                 }
             }
         }
-        for (place, value) in &self.committed {
-            if self.all.get(place) != Some(value) {
+        for (place, value) in &self.output {
+            if self.written.get(place) != Some(value) {
                 self.faults.add(Fault::Phantom, || {
                     format!("output {place:?}: {value} is only there read committed")
                 });
@@ -299,12 +288,12 @@ impl<'a> Verdict<'a> {
     }
 
     /// Every record of the input, once and in order.
-    fn judge_committed(&mut self) {
+    fn judge_output(&mut self) {
         let mut first: HashMap<&str, (Place, &str, u64)> = HashMap::new();
         let mut last: HashMap<(i32, i32), u64> = HashMap::new();
         let partitions = self.input.keys().map(|place| place.0 + 1).max().unwrap_or(1);
         let inputs: BTreeSet<&str> = self.input.values().copied().collect();
-        for (&place, value) in &self.committed {
+        for (&place, value) in &self.output {
             let product = Product::of_value(value).filter(|product| {
                 inputs.contains(product.input)
                     && place.0 == output_partition(product.input, partitions)
@@ -334,7 +323,7 @@ impl<'a> Verdict<'a> {
             }
         }
         for input in inputs.into_iter().filter(|input| !first.contains_key(input)) {
-            let tried = self.all.values().filter_map(|value| Product::of_value(value));
+            let tried = self.written.values().filter_map(|value| Product::of_value(value));
             let tried = tried.filter(|product| product.input == input);
             self.faults.add(Fault::Lost, || {
                 let names = tried.map(|product| (product.worker, product.transaction));
@@ -373,11 +362,11 @@ impl<'a> Verdict<'a> {
                     let by = transaction.map(|transaction| transaction.journal);
                     format!("reader: {place:?}: {value} of {by:?} before its commit was asked for")
                 });
-            } else if self.committed.get(place) != Some(value) {
+            } else if self.output.get(place) != Some(value) {
                 self.faults.add(Fault::Disappeared, || format!("reader: {place:?}: {value}"));
             }
         }
-        for (place, value) in &self.committed {
+        for (place, value) in &self.output {
             if !self.seen.contains_key(place) {
                 self.faults.add(Fault::Unseen, || format!("reader: {place:?}: {value}"));
             }
@@ -387,7 +376,7 @@ impl<'a> Verdict<'a> {
     /// A transaction comes before the one that read on behind it. Such an order has no circles.
     fn judge_flow(&mut self) {
         let mut readers: HashMap<i32, BTreeMap<u64, Name<'a>>> = HashMap::new();
-        for product in self.committed.values().filter_map(|value| Product::of_value(value)) {
+        for product in self.output.values().filter_map(|value| Product::of_value(value)) {
             if let Some(record) = Record::of_value(product.input, self.run) {
                 let name = (product.worker, product.transaction);
                 readers.entry(record.partition).or_default().insert(record.sequence, name);
@@ -450,7 +439,7 @@ impl Display for Verdict<'_> {
         let (begun, committed) = (self.transactions.len(), count(|it| it.committed == Some(true)));
         let unknown = count(|it| it.asked_ns.is_some() && it.committed.is_none());
         let came = count(|it| it.committed.is_none() && !it.shown.is_empty());
-        let aborted = self.all.len() - self.committed.len().min(self.all.len());
+        let aborted = self.written.len() - self.output.len().min(self.written.len());
         writeln!(
             f,
             "eos: {begun} transactions begun, {committed} committed, {unknown} unknown ({came} of them did), {aborted} aborted records in the output, {} fenced",

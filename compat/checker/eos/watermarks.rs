@@ -8,7 +8,7 @@ use ottla::wire::messages::list_offsets::{
     ListOffsetsPartition, ListOffsetsRequest, ListOffsetsTopic,
 };
 
-use super::line::{Bounds, Line};
+use super::line::Line;
 use crate::requests::{Outcome, Request, framed_as, unframed};
 
 const TIMEOUT: Duration = Duration::from_secs(2);
@@ -64,11 +64,11 @@ impl Watermarks {
     }
 
     /// Of all partitions. The high watermark is asked for later, so that it is the higher one.
-    pub(super) fn bounds(&mut self, topic: &str, partitions: i32) -> Option<Vec<Bounds>> {
+    pub(super) fn bounds(&mut self, topic: &str, partitions: i32) -> Option<Vec<Line<'static>>> {
         let stable = self.ends(topic, partitions, READ_COMMITTED)?;
         let high = self.ends(topic, partitions, READ_UNCOMMITTED)?;
         let bounds = (0..).zip(stable.into_iter().zip(high));
-        let bounds = bounds.map(|(partition, (last_stable_offset, high_watermark))| Bounds {
+        let bounds = bounds.map(|(partition, (last_stable_offset, high_watermark))| Line::Bounds {
             partition,
             last_stable_offset,
             high_watermark,

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -69,7 +69,7 @@ struct Journal(Arc<Mutex<Writer>>);
 
 impl Journal {
     fn append(&self, entry: &Entry<'_>) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).append(entry);
+        lock(&self.0).append(entry);
     }
 
     fn line(&self, line: Line<'_>) {
@@ -79,25 +79,16 @@ impl Journal {
     fn note(&self, text: &str) {
         self.append(&Entry::Note(text));
     }
+}
 
-    /// A connection lost is the client's to mend, and told all the time.
-    fn note_unless_lost(&self, whose: &str, error: &KafkaError) {
-        let code = error.rdkafka_error_code();
-        let lost = [RDKafkaErrorCode::BrokerTransportFailure, RDKafkaErrorCode::AllBrokersDown];
-        if !code.is_some_and(|code| lost.contains(&code)) {
-            self.note(&format!("{whose}: {error}"));
-        }
-    }
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A record's acks.
 struct Acks(Journal);
 
-impl ClientContext for Acks {
-    fn error(&self, error: KafkaError, _: &str) {
-        self.0.note_unless_lost("producer", &error);
-    }
-}
+impl ClientContext for Acks {}
 
 impl ProducerContext for Acks {
     /// Transaction and position.
@@ -116,8 +107,8 @@ impl ProducerContext for Acks {
     }
 }
 
+#[derive(Default)]
 struct Watcher {
-    journal: Journal,
     /// Of the classic protocol, as of the assignment that the records are read under. When the membership is lost, what
     /// the client gives is of no member at all until the loss is told, and offsets committed with that are not fenced.
     membership: Mutex<Option<ConsumerGroupMetadata>>,
@@ -125,52 +116,37 @@ struct Watcher {
     revoked: AtomicBool,
 }
 
-impl ClientContext for Watcher {
-    fn error(&self, error: KafkaError, _: &str) {
-        self.journal.note_unless_lost("consumer", &error);
-    }
-}
+impl ClientContext for Watcher {}
 
 impl ConsumerContext for Watcher {
     fn pre_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
         if matches!(rebalance, Rebalance::Revoke(_)) {
             self.revoked.store(true, Ordering::Relaxed);
-            *self.membership.lock().unwrap_or_else(PoisonError::into_inner) = None;
+            *lock(&self.membership) = None;
         }
     }
 
     fn post_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
         if matches!(rebalance, Rebalance::Assign(_)) {
-            let mut membership = self.membership.lock().unwrap_or_else(PoisonError::into_inner);
-            *membership = consumer.group_metadata();
+            *lock(&self.membership) = consumer.group_metadata();
         }
     }
-}
-
-/// Why a worker's clients are done with.
-enum End {
-    Told,
-    Fenced,
-    Fatal,
 }
 
 /// A worker until standard input closes, or somebody else has its transactional id.
 pub(crate) fn run(options: &WorkerOptions) -> Result<(), Failure> {
     let journal = Journal(Arc::new(Mutex::new(Writer::create(&options.journal)?)));
     let leaving = leave_when_input_closes();
-    let mut random = Rng::with_seed(options.seed);
-    let mut transaction = 0;
+    let (mut random, mut transaction) = (Rng::with_seed(options.seed), 0);
     while !leaving.load(Ordering::Relaxed) {
         let mut worker = Worker::connect(options, &journal, &mut random, transaction)?;
-        let end = worker.work(&leaving);
+        let Err(error) = worker.work(&leaving) else { break };
         transaction = worker.transaction;
-        match end {
-            End::Told => break,
-            End::Fatal => journal.note("new clients"),
-            End::Fenced => {
-                journal.line(Line::Fenced { at_ns: now_ns() });
-                break;
-            }
+        let fatal = worker.producer.client().fatal_error();
+        journal.note(&format!("given up: {error}: {fatal:?}"));
+        if fatal.is_some_and(|(code, _)| code == RDKafkaErrorCode::Fenced) {
+            journal.line(Line::Fenced { at_ns: now_ns() });
+            break;
         }
     }
     Ok(())
@@ -205,18 +181,13 @@ impl<'a> Worker<'a> {
                 .set("session.timeout.ms", options.session_ms.to_string())
                 .set("heartbeat.interval.ms", (options.session_ms / 6).to_string()),
         };
-        let watcher = Watcher {
-            journal: journal.clone(),
-            membership: Mutex::default(),
-            revoked: AtomicBool::new(false),
-        };
         let consumer: BaseConsumer<Watcher> = config
             .set("group.id", &options.group)
             .set("auto.offset.reset", "earliest")
             .set("enable.auto.commit", "false")
             .set("isolation.level", "read_committed")
             .set("fetch.wait.max.ms", "100")
-            .create_with_context(watcher)?;
+            .create_with_context(Watcher::default())?;
         let producer = common
             .set("transactional.id", &options.transactional_id)
             .set("transaction.timeout.ms", options.transaction_timeout_ms.to_string())
@@ -225,42 +196,19 @@ impl<'a> Worker<'a> {
         Ok(Self { options, journal, random, consumer, producer, transaction })
     }
 
-    fn work(&mut self, leaving: &AtomicBool) -> End {
+    /// An error ends the clients.
+    fn work(&mut self, leaving: &AtomicBool) -> KafkaResult<()> {
         let began_ns = now_ns();
-        if let Err(error) = self.retried("init", |producer| producer.init_transactions(TIMEOUT)) {
-            return self.end(&error);
-        }
+        self.retried("init", |producer| producer.init_transactions(TIMEOUT))?;
         self.journal.line(Line::Ready { began_ns, ended_ns: now_ns() });
-        if let Err(error) = self.consumer.subscribe(&[&self.options.input]) {
-            return self.end(&error);
-        }
+        self.consumer.subscribe(&[&self.options.input])?;
         while !leaving.load(Ordering::Relaxed) {
-            let batch = match self.gather() {
-                Ok(batch) if batch.is_empty() => continue,
-                Ok(batch) => batch,
-                Err(error) => return self.end(&error),
-            };
-            let goes_on = match self.transact(&batch) {
-                Ok(true) => Ok(()),
-                Ok(false) => self.rewind(),
-                Err(error) => Err(error),
-            };
-            if let Err(error) = goes_on {
-                return self.end(&error);
+            let batch = self.gather()?;
+            if !batch.is_empty() && !self.commits(&batch)? {
+                self.rewind()?;
             }
         }
-        End::Told
-    }
-
-    fn end(&self, error: &KafkaError) -> End {
-        let fatal = self.producer.client().fatal_error();
-        self.journal.note(&format!("given up: {error}: {fatal:?}"));
-        match (fatal, error.rdkafka_error_code()) {
-            (Some((RDKafkaErrorCode::Fenced, _)), _) | (_, Some(RDKafkaErrorCode::Fenced)) => {
-                End::Fenced
-            }
-            _ => End::Fatal,
-        }
+        Ok(())
     }
 
     /// The records of the next transaction, fewer than meant when no more come.
@@ -271,11 +219,8 @@ impl<'a> Worker<'a> {
         while batch.len() < count {
             let polled = self.consumer.poll(POLL);
             let ends = polled.is_none();
-            match polled {
-                Some(Ok(message)) => batch.push(message.detach()),
-                Some(Err(error)) => self.journal.note_unless_lost("poll", &error),
-                None => {}
-            }
+            // An error is a lost connection, which is the client's to mend.
+            batch.extend(polled.and_then(Result::ok).map(|message| message.detach()));
             if self.consumer.context().revoked.swap(false, Ordering::Relaxed) {
                 batch.clear();
                 self.rewind()?;
@@ -287,8 +232,8 @@ impl<'a> Worker<'a> {
         Ok(batch)
     }
 
-    /// Whether it committed; otherwise it aborted. An error ends the clients.
-    fn transact(&mut self, batch: &[OwnedMessage]) -> KafkaResult<bool> {
+    /// Whether the transaction committed; otherwise it aborted.
+    fn commits(&mut self, batch: &[OwnedMessage]) -> KafkaResult<bool> {
         self.transaction += 1;
         let (transaction, count) = (self.transaction, batch.len() as u64);
         self.journal.line(Line::Begun { transaction, count });
@@ -298,7 +243,7 @@ impl<'a> Worker<'a> {
             Err(error) => self.journal.note(&format!("aborts {transaction}: {error}")),
         }
         self.retried("abort", |producer| producer.abort_transaction(TIMEOUT))?;
-        self.journal.line(Line::Ended { transaction, committed: false });
+        self.journal.line(Line::Aborted { transaction });
         Ok(false)
     }
 
@@ -327,14 +272,10 @@ impl<'a> Worker<'a> {
         let offsets: Offsets = offsets.into_iter().collect();
         let mut processed = TopicPartitionList::new();
         for (partition, offset) in &offsets {
-            processed.add_partition_offset(
-                &self.options.input,
-                *partition,
-                Offset::Offset(*offset),
-            )?;
+            let offset = Offset::Offset(*offset);
+            processed.add_partition_offset(&self.options.input, *partition, offset)?;
         }
-        let membership = &self.consumer.context().membership;
-        let mut membership = membership.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut membership = lock(&self.consumer.context().membership);
         if self.options.protocol == Protocol::Consumer {
             // Its epoch changes without an assignment, and is never that of no member.
             *membership = self.consumer.group_metadata();
@@ -351,7 +292,7 @@ impl<'a> Worker<'a> {
         self.journal.line(Line::Asked { at_ns: sent_ns, transaction });
         self.retried("commit", |producer| producer.commit_transaction(TIMEOUT))?;
         let confirmed_ns = now_ns();
-        self.journal.line(Line::Ended { transaction, committed: true });
+        self.journal.line(Line::Done { transaction });
         self.journal.append(&Entry::Committed { sent_ns, confirmed_ns, offsets });
         Ok(true)
     }
@@ -391,29 +332,31 @@ impl<'a> Worker<'a> {
 
     /// Back to what is committed, in all partitions.
     fn rewind(&self) -> KafkaResult<()> {
-        let mut result = Ok(());
+        let input = &self.options.input;
+        let mut result = Err(KafkaError::Seek("the committed offsets are not told".into()));
         for _ in 0..SEEK_TRIES {
             let assigned = self.consumer.assignment()?;
-            let elements = assigned.elements();
-            let partitions = elements.iter().map(TopicPartitionListElem::partition);
-            let partitions: Vec<i32> = partitions.collect();
-            if partitions.is_empty() {
+            let assigned: Vec<i32> =
+                assigned.elements().iter().map(TopicPartitionListElem::partition).collect();
+            if assigned.is_empty() {
                 return Ok(());
             }
-            let read = committed::read(&self.consumer, &self.options.input, partitions);
-            let Some(entry @ Entry::Read { .. }) = read else { continue };
+            let read = committed::read(&self.consumer, input, assigned.iter().copied());
+            let Some(entry) = read else { continue };
             self.journal.append(&entry);
-            let Entry::Read { offsets, .. } = entry else { continue };
             let mut list = TopicPartitionList::new();
-            for (partition, offset) in offsets {
-                let offset = if offset < 0 { Offset::Beginning } else { Offset::Offset(offset) };
-                list.add_partition_offset(&self.options.input, partition, offset)?;
+            if let Entry::Read { offsets, .. } = entry {
+                for (partition, offset) in offsets {
+                    list.add_partition_offset(input, partition, Offset::Offset(offset.max(0)))?;
+                }
             }
-            result = self.consumer.seek_partitions(list, TIMEOUT).and_then(|list| {
-                list.elements().iter().try_for_each(TopicPartitionListElem::error)
-            });
-            if result.is_ok() {
-                break;
+            if list.count() == assigned.len() {
+                result = self.consumer.seek_partitions(list, TIMEOUT).and_then(|list| {
+                    list.elements().iter().try_for_each(TopicPartitionListElem::error)
+                });
+                if result.is_ok() {
+                    break;
+                }
             }
             thread::sleep(POLL);
         }
