@@ -29,6 +29,11 @@ public final class Main {
         scenarios.put("delete-records", DeletedRecords::deleteRecords);
         scenarios.put("long-poll", Reading::longPoll);
         scenarios.put("restart", broker -> new Restart(broker).run());
+        scenarios.put("transactions", Transactions::transactions);
+        scenarios.put("fencing", Transactions::fencing);
+        scenarios.put("exactly-once", ExactlyOnce::run);
+        scenarios.put("transaction-timeout", Transactions::timeout);
+        scenarios.put("transactions-admin", TransactionsAdmin::run);
         return scenarios;
     }
 
