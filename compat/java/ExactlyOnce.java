@@ -27,33 +27,25 @@ final class ExactlyOnce {
     private final Map<TopicPartition, OffsetAndMetadata> committed = new HashMap<>();
     private int aborted;
 
-    private ExactlyOnce(Broker broker, String protocol) throws Exception {
+    ExactlyOnce(Broker broker, String protocol) throws Exception {
         this.broker = broker;
         this.protocol = protocol;
-        this.inputs = Broker.partitions(broker.topic(protocol + "-input", PARTITIONS), PARTITIONS);
-        this.outputs = Broker.partitions(broker.topic(protocol + "-output", PARTITIONS), PARTITIONS);
+        this.inputs = Broker.partitions(broker.topic("input", PARTITIONS), PARTITIONS);
+        this.outputs = Broker.partitions(broker.topic("output", PARTITIONS), PARTITIONS);
     }
 
-    static void run(Broker broker) throws Exception {
-        new ExactlyOnce(broker, "classic").run();
-        if (Broker.IS_RELEASE_4) {
-            new ExactlyOnce(broker, "consumer").run();
-        }
-    }
-
-    private void run() throws Exception {
+    void run() throws Exception {
         try (var producer = broker.producer(Map.of())) {
             new Records(producer).spread(inputs.get(0).topic(), PARTITIONS, RECORDS);
         }
         ConsumerGroupMetadata former;
-        try (var consumer = member(); var producer = Transactions.producer(broker, protocol, Map.of())) {
+        try (var consumer = member(); var producer = Transactions.producer(broker, "writer", Map.of())) {
             transform(consumer, producer, true);
             transform(consumer, producer, true);
             transform(consumer, producer, false);
             former = consumer.groupMetadata();
         }
-        areCommitted();
-        try (var consumer = member(); var producer = Transactions.producer(broker, protocol, Map.of())) {
+        try (var consumer = member(); var producer = Transactions.producer(broker, "writer", Map.of())) {
             producer.beginTransaction();
             Check.fails("a commit of one that has left", CommitFailedException.class, () -> {
                 producer.sendOffsetsToTransaction(Map.of(inputs.get(0), new OffsetAndMetadata(RECORDS)), former);
@@ -64,12 +56,11 @@ final class ExactlyOnce {
                 transform(consumer, producer, true);
             }
         }
-        areCommitted();
         areTransformed();
     }
 
     private KafkaConsumer<String, String> member() {
-        KafkaConsumer<String, String> consumer = broker.consumer(Map.of("group.id", broker.name(protocol),
+        KafkaConsumer<String, String> consumer = broker.consumer(Map.of("group.id", broker.name("group"),
             "group.protocol", protocol, "isolation.level", "read_committed", "max.poll.records", AT_ONCE));
         consumer.subscribe(List.of(inputs.get(0).topic()));
         return consumer;
@@ -87,7 +78,7 @@ final class ExactlyOnce {
         var offsets = new HashMap<>(committed);
         for (ConsumerRecord<String, String> record : records) {
             TopicPartition input = inputs.get(record.partition());
-            var before = offsets.put(input, new OffsetAndMetadata(record.offset() + 1, record.leaderEpoch(), protocol));
+            var before = offsets.put(input, new OffsetAndMetadata(record.offset() + 1, record.leaderEpoch(), "transformed"));
             Check.equal("what is read of " + input, before == null ? 0 : before.offset(), record.offset());
             String output = outputs.get(0).topic();
             producer.send(new ProducerRecord<>(output, record.partition(), record.key(), transformed(record.value())));
@@ -96,6 +87,7 @@ final class ExactlyOnce {
         if (commits) {
             producer.commitTransaction();
             committed.putAll(offsets);
+            areCommitted();
         } else {
             producer.flush();
             areNotCommittedYet();
@@ -109,25 +101,25 @@ final class ExactlyOnce {
     }
 
     private void areNotCommittedYet() throws Exception {
-        areListed();
-        try (var other = broker.consumer(Map.of("group.id", broker.name(protocol)))) {
+        Check.equal("listed", committed, listed());
+        try (var other = broker.consumer(Map.of("group.id", broker.name("group")))) {
             Check.fails("offsets that an open transaction may change", TimeoutException.class,
                 () -> other.committed(Set.copyOf(inputs), Duration.ofMillis(300)));
         }
     }
 
     private void areCommitted() throws Exception {
-        areListed();
-        try (var other = broker.consumer(Map.of("group.id", broker.name(protocol)))) {
+        try (var other = broker.consumer(Map.of("group.id", broker.name("group")))) {
             var all = new HashMap<TopicPartition, OffsetAndMetadata>();
             inputs.forEach(partition -> all.put(partition, committed.get(partition)));
+            // This waits for transactions that have not reached the group's coordinator yet.
             Check.equal("committed", all, other.committed(Set.copyOf(inputs)));
         }
+        Check.equal("listed", committed, listed());
     }
 
-    private void areListed() throws Exception {
-        var listed = broker.admin.listConsumerGroupOffsets(broker.name(protocol)).partitionsToOffsetAndMetadata().get();
-        Check.equal("listed", committed, listed);
+    private Map<TopicPartition, OffsetAndMetadata> listed() throws Exception {
+        return broker.admin.listConsumerGroupOffsets(broker.name("group")).partitionsToOffsetAndMetadata().get();
     }
 
     private void areTransformed() throws Exception {

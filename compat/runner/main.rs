@@ -35,7 +35,7 @@ type Failure = Box<dyn Error>;
 const COMPAT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/compat");
 
 /// In the order of `compat/README.md`.
-const SCENARIOS: [&str; 26] = [
+const SCENARIOS: [&str; 27] = [
     "admin",
     "produce-none",
     "produce-gzip",
@@ -60,6 +60,7 @@ const SCENARIOS: [&str; 26] = [
     "transactions",
     "fencing",
     "exactly-once",
+    "exactly-once-new",
     "transaction-timeout",
     "transactions-admin",
 ];

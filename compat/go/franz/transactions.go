@@ -43,14 +43,18 @@ type transformer struct {
 }
 
 func (c client) Transformer(config scenario.TransformerConfig) (scenario.Transformer, error) {
-	session, err := kgo.NewGroupTransactSession(append(transactionalOptions(config.ID),
+	options := append(transactionalOptions(config.ID),
 		kgo.SeedBrokers(c.bootstrap),
 		kgo.ConsumerGroup(config.Group),
 		kgo.ConsumeTopics(config.Topic),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
 		kgo.FetchMaxWait(500*time.Millisecond),
-	)...)
+	)
+	if config.Protocol == scenario.Consumer {
+		options = append(options, serverSide()...)
+	}
+	session, err := kgo.NewGroupTransactSession(options...)
 	if err != nil {
 		return nil, err
 	}

@@ -51,6 +51,9 @@ type transformer struct {
 }
 
 func (c client) Transformer(config scenario.TransformerConfig) (scenario.Transformer, error) {
+	if config.Protocol == scenario.Consumer {
+		return nil, errClassicOnly
+	}
 	writer, err := c.Transactional(config.ID, 0)
 	if err != nil {
 		return nil, err

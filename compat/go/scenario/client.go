@@ -135,9 +135,10 @@ type Transactional interface {
 }
 
 type TransformerConfig struct {
-	Group string
-	Topic string
-	ID    string // transactional
+	Group    string
+	Topic    string
+	ID       string // transactional
+	Protocol Protocol
 }
 
 // Transformer is a member of a group and a producer of transactions. One that commits also commits the offsets of what

@@ -20,9 +20,18 @@ type transform struct {
 	done      []*Record
 }
 
-func exactlyOnce(r *run) {
+func exactlyOnceWith(protocol Protocol) func(*run) {
+	return func(r *run) { exactlyOnce(r, protocol) }
+}
+
+func exactlyOnce(r *run, protocol Protocol) {
 	t := &transform{run: r, output: r.topic("output", transformPartitions), committed: make([]int64, transformPartitions)}
-	t.config = TransformerConfig{Group: r.name("group"), Topic: r.topic("input", transformPartitions), ID: r.name("writer")}
+	t.config = TransformerConfig{
+		Group:    r.name("group"),
+		Topic:    r.topic("input", transformPartitions),
+		ID:       r.name("writer"),
+		Protocol: protocol,
+	}
 	r.produce(t.config.Topic, records(transformRecords, transformPartitions, 200))
 
 	first := t.start()
@@ -30,7 +39,6 @@ func exactlyOnce(r *run) {
 	t.step(first, true)
 	t.step(first, false)
 	first.Close()
-	t.areCommitted()
 
 	second := t.start()
 	if member, ok := second.(Impostor); ok {
@@ -39,7 +47,6 @@ func exactlyOnce(r *run) {
 	for len(t.done) < transformRecords {
 		t.step(second, true)
 	}
-	t.areCommitted()
 	last := r.produce(t.output, records(transformPartitions, transformPartitions, 200))
 	r.reads(t.output, true, append(t.done, last...))
 }
@@ -65,17 +72,22 @@ func (t *transform) step(member Transformer, commits bool) {
 	}
 	check(member.Begin(), "beginning a transaction")
 	check(member.Produce(t.output, transformed), "producing in a transaction")
-	t.areCommitted()
+	check(t.areCommitted(), "while the transaction is open")
 	check(member.End(commits), "ending a transaction")
 	if commits {
 		t.committed = next
 		t.done = append(t.done, transformed...)
 	}
+	// The end is answered before the group's coordinator has heard of it.
+	t.eventually("the committed offsets", t.areCommitted)
 }
 
-func (t *transform) areCommitted() {
+func (t *transform) areCommitted() error {
 	for p, want := range t.committed {
 		got := must(t.admin.Committed(t.config.Group, t.config.Topic, int32(p)))("reading committed offsets")
-		equal(max(got.Offset, 0), want, fmt.Sprintf("committed offset of %d", p))
+		if max(got.Offset, 0) != want {
+			return fmt.Errorf("%d in %d, not %d", got.Offset, p, want)
+		}
 	}
+	return nil
 }

@@ -39,7 +39,8 @@ var table = map[string]func(*run){
 	"restart":             restart,
 	"transactions":        transactions,
 	"fencing":             fencing,
-	"exactly-once":        exactlyOnce,
+	"exactly-once":        exactlyOnceWith(Classic),
+	"exactly-once-new":    exactlyOnceWith(Consumer),
 	"transaction-timeout": transactionTimesOut,
 	"transactions-admin":  transactionsAdmin,
 }
