@@ -21,7 +21,7 @@ FATAL = {KafkaError._FATAL}
 # Whether an owner that keeps its partition in a rebalance goes on where it was, and not at the committed offset.
 KEEPS_POSITION = False
 # Codes of a producer that another has replaced, and of a commit for a member that has left.
-FENCED = {KafkaError._FENCED}
+FENCED = {KafkaError._FENCED, KafkaError.INVALID_PRODUCER_EPOCH}
 NO_MEMBER = {KafkaError.UNKNOWN_MEMBER_ID}
 
 
