@@ -63,6 +63,7 @@ final class Transactions {
             for (int i = 0; i < SIZES.length; i++) {
                 transactions.transaction(SIZES[i], i % 2 == 0);
             }
+            transactions.awaitEnds();
             Check.equal("everything", transactions.sent, transactions.read(UNCOMMITTED));
             Check.equal("committed", transactions.committed, transactions.read(COMMITTED));
             transactions.isHidden(true);
@@ -101,6 +102,14 @@ final class Transactions {
             producer.commitTransaction();
         } else {
             producer.abortTransaction();
+        }
+    }
+
+    /** The end of a transaction is answered before its markers are written. */
+    private void awaitEnds() throws Exception {
+        for (TopicPartition partition : partitions) {
+            Check.await("the end of " + partition, () ->
+                end(broker, partition, IsolationLevel.READ_COMMITTED) == ends.get(partition));
         }
     }
 

@@ -46,11 +46,16 @@ def transactions(case):
         # The marker that ends a transaction takes an offset in each of its partitions.
         for partition in {partition for partition, _, _ in places}:
             ends[partition] += 1
+
+    def are_ends():
+        return [case.end(partition, **UNCOMMITTED) for partition in range(PARTITIONS)] == ends
+
+    # The end of a transaction is answered before its markers are written.
+    until("the last markers", are_ends)
     last = [(n, offset, text(n)) for n, offset in enumerate(case.fill(PARTITIONS, PARTITIONS))]
     expect(last)
     assert reads(case, case.topic, UNCOMMITTED, len(sent)) == sorted(sent)
     assert reads(case, case.topic, COMMITTED, len(committed + last)) == sorted(committed + last)
-    assert [case.end(partition, **UNCOMMITTED) for partition in range(PARTITIONS)] == ends
     for commits in [True, False]:
         hides(case, producer, commits)
 
