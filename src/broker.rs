@@ -233,8 +233,7 @@ impl Builder {
         // The largest request must fit, with the unit it is rounded up to.
         let largest = config.socket_request_max_bytes + PERMIT_BYTES;
         let request_memory = request_memory.max(largest);
-        let groups =
-            Arc::new(Groups::new(env.clone(), config.clone(), metadata.clone(), registry.clone()));
+        let groups = Arc::new(Groups::new(&env, &config, &metadata, &registry));
         let shared = Arc::new(Shared {
             transactions: Transactions::new(&env, &config, &metadata, &registry, &groups),
             groups,

@@ -1,8 +1,8 @@
 //! Ottla beside Apache Kafka, in turn, on this machine: start, memory, the price of waiting clients, and groups.
 //!
 //! `cargo bench --bench vs_kafka` measures; `-- --quick` runs the same with small numbers, to see that it works;
-//! `-- --ours` leaves Apache Kafka out, `-- --theirs` Ottla; `-- --groups` leaves out all but the groups. Both brokers run with their default
-//! settings and are asked by the same raw client. Kafka's directory is formatted before the clock starts; ours is empty.
+//! `-- --ours` leaves Apache Kafka out, `-- --theirs` Ottla; `-- --groups` and `-- --transactions` leave out all else. Both
+//! brokers run with their default settings and are asked by the same raw client. Kafka's directory is formatted before the clock starts; ours is empty.
 #![expect(
     clippy::disallowed_methods,
     clippy::unwrap_used,
@@ -24,6 +24,7 @@ mod consumer_groups;
 mod groups;
 mod node;
 mod rebalance;
+mod transactions;
 mod typed;
 
 #[expect(dead_code, reason = "the tests use the rest")]
@@ -209,14 +210,19 @@ fn table(columns: &[(Product, Vec<Row>)]) -> String {
 fn main() {
     let given = |flag: &str| env::args().any(|argument| argument == flag);
     let quick = given("--quick");
+    let some = given("--groups") || given("--transactions");
+    let (with_groups, with_transactions) =
+        (!some || given("--groups"), !some || given("--transactions"));
     let run = |product| {
         let mut rows = Vec::new();
-        if !given("--groups") {
+        if !some {
             rows.extend(measure(product, if quick { &Plan::QUICK } else { &Plan::FULL }));
         }
-        let plan = if quick { &groups::Plan::QUICK } else { &groups::Plan::FULL };
-        rows.extend(groups::measure(product, plan));
-        rows.extend(consumer_groups::measure(product, plan));
+        if with_groups {
+            let plan = if quick { &groups::Plan::QUICK } else { &groups::Plan::FULL };
+            rows.extend(groups::measure(product, plan));
+            rows.extend(consumer_groups::measure(product, plan));
+        }
         (product, rows)
     };
     let missing = reference::unavailable();
@@ -226,9 +232,17 @@ fn main() {
         Product::Kafka => missing.is_none() && !given("--ours"),
     });
     let mut columns: Vec<_> = products.iter().copied().map(run).collect();
-    let together = rebalance::measure(&products, if quick { 3 } else { 50 });
-    for ((_, rows), more) in columns.iter_mut().zip(together) {
-        rows.extend(more);
+    let mut add = |together: Vec<Vec<Row>>| {
+        for ((_, rows), more) in columns.iter_mut().zip(together) {
+            rows.extend(more);
+        }
+    };
+    if with_groups {
+        add(rebalance::measure(&products, if quick { 3 } else { 50 }));
+    }
+    if with_transactions {
+        let plan = if quick { transactions::Plan::QUICK } else { transactions::Plan::FULL };
+        add(transactions::measure(&products, plan));
     }
     if !columns.is_empty() {
         println!("{}", table(&columns));

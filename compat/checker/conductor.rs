@@ -28,14 +28,26 @@ const WINDOW: std::ops::RangeInclusive<u64> = 2_000..=100_000;
 
 /// Makes a run and judges it; whether it is clean.
 pub(crate) fn run(options: &RunOptions) -> Result<bool, Failure> {
-    let seed = options.seed.unwrap_or_else(|| fastrand::u64(..));
+    judged(options.seed, options.directory.as_deref(), |seed, directory| {
+        Conductor::begin(options, seed, directory)?.conduct()?;
+        verdict::judge_directory(directory)
+    })
+}
+
+/// Something that is seeded and leaves journals in a directory; they stay when it is not clean, or was given one.
+pub(crate) fn judged(
+    seed: Option<u64>,
+    directory: Option<&Path>,
+    run: impl FnOnce(u64, &Path) -> Result<bool, Failure>,
+) -> Result<bool, Failure> {
+    let seed = seed.unwrap_or_else(|| fastrand::u64(..));
     println!("checker: seed {seed}");
     let temporary = tempfile::Builder::new().prefix("checker-").disable_cleanup(true).tempdir()?;
-    let directory = options.directory.as_deref().unwrap_or(temporary.path());
+    let is_given = directory.is_some();
+    let directory = directory.unwrap_or(temporary.path());
     std::fs::create_dir_all(directory)?;
-    Conductor::begin(options, seed, directory)?.conduct()?;
-    let clean = verdict::judge_directory(directory)?;
-    if clean || options.directory.is_some() {
+    let clean = run(seed, directory)?;
+    if clean || is_given {
         std::fs::remove_dir_all(temporary.path())?;
     }
     if !clean {
@@ -238,7 +250,7 @@ impl<'a> Conductor<'a> {
     }
 }
 
-fn create_topic(bootstrap: &str, topic: &str, partitions: i32) -> Result<(), Failure> {
+pub(crate) fn create_topic(bootstrap: &str, topic: &str, partitions: i32) -> Result<(), Failure> {
     let admin: AdminClient<DefaultClientContext> =
         ClientConfig::new().set("bootstrap.servers", bootstrap).create()?;
     let topics = [NewTopic::new(topic, partitions, TopicReplication::Fixed(1))];

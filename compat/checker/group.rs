@@ -11,7 +11,7 @@ use crate::{Client, Failure, MemberOptions, Protocol, name_of};
 
 const LEAVE_TIMEOUT: Duration = Duration::from_mins(1);
 const POLL: Duration = Duration::from_millis(10);
-const COMPAT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/compat");
+pub(crate) const COMPAT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/compat");
 
 #[derive(Debug)]
 struct Member {
@@ -179,7 +179,7 @@ fn launcher(client: Client) -> Option<&'static str> {
 }
 
 /// What a launcher of `compat` prints, without the line break.
-fn output_of(launcher: &str, command: &str) -> Result<String, Failure> {
+pub(crate) fn output_of(launcher: &str, command: &str) -> Result<String, Failure> {
     let output = Command::new(format!("{COMPAT}/{launcher}")).arg(command).output()?;
     if !output.status.success() {
         return Err(String::from_utf8_lossy(&output.stderr).into_owned().into());

@@ -13,6 +13,8 @@
 //! error TEXT                                a client gave up
 //! note TEXT                                 for the reader
 //! ```
+//! Those of the exactly-once workload stand in `eos/line.rs`.
+//!
 //! Times are CLOCK_MONOTONIC, in nanoseconds. A value is `ID.PARTITION.SEQUENCE`. The member is the file; the epoch of
 //! an assignment is how many of its `assigned` lines came before.
 
@@ -24,9 +26,10 @@ use std::path::Path;
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::Failure;
+use crate::eos::Line;
 
 /// One record, by the partition it was sent to and its place in the order of sending there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Record {
     pub(crate) partition: i32,
     pub(crate) sequence: u64,
@@ -61,6 +64,7 @@ pub(crate) enum Entry<'a> {
     Read { began_ns: u64, ended_ns: u64, offsets: Offsets },
     Error(&'a str),
     Note(&'a str),
+    Eos(Line<'a>),
 }
 
 impl<'a> Entry<'a> {
@@ -104,7 +108,7 @@ impl<'a> Entry<'a> {
             }
             "error" => Self::Error(rest),
             "note" => Self::Note(rest),
-            _ => return None,
+            _ => Self::Eos(Line::parse(kind, rest)?),
         })
     }
 }
@@ -113,7 +117,7 @@ fn record<'a>(words: &mut impl Iterator<Item = &'a str>) -> Option<Record> {
     Some(Record { partition: words.next()?.parse().ok()?, sequence: words.next()?.parse().ok()? })
 }
 
-fn offset(word: &str) -> Option<(i32, i64)> {
+pub(crate) fn offset(word: &str) -> Option<(i32, i64)> {
     let (partition, offset) = word.split_once(':')?;
     Some((partition.parse().ok()?, offset.parse().ok()?))
 }
@@ -156,6 +160,7 @@ impl Display for Entry<'_> {
             }
             Self::Error(text) => write!(f, "error {}", OneLine(text)),
             Self::Note(text) => write!(f, "note {}", OneLine(text)),
+            Self::Eos(line) => line.fmt(f),
         }
     }
 }
@@ -170,7 +175,7 @@ impl Display for OneLine<'_> {
 }
 
 /// Text without white space; `?` stands for what would break a word, and for nothing at all.
-struct OneWord<'a>(&'a str);
+pub(crate) struct OneWord<'a>(pub(crate) &'a str);
 
 impl Display for OneWord<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,4 +1,4 @@
-//! The safety checker of consumer groups.
+//! The safety checker of consumer groups, and of exactly-once processing (`eos`).
 //!
 //! `checker run` sends records with unique values to a new topic while the members of one group read it and are
 //! started, told to leave, killed and restarted by a seeded plan. Every process writes what it saw to a journal of its
@@ -40,12 +40,16 @@
 
 mod committed;
 mod conductor;
+mod eos;
 mod floors;
 mod group;
 mod journal;
 mod member;
 mod orders;
 mod plan;
+#[expect(dead_code, reason = "the others use the rest")]
+#[path = "../requests.rs"]
+mod requests;
 mod verdict;
 mod workload;
 
@@ -67,6 +71,9 @@ enum Command {
     Member(MemberOptions),
     /// Judge the journals in a directory
     Judge { directory: PathBuf },
+    /// Exactly-once processing instead of a group
+    #[command(subcommand)]
+    Eos(eos::Command),
 }
 
 /// How a run is made.
@@ -195,6 +202,7 @@ fn main() -> ExitCode {
         Command::Run(options) => conductor::run(&options),
         Command::Member(options) => member::run(&options).map(|()| true),
         Command::Judge { directory } => verdict::judge_directory(&directory),
+        Command::Eos(command) => eos::run(&command),
     };
     match result {
         Ok(true) => ExitCode::SUCCESS,

@@ -215,7 +215,7 @@ fn deliver(consumer: &BaseConsumer<Watcher>, message: &BorrowedMessage<'_>) -> K
 }
 
 /// True once standard input has closed: the sign to leave, also when whoever started this process is gone.
-fn leave_when_input_closes() -> Arc<AtomicBool> {
+pub(crate) fn leave_when_input_closes() -> Arc<AtomicBool> {
     let leaving = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&leaving);
     thread::spawn(move || {

@@ -34,6 +34,22 @@ pub(crate) enum Fault {
     Unfinished,
     /// A client gave up: a record without an ack, a member that ended by itself.
     Error,
+    /// A record of a transaction that did not commit, or had not yet been asked to, was read as a committed one (G1a).
+    AbortedRead,
+    /// Some records of a transaction are committed and others are not.
+    Torn,
+    /// A commit was confirmed, and nothing of the transaction is committed.
+    LostTransaction,
+    /// A producer whose transactional id had a new owner was told that it committed.
+    Zombie,
+    /// Committed transactions each of which read what the other one left (G1c).
+    Circular,
+    /// Read as committed, and not there in the end.
+    Disappeared,
+    /// In the end a transaction is still open, or what is behind one is not to be read.
+    Hanging,
+    /// The last stable offset or the high watermark went back, or the former was above the latter.
+    Bounds,
 }
 
 impl Display for Fault {
@@ -49,6 +65,14 @@ impl Display for Fault {
             Self::GoneBack => "group offset gone back",
             Self::Unfinished => "unfinished",
             Self::Error => "errors",
+            Self::AbortedRead => "aborted read",
+            Self::Torn => "torn transaction",
+            Self::LostTransaction => "lost transaction",
+            Self::Zombie => "zombie",
+            Self::Circular => "circular flow",
+            Self::Disappeared => "disappeared",
+            Self::Hanging => "hanging",
+            Self::Bounds => "bounds",
         })
     }
 }
@@ -63,6 +87,37 @@ impl Faults {
         *count += 1;
         if examples.len() < EXAMPLES_MAX {
             examples.push(example());
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The first examples of each, a line each.
+    pub(crate) fn write_examples(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (fault, (count, examples)) in &self.0 {
+            for example in examples {
+                writeln!(f, "{fault}: {example}")?;
+            }
+            if *count > examples.len() as u64 {
+                writeln!(f, "{fault}: ... {count} in all")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The end of a closing line: how many there are, and of which kinds.
+impl Display for Faults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let total: u64 = self.0.values().map(|(count, _)| count).sum();
+        write!(f, "{total} faults: ")?;
+        let mut counts = self.0.iter().map(|(fault, (count, _))| format!("{fault} {count}"));
+        match counts.next() {
+            None => f.write_str("clean"),
+            Some(first) => counts
+                .fold(write!(f, "{first}"), |done, next| done.and_then(|()| write!(f, ", {next}"))),
         }
     }
 }
@@ -134,7 +189,7 @@ pub(crate) fn judge_directory(directory: &Path) -> Result<bool, Failure> {
     }
     verdict.look_for_missing(&floors);
     println!("{verdict}");
-    Ok(verdict.faults.0.is_empty())
+    Ok(verdict.faults.is_empty())
 }
 
 impl Verdict {
@@ -355,25 +410,11 @@ impl Display for Record {
 
 impl Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (fault, (count, examples)) in &self.faults.0 {
-            for example in examples {
-                writeln!(f, "{fault}: {example}")?;
-            }
-            if *count > examples.len() as u64 {
-                writeln!(f, "{fault}: ... {count} in all")?;
-            }
-        }
-        let total: u64 = self.faults.0.values().map(|(count, _)| count).sum();
+        self.faults.write_examples(f)?;
         write!(
             f,
-            "checker: {} records, {} deliveries, {} redelivered, {total} faults: ",
-            self.acked, self.deliveries, self.redelivered
-        )?;
-        let mut counts = self.faults.0.iter().map(|(fault, (count, _))| format!("{fault} {count}"));
-        match counts.next() {
-            None => f.write_str("clean"),
-            Some(first) => counts
-                .fold(write!(f, "{first}"), |done, next| done.and_then(|()| write!(f, ", {next}"))),
-        }
+            "checker: {} records, {} deliveries, {} redelivered, {}",
+            self.acked, self.deliveries, self.redelivered, self.faults
+        )
     }
 }

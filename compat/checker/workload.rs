@@ -144,8 +144,9 @@ impl Workload {
             let record = record(self.sent, self.partitions);
             let value = record.value(&self.run);
             let message =
-                BaseRecord::<(), str, usize>::with_opaque_to(&self.topic, self.sent as usize)
+                BaseRecord::<str, str, usize>::with_opaque_to(&self.topic, self.sent as usize)
                     .partition(record.partition)
+                    .key(&value)
                     .payload(&value);
             match self.producer.send(message) {
                 Ok(()) => self.sent += 1,

@@ -97,6 +97,22 @@ pub(crate) const ACCEPTED: &[Accepted] = &[
         why: "records whose offset deltas are wrong are refused, and stored by the reference",
     },
     Accepted {
+        api: "AddPartitionsToTxn",
+        step: "*",
+        path: "",
+        ours: "{throttle_time_ms: 0, error_code: 0, results_by_transaction: [], *",
+        theirs: "silence",
+        why: ANSWERED,
+    },
+    Accepted {
+        api: "WriteTxnMarkers",
+        step: "a partition twice",
+        path: "",
+        ours: "{markers: *",
+        theirs: "silence",
+        why: ANSWERED,
+    },
+    Accepted {
         api: "JoinGroup",
         step: "a protocol twice",
         path: "",

@@ -68,7 +68,7 @@ fn key(group: &str, member: &str) -> String {
 }
 
 /// The epoch that a member was told last.
-fn epoch(side: &Side, group: &str, member: &str) -> i32 {
+pub(crate) fn epoch(side: &Side, group: &str, member: &str) -> i32 {
     side.number(&key(group, member))
 }
 
@@ -81,14 +81,14 @@ fn topic_partitions(side: &Side, partitions: Partitions<'_>) -> Vec<TopicPartiti
 }
 
 /// A group that is spoken to at one version.
-struct Group<'a> {
-    script: &'a mut Script,
-    name: String,
+pub(crate) struct Group<'a> {
+    pub(crate) script: &'a mut Script,
+    pub(crate) name: String,
     version: i16,
 }
 
 impl<'a> Group<'a> {
-    fn new(script: &'a mut Script, name: &str, version: i16) -> Self {
+    pub(crate) fn new(script: &'a mut Script, name: &str, version: i16) -> Self {
         Self { script, name: format!("consumer-{name}-v{version}"), version }
     }
 
@@ -185,14 +185,14 @@ impl<'a> Group<'a> {
     }
 
     /// Joins until the target assignment is made for it.
-    fn join(&mut self, member: &str, topics: &[&str], epoch: i32) {
+    pub(crate) fn join(&mut self, member: &str, topics: &[&str], epoch: i32) {
         let change = |_: &Side, beat: &mut _| joining(beat, topics);
         let step = format!("'{member}' joins for {topics:?}");
         self.settle(&step, member, change, |answer| answer.member_epoch == epoch);
     }
 
     /// A member says that it owns what it was assigned.
-    fn own_all(&mut self, member: &str) {
+    pub(crate) fn own_all(&mut self, member: &str) {
         let key = key(&self.name, member);
         self.beat(&format!("'{member}' has what it was assigned"), member, |side, beat| {
             beat.topic_partitions = side.assigned.get(&key).cloned();
@@ -200,7 +200,7 @@ impl<'a> Group<'a> {
     }
 
     /// A member takes over a new assignment as soon as it comes.
-    fn follow(&mut self, member: &str) {
+    pub(crate) fn follow(&mut self, member: &str) {
         self.until_assigned(&format!("'{member}' is assigned anew"), member);
         self.own_all(member);
     }
@@ -212,7 +212,7 @@ impl<'a> Group<'a> {
         });
     }
 
-    fn leave(&mut self, member: &str) {
+    pub(crate) fn leave(&mut self, member: &str) {
         self.beat(&format!("'{member}' leaves"), member, |_, beat| beat.member_epoch = LEAVE);
     }
 

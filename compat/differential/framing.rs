@@ -31,6 +31,7 @@ use crate::groups;
 use crate::raw_client::{Body, frame};
 use crate::requests::{Request, framed_as};
 use crate::script::{Script, api};
+use crate::transactions;
 use ottla::wire::Keyed;
 
 impl Script {
@@ -132,6 +133,7 @@ impl Each for Keys {
 
 pub(crate) fn run(script: &mut Script) {
     groups::coordinator(script);
+    transactions::coordinator(script);
     api_versions(script);
     visit_every(script);
 }

@@ -4,7 +4,13 @@
 //! So after each end both brokers are asked until they say that it is complete; every answer that is compared is then
 //! the only one there can be. What a producer was given is learnt under its transactional id.
 
+mod adds;
+mod admin;
+mod exhaustion;
+mod given;
 mod lives;
+mod markers;
+mod offsets;
 mod reads;
 mod states;
 mod writes;
@@ -44,6 +50,14 @@ pub(crate) const APIS: &[&str] = &[
     "ListOffsets",
     "DescribeProducers",
     "OffsetFetch",
+    "DescribeGroups",
+    "DeleteGroups",
+    "OffsetDelete",
+    "ListGroups",
+    "DescribeTopicPartitions",
+    "DescribeConfigs",
+    "CreateTopics",
+    "DeleteRecords",
     "Metadata",
 ];
 
@@ -65,14 +79,21 @@ type Partitions<'a> = &'a [(&'a str, &'a [i32])];
 pub(crate) fn run(script: &mut Script) {
     groups::coordinator(script);
     coordinator(script);
+    states::topic(script);
     lives::run(script);
+    admin::run(script);
+    adds::run(script);
     writes::run(script);
     reads::run(script);
     states::run(script);
+    offsets::run(script);
+    markers::run(script);
+    given::run(script);
+    exhaustion::run(script);
 }
 
 /// Waits until transactional ids have a coordinator.
-fn coordinator(script: &mut Script) {
+pub(crate) fn coordinator(script: &mut Script) {
     let asking = FindCoordinatorRequest {
         key: "transactions".into(),
         key_type: KEY_TYPE,
@@ -137,12 +158,14 @@ fn identity(side: &Side, id: &str, claim: Claim) -> Identity {
 struct Producer<'a> {
     script: &'a mut Script,
     id: String,
+    /// Its transaction stays about to end, and nothing is to be waited for.
+    stays: bool,
 }
 
 impl<'a> Producer<'a> {
     /// One that has asked for nothing yet.
     fn new(script: &'a mut Script, id: impl Into<String>) -> Self {
-        Self { script, id: id.into() }
+        Self { script, id: id.into(), stays: false }
     }
 
     /// One that has its producer id.
@@ -244,7 +267,9 @@ impl<'a> Producer<'a> {
 
     /// Waits until no transaction of the id is about to end.
     fn until_complete(&mut self) {
-        self.until_state(&|state: &str| !state.starts_with("Prepare"));
+        if !self.stays {
+            self.until_state(&|state: &str| !state.starts_with("Prepare"));
+        }
     }
 
     fn until_state(&mut self, is_so: &dyn Fn(&str) -> bool) {
@@ -260,6 +285,25 @@ impl<'a> Producer<'a> {
     fn describe(&mut self, step: &str) {
         let asking = describing(&[&self.id]);
         self.script.ask(step, 0, |_| asking.clone());
+    }
+
+    /// Learns when the transaction began, or sees that this is still so: times themselves are not compared.
+    fn began(&mut self, step: &str, is_new: bool) {
+        let asking = describing(&[&self.id]);
+        let key = format!("{}/began", self.id);
+        let answers = [0, 1].map(|of| self.script.ask_one(of, 0, &|_: &Side| asking.clone()));
+        for (side, answer) in self.script.sides.iter_mut().zip(&answers) {
+            let transactions = answer.iter().flat_map(|answer| &answer.transaction_states);
+            let began_ms: Vec<i64> =
+                transactions.map(|one| one.transaction_start_time_ms).collect();
+            let began_ms = format!("{began_ms:?}");
+            if is_new {
+                side.learn(&key, &began_ms);
+            } else if side.text(&key) != began_ms {
+                let what = format!("{step}: began {began_ms}, not {}", side.text(&key));
+                self.script.report.fail("DescribeTransactions", &what);
+            }
+        }
     }
 }
 

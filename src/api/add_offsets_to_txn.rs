@@ -38,7 +38,6 @@ async fn add(context: Context<'_>, request: AddOffsetsToTxnRequest) -> Result<()
     let groups = &context.shared.groups;
     groups.ensure_topic().await.map_err(|_| ErrorCode::CoordinatorNotAvailable)?;
     let partition = groups.partition_of(&request.group_id);
-    let partition = partition.ok_or(ErrorCode::CoordinatorNotAvailable)?;
     let place = TopicPartition { topic: OFFSETS_TOPIC.into(), partition };
     let add = Add {
         id: request.transactional_id,

@@ -6,6 +6,7 @@
 //! - A fetch that finds less than `min_bytes` registers with its partitions and sleeps until they
 //!   wake it, its time is over or its peer closes. Errors and divergence do not wait.
 //! - In a session (KIP-227) only what changed is answered; see `fetch_session`.
+//! - Aborted transactions are listed for readers of committed records, null for all others.
 //! - Replica ids of 0 and more are refused: there are no followers.
 //!
 //! Version notes: names up to version 12, topic ids from 13 (KIP-516); divergence from 12
@@ -20,10 +21,11 @@ use tokio::time::Instant;
 
 use super::fetch_session::{PartitionKey, Wanted};
 use super::{Api, Context, Reply};
+use crate::log;
 use crate::partition::{Bounds, FetchWait, Isolation, Partition};
 use crate::wire::messages::fetch::{
-    EpochEndOffset, FetchRequest, FetchResponse, FetchTopic, FetchableTopicResponse,
-    LeaderIdAndEpoch, PartitionData,
+    AbortedTransaction, EpochEndOffset, FetchRequest, FetchResponse, FetchTopic,
+    FetchableTopicResponse, LeaderIdAndEpoch, PartitionData,
 };
 use crate::wire::{Chunk, ErrorCode};
 
@@ -278,16 +280,18 @@ impl Reader {
         let diverging = diverging.map_err(|error| error.error_code())?;
         let most = left.min(wanted_bytes);
         let nothing = Chunk::Bytes(Bytes::new());
-        let (bounds, records) = if diverging.is_some() {
-            (partition.bounds(), nothing)
+        let (bounds, records, aborted) = if diverging.is_some() {
+            (partition.bounds(), nothing, None)
         } else {
             let read = partition.read(wanted.fetch_offset, most, self.isolation).await;
             let read = read.map_err(|error| error.error_code())?;
-            // Without the right to the first batch, one that does not fit is left for later.
-            let fits = first || read.chunk.len() <= most;
-            (read.bounds, if fits { read.chunk } else { nothing })
+            if first || read.chunk.len() <= most {
+                (read.bounds, read.chunk, read.aborted)
+            } else {
+                // Without the right to the first batch, one that does not fit is left for later.
+                (read.bounds, nothing, read.aborted.map(|_| Vec::new()))
+            }
         };
-        let committed = self.isolation == Isolation::ReadCommitted && diverging.is_none();
         let diverging_epoch =
             diverging.map(|(epoch, end_offset)| EpochEndOffset { epoch, end_offset });
         let data = PartitionData {
@@ -295,12 +299,19 @@ impl Reader {
             high_watermark: bounds.high_watermark,
             last_stable_offset: bounds.last_stable_offset,
             log_start_offset: bounds.log_start_offset,
-            aborted_transactions: committed.then(Vec::new),
+            aborted_transactions: aborted.map(|aborted| aborted.iter().map(listed).collect()),
             records: Some(records),
             diverging_epoch: diverging_epoch.unwrap_or_default(),
             ..Default::default()
         };
         Ok((data, bounds))
+    }
+}
+
+fn listed(transaction: &log::AbortedTransaction) -> AbortedTransaction {
+    AbortedTransaction {
+        producer_id: transaction.producer_id,
+        first_offset: transaction.first_offset,
     }
 }
 

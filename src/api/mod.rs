@@ -50,6 +50,7 @@ mod offset_fetch;
 mod offset_for_leader_epoch;
 mod produce;
 mod sync_group;
+mod txn_offset_commit;
 mod write_txn_markers;
 
 use std::ops::RangeInclusive;
@@ -118,6 +119,7 @@ pub(crate) static ROWS: &[Row] = &[
     row::<add_offsets_to_txn::AddOffsetsToTxn>(),
     row::<end_txn::EndTxn>(),
     row::<write_txn_markers::WriteTxnMarkers>(),
+    row::<txn_offset_commit::TxnOffsetCommit>(),
     row::<describe_configs::DescribeConfigs>(),
     row::<alter_configs::AlterConfigs>(),
     row::<describe_log_dirs::DescribeLogDirs>(),

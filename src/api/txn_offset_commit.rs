@@ -12,9 +12,11 @@ use std::collections::BTreeSet;
 
 use super::transactions::{Support, admit};
 use super::{Api, Context, Reply};
-use crate::coordinator::group::{self, Command, OFFSETS_TOPIC};
+use crate::coordinator::group::{
+    self, Command, OFFSETS_TOPIC, transactional_commit_refused as refused,
+};
 use crate::coordinator::transaction::{Producer, TopicPartition};
-use crate::partition::{Guard, ProducerBatch};
+use crate::partition::{Guard, ProducerBatch, ProducerError};
 use crate::wire::ErrorCode;
 use crate::wire::messages::txn_offset_commit::{
     TxnOffsetCommitRequest, TxnOffsetCommitResponse, TxnOffsetCommitResponsePartition,
@@ -47,18 +49,30 @@ impl Api for TxnOffsetCommit {
             let committed = match commit(context, request, version).await {
                 Ok(response) => response.topics,
                 Err(ErrorCode::CoordinatorLoadInProgress) if version < LOADING_VERSION => {
-                    refused(&asked, ErrorCode::CoordinatorNotAvailable)
+                    refused(&asked, ErrorCode::CoordinatorNotAvailable).topics
                 }
-                Err(error) => refused(&asked, error),
+                Err(error) => refused(&asked, error).topics,
             };
-            for topic in committed {
-                match topics.iter_mut().find(|known| known.name == topic.name) {
-                    Some(known) => known.partitions.extend(topic.partitions),
-                    None => topics.push(topic),
-                }
-            }
+            merge(&mut topics, committed);
         }
         Reply::Ready(TxnOffsetCommitResponse { topics, ..Default::default() })
+    }
+}
+
+/// A topic has one entry, those refused first; where none is, a topic has one as often as it was named.
+fn merge(
+    topics: &mut Vec<TxnOffsetCommitResponseTopic>,
+    committed: Vec<TxnOffsetCommitResponseTopic>,
+) {
+    if topics.is_empty() {
+        *topics = committed;
+        return;
+    }
+    for topic in committed {
+        match topics.iter_mut().find(|known| known.name == topic.name) {
+            Some(known) => known.partitions.extend(topic.partitions),
+            None => topics.push(topic),
+        }
     }
 }
 
@@ -73,9 +87,9 @@ fn take_unknown(
         let partitions = image.topic(&topic.name).map_or(0, |found| found.partitions.len());
         let exists = |index| usize::try_from(index).is_ok_and(|index| index < partitions);
         let gone = topic.partitions.extract_if(.., |it| !exists(it.partition_index));
-        let gone: Vec<_> = gone.map(|it| it.partition_index).collect();
-        if !gone.is_empty() {
-            answers.push(answered(&topic.name, gone, ErrorCode::UnknownTopicOrPartition));
+        let partitions: Vec<_> = gone.map(|it| unknown(it.partition_index)).collect();
+        if !partitions.is_empty() {
+            answers.push(TxnOffsetCommitResponseTopic { name: topic.name.clone(), partitions });
         }
     }
     request.topics.retain(|topic| !topic.partitions.is_empty());
@@ -92,7 +106,7 @@ async fn commit(
     }
     let guard = guard(context, &request, version).await?;
     let group_id = request.group_id.clone();
-    let command = Command::TransactionalCommit(request, version, guard);
+    let command = Command::TransactionalCommit(request, guard);
     match context.shared.groups.call(&group_id, command).await {
         Ok(group::Reply::TransactionalCommit(response)) => Ok(response),
         other => Err(super::refusal(other)),
@@ -108,12 +122,12 @@ async fn guard(
     let groups = &context.shared.groups;
     let support = Support::of(version, ABORTABLE_VERSION, IMPLICIT_VERSION);
     let number = groups.partition_of(&request.group_id);
-    let place = number.and_then(|number| Some((number, groups.offsets_partition(number)?)));
-    let (number, partition) = place.ok_or(ErrorCode::CoordinatorNotAvailable)?;
+    let partition = groups.offsets_partition(number);
+    let partition = partition.ok_or(ErrorCode::CoordinatorNotAvailable)?;
     let TxnOffsetCommitRequest { producer_id, producer_epoch, .. } = *request;
     let batch = ProducerBatch { producer_id, producer_epoch, base_sequence: NO_SEQUENCE };
     let begun = partition.begin_verification(&batch, support == Support::Implicit);
-    let guard = begun.map_err(|error| error.error_code())?;
+    let guard = begun.map_err(ProducerError::error_code)?;
     if guard.is_none() {
         return Ok(None);
     }
@@ -127,26 +141,7 @@ async fn guard(
     }
 }
 
-fn refused(
-    request: &TxnOffsetCommitRequest,
-    error: ErrorCode,
-) -> Vec<TxnOffsetCommitResponseTopic> {
-    let topics = request.topics.iter();
-    topics
-        .map(|topic| {
-            let indexes = topic.partitions.iter().map(|partition| partition.partition_index);
-            answered(&topic.name, indexes, error)
-        })
-        .collect()
-}
-
-fn answered(
-    name: &str,
-    indexes: impl IntoIterator<Item = i32>,
-    error: ErrorCode,
-) -> TxnOffsetCommitResponseTopic {
-    let error_code = error.code();
-    let answer = |partition_index| TxnOffsetCommitResponsePartition { partition_index, error_code };
-    let partitions = indexes.into_iter().map(answer).collect();
-    TxnOffsetCommitResponseTopic { name: name.to_owned(), partitions }
+fn unknown(partition_index: i32) -> TxnOffsetCommitResponsePartition {
+    let error_code = ErrorCode::UnknownTopicOrPartition.code();
+    TxnOffsetCommitResponsePartition { partition_index, error_code }
 }

@@ -51,7 +51,9 @@ fn table(page: &mut String, rows: &[Row]) {
     page.push_str(if changes { " Dynamic |\n" } else { "\n" });
     page.push_str("|---|---|---|---|---|---|");
     page.push_str(if inherits || changes { "---|\n" } else { "\n" });
-    for row in rows.iter().filter(|row| !row.internal) {
+    // Kafka's internal keys are for tests; ours are for users.
+    let is_public = |row: &&Row| !row.internal || row.name.starts_with("ottla.");
+    for row in rows.iter().filter(is_public) {
         let default = match row.default {
             None => "not set".into(),
             Some("") => "empty".into(),

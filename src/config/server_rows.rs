@@ -134,6 +134,10 @@ pub(super) const SERVER_ROWS: &[Row] = rows! {
     "transactional.id.expiration.ms": Int = "604800000", AtLeast(1), Now;
     /// How often transactional ids that were not used for long are looked for.
     "transaction.remove.expired.transaction.cleanup.interval.ms": Int = "3600000", AtLeast(1), Now;
+    /// The oldest `transaction.version` of clients that are served: 2 refuses those that end a
+    /// transaction without raising their epoch, for which a late message can hit the next
+    /// transaction. Not one of Kafka's keys.
+    "ottla.transaction.version.min": Int = "0", Between(0, 2), Now, internal;
     /// Partitions of `__transaction_state`, when it is created.
     "transaction.state.log.num.partitions": Int = "50", AtLeast(1), Now;
     /// Bytes of a segment of `__transaction_state`, when it is created.

@@ -18,6 +18,7 @@ pub enum TimestampType {
 
 /// The part of a topic's configuration that the broker acts on, read. Sizes are bytes, times milliseconds.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a key of its own")]
 pub struct TopicConfig {
     /// `segment.bytes`, or `internal.segment.bytes` where that is set.
     pub segment_bytes: u32,

@@ -13,6 +13,8 @@ pub struct TransactionConfig {
     pub id_expiration_ms: i64,
     /// `transaction.remove.expired.transaction.cleanup.interval.ms`; at least 1.
     pub id_expiration_interval_ms: i64,
+    /// `ottla.transaction.version.min`; 0 to 2.
+    pub version_min: i16,
 }
 
 impl TransactionConfig {
@@ -24,6 +26,7 @@ impl TransactionConfig {
             id_expiration_ms: values.integer("transactional.id.expiration.ms"),
             id_expiration_interval_ms: values
                 .integer("transaction.remove.expired.transaction.cleanup.interval.ms"),
+            version_min: values.integer("ottla.transaction.version.min") as i16,
         }
     }
 }

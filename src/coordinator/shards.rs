@@ -15,6 +15,8 @@ use crate::wire::ErrorCode;
 struct Started<M: Machine> {
     topic_id: Uuid,
     shards: Vec<Shard<M>>,
+    /// The topic came while the broker ran: there is next to nothing to replay.
+    is_new: bool,
 }
 
 /// Starts the shard of a partition.
@@ -34,17 +36,18 @@ impl<M: Machine> TopicShards<M> {
     /// Shards of a topic that is there are started.
     pub(super) fn new(
         topic: &'static str,
-        config: Arc<ServerConfig>,
-        metadata: Metadata,
-        registry: Arc<Registry>,
+        config: &Arc<ServerConfig>,
+        metadata: &Metadata,
+        registry: &Arc<Registry>,
         start: Start<M>,
     ) -> Self {
+        let (config, metadata, registry) = (config.clone(), metadata.clone(), registry.clone());
         let shards = Self { topic, config, metadata, registry, start, started: Mutex::default() };
-        shards.started();
+        shards.start_all(false);
         shards
     }
 
-    /// Makes the topic where there is none. When this returns, it is coordinated.
+    /// Makes the topic where there is none.
     pub(super) async fn ensure_topic(&self) -> Result<(), TopicError> {
         if self.started().is_some() {
             return Ok(());
@@ -56,23 +59,18 @@ impl<M: Machine> TopicShards<M> {
         {
             return Err(error);
         }
-        for shard in self.all() {
-            shard.loaded().await;
-        }
         Ok(())
     }
 
-    /// Every shard; none before the topic exists.
-    pub(super) fn all(&self) -> Vec<Shard<M>> {
-        self.started().map(|started| started.shards.clone()).unwrap_or_default()
-    }
-
-    /// The partition that a group or transactional id belongs to; None before the topic exists.
-    pub(super) fn partition_of(&self, id: &str) -> Option<i32> {
-        let count = self.started()?.shards.len();
+    /// Number of the partition that a group or transactional id belongs to.
+    pub(super) fn partition_of(&self, id: &str) -> i32 {
+        let count = match self.started() {
+            Some(started) => started.shards.len() as i32,
+            None => super::on_first_use(self.topic, &self.config).num_partitions,
+        };
         // `Utils.abs`: the least integer, which has no absolute value, counts as 0.
         let hash = (java_hash(id) as i32).checked_abs().unwrap_or(0);
-        i32::try_from(hash as usize % count).ok()
+        hash % count.max(1)
     }
 
     /// Asks the machine of a partition.
@@ -83,7 +81,28 @@ impl<M: Machine> TopicShards<M> {
     ) -> Result<M::Reply, ErrorCode> {
         let started = self.started().ok_or(ErrorCode::NotCoordinator)?;
         let shard = usize::try_from(partition).ok().and_then(|number| started.shards.get(number));
-        ask(shard.ok_or(ErrorCode::NotCoordinator)?, command).await
+        let shard = shard.ok_or(ErrorCode::NotCoordinator)?;
+        if started.is_new {
+            shard.loaded().await;
+        }
+        shard.call(command).await.map_err(|error| match error {
+            CallError::Loading => ErrorCode::CoordinatorLoadInProgress,
+            CallError::Lost | CallError::Closed => ErrorCode::NotCoordinator,
+            CallError::Refused(error) => error,
+        })
+    }
+
+    /// Asks every machine; nobody answers before the topic exists.
+    pub(super) async fn call_all(
+        &self,
+        command: impl Fn() -> M::Command,
+    ) -> Result<Vec<M::Reply>, ErrorCode> {
+        let count = self.started().map_or(0, |started| started.shards.len() as i32);
+        let mut replies = Vec::new();
+        for partition in 0..count {
+            replies.push(self.call(partition, command()).await?);
+        }
+        Ok(replies)
     }
 
     /// Ends every shard after what it has been asked.
@@ -96,6 +115,10 @@ impl<M: Machine> TopicShards<M> {
 
     /// The shards, started now if the topic has just come to exist, or exists anew.
     fn started(&self) -> Option<Arc<Started<M>>> {
+        self.start_all(true)
+    }
+
+    fn start_all(&self, is_new: bool) -> Option<Arc<Started<M>>> {
         let image = self.metadata.image();
         let topic = image.topic(self.topic)?;
         let mut started = self.lock();
@@ -107,7 +130,7 @@ impl<M: Machine> TopicShards<M> {
             return None;
         }
         let shards = partitions.into_iter().map(&self.start).collect();
-        let new = Arc::new(Started { topic_id: topic.id, shards });
+        let new = Arc::new(Started { topic_id: topic.id, shards, is_new });
         *started = Some(new.clone());
         Some(new)
     }
@@ -115,15 +138,4 @@ impl<M: Machine> TopicShards<M> {
     fn lock(&self) -> MutexGuard<'_, Option<Arc<Started<M>>>> {
         self.started.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Asks a machine.
-pub(super) async fn ask<M: Machine>(
-    shard: &Shard<M>,
-    command: M::Command,
-) -> Result<M::Reply, ErrorCode> {
-    shard.call(command).await.map_err(|error| match error {
-        CallError::Loading => ErrorCode::CoordinatorLoadInProgress,
-        CallError::Lost | CallError::Closed => ErrorCode::NotCoordinator,
-    })
 }

@@ -1,12 +1,15 @@
 //! What every engine must do: one suite over the traits, instantiated once for each engine by
 //! [`conformance_suite`].
 
+mod aborted;
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use uuid::Uuid;
 
-use super::test_batch::{TestBatch, split_batches};
+pub(crate) use self::aborted::*;
+use super::test_batch::{TestBatch, aborted_by, split_batches};
 use super::*;
 use crate::env::read_all;
 
@@ -56,16 +59,29 @@ pub(crate) struct Replayed {
 
 impl Replay for Replayed {
     fn snapshot(&mut self, offset: i64, bytes: &[u8]) -> bool {
-        assert!(self.batches.is_empty(), "snapshots come before batches");
         self.offered.push((offset, bytes.to_vec()));
-        self.offered.len() > self.refuse
+        let is_usable = self.offered.len() > self.refuse;
+        if is_usable {
+            (self.batches, self.controls) = (Vec::new(), Vec::new());
+        }
+        is_usable
     }
 
-    fn batch(&mut self, header: &BatchHeader, control: Option<&[u8]>) {
+    fn batch(
+        &mut self,
+        header: &BatchHeader,
+        control: Option<&[u8]>,
+    ) -> Option<AbortedTransaction> {
         self.batches.push((header.base_offset, header.last_offset() + 1));
         assert_eq!(header.is_control(), control.is_some());
         self.controls.extend(control.map(<[u8]>::to_vec));
+        listed(aborted_by(header.is_control(), header.producer_id, header.base_offset))
     }
+}
+
+pub(crate) fn listed(fields: Option<[i64; 4]>) -> Option<AbortedTransaction> {
+    let [producer_id, first_offset, last_offset, last_stable_offset] = fields?;
+    Some(AbortedTransaction { producer_id, first_offset, last_offset, last_stable_offset })
 }
 
 fn id(topic: &str, partition: i32) -> LogId {
@@ -98,7 +114,7 @@ fn append(log: &dyn Log, batch: &TestBatch) {
 
 fn try_append(log: &dyn Log, batch: &TestBatch, snapshot: &[u8]) -> Result<Commit, AppendError> {
     let bytes = BatchBytes { header: batch.header(), records: &batch.payload };
-    log.append(bytes, &mut || snapshot.to_vec())
+    log.append(bytes, listed(batch.aborts()), &mut || snapshot.to_vec())
 }
 
 /// Batches of two offsets each, appended.
@@ -460,7 +476,7 @@ pub(crate) async fn a_full_segment_asks_for_a_snapshot_before_the_batch(storage:
             asked += 1;
             format!("before {offset}").into_bytes()
         };
-        log.append(bytes, &mut snapshot).unwrap();
+        log.append(bytes, None, &mut snapshot).unwrap();
         assert_eq!(asked, i32::from(rolls));
     }
     drop((log, engine));
@@ -562,6 +578,8 @@ macro_rules! conformance_suite {
             batches_are_found_by_time
             epochs_end_where_the_next_begins
             an_epoch_survives_without_a_batch
+            aborted_transactions_are_told_with_what_they_overlap
+            aborted_transactions_survive_any_stop
             an_unclean_stop_replays_every_batch
             a_clean_stop_replays_nothing
             replay_begins_at_the_newest_usable_snapshot

@@ -12,8 +12,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::{Bytes, BytesMut};
 
 use super::{
-    AppendError, BatchBytes, BoxFuture, Commit, CommitObserver, Engine, Log, LogConfig,
-    LogDirectory, LogId, LogRead, OpenError, ReadError, Replay,
+    AbortedTransaction, AppendError, BatchBytes, BoxFuture, Commit, CommitObserver, Engine, Log,
+    LogConfig, LogDirectory, LogId, LogRead, OpenError, ReadError, Replay,
 };
 use crate::records::BatchHeader;
 use crate::wire::Chunk;
@@ -38,6 +38,7 @@ struct Content {
     /// Counts the times it was opened, closed or deleted: handles of before are fenced.
     openings: u64,
     batches: VecDeque<(BatchHeader, Bytes)>,
+    aborted: VecDeque<AbortedTransaction>,
     start_offset: i64,
     end_offset: i64,
     size_bytes: u64,
@@ -167,6 +168,7 @@ impl Content {
             observer,
             openings: 0,
             batches: VecDeque::new(),
+            aborted: VecDeque::new(),
             start_offset: 0,
             end_offset: 0,
             size_bytes: 0,
@@ -196,7 +198,8 @@ impl Content {
             newest.remove();
         }
         for (header, bytes) in self.batches.range(self.index_of(replay_from)..) {
-            replay.batch(header, header.is_control().then_some(&bytes[..]));
+            // What it aborts is in memory.
+            let _ = replay.batch(header, header.is_control().then_some(&bytes[..]));
         }
         self.openings
     }
@@ -209,6 +212,7 @@ impl Content {
     fn append(
         &mut self,
         batch: BatchBytes<'_>,
+        aborted: Option<AbortedTransaction>,
         snapshot: &mut dyn FnMut() -> Vec<u8>,
     ) -> Result<(), AppendError> {
         let size_bytes = (batch.header.len() + batch.records.len()) as u64;
@@ -232,6 +236,7 @@ impl Content {
         bytes.extend_from_slice(batch.records);
         self.epochs.begin(header.leader_epoch, header.base_offset);
         self.batches.push_back((header, bytes.freeze()));
+        self.aborted.extend(aborted);
         self.segment.size_bytes += size_bytes;
         self.size_bytes += size_bytes;
         self.end_offset = last_offset + 1;
@@ -272,7 +277,29 @@ impl Content {
                 })
                 .freeze(),
         };
-        Ok(LogRead { chunk: Chunk::Bytes(bytes) })
+        Ok(LogRead { chunk: Chunk::Bytes(bytes), aborted: Vec::new() })
+    }
+
+    fn read_committed(
+        &self,
+        from: i64,
+        until: i64,
+        max_bytes: usize,
+    ) -> Result<LogRead, ReadError> {
+        let read = self.read(from, until, max_bytes)?;
+        let batches = self.batches.range(self.index_of(from)..);
+        let mut left_bytes = read.chunk.len();
+        let is_read = |(_, bytes): &&(BatchHeader, Bytes)| {
+            let is_left = left_bytes > 0;
+            left_bytes = left_bytes.saturating_sub(bytes.len());
+            is_left
+        };
+        let last = batches.take_while(is_read).last();
+        let end_offset = last.map_or(from, |(header, _)| header.last_offset() + 1);
+        let first = self.aborted.partition_point(|aborted| aborted.last_offset < from);
+        let overlaps = |aborted: &&AbortedTransaction| aborted.first_offset < end_offset;
+        let aborted = self.aborted.range(first..).filter(overlaps).copied().collect();
+        Ok(LogRead { aborted, ..read })
     }
 
     fn delete_before(&mut self, offset: i64) {
@@ -284,6 +311,7 @@ impl Content {
         for (_, bytes) in self.batches.drain(..self.index_of(offset)) {
             self.size_bytes -= bytes.len() as u64;
         }
+        self.aborted.retain(|aborted| aborted.last_offset >= offset);
         self.epochs.truncate_from_start(offset);
         // Batches before the newest snapshot at or below the start are gone for replay, too.
         if let Some((&oldest, _)) = self.snapshots.range(..=offset).next_back() {
@@ -353,10 +381,11 @@ impl Log for MemoryLog {
     fn append(
         &self,
         batch: BatchBytes<'_>,
+        aborted: Option<AbortedTransaction>,
         snapshot: &mut dyn FnMut() -> Vec<u8>,
     ) -> Result<Commit, AppendError> {
         let mut content = self.content_to_change()?;
-        content.append(batch, snapshot)?;
+        content.append(batch, aborted, snapshot)?;
         if self.commits == Commit::Done {
             content.committed = content.end_offset;
         }
@@ -370,6 +399,15 @@ impl Log for MemoryLog {
         max_bytes: usize,
     ) -> BoxFuture<'_, Result<LogRead, ReadError>> {
         Box::pin(async move { self.content().read(from, until, max_bytes) })
+    }
+
+    fn read_committed(
+        &self,
+        from: i64,
+        until: i64,
+        max_bytes: usize,
+    ) -> BoxFuture<'_, Result<LogRead, ReadError>> {
+        Box::pin(async move { self.content().read_committed(from, until, max_bytes) })
     }
 
     fn first_batch_at_time(

@@ -1,7 +1,8 @@
 //! Logs: ordered, append-only sequences of record batches, and the engines that keep them.
 //!
 //! A log knows offsets, bytes, times and leader epochs and nothing else of Kafka: idempotence,
-//! transactions, the high watermark and validation stand in `partition`.
+//! transactions, the high watermark and validation stand in `partition`. What a transaction's end
+//! leaves behind, [`AbortedTransaction`], comes from there and is kept beside the batches.
 //!
 //! ```text
 //!   start_offset          committed           end_offset
@@ -86,6 +87,20 @@ pub struct BatchBytes<'a> {
     pub records: &'a [u8],
 }
 
+/// A transaction that ended with an abort after it had written something (Kafka: `AbortedTxn`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AbortedTransaction {
+    /// Its producer.
+    pub producer_id: i64,
+    /// Where it began.
+    pub first_offset: i64,
+    /// Offset of the marker that ended it.
+    pub last_offset: i64,
+    /// First offset of the oldest transaction that was open right after it ended, or the offset
+    /// after `last_offset`: no transaction that ends later begins below it.
+    pub last_stable_offset: i64,
+}
+
 /// When an appended batch is safe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Commit {
@@ -103,13 +118,18 @@ pub trait CommitObserver: Send + Sync {
     fn failed(&self);
 }
 
-/// Receives what a log holds while it opens: first at most one snapshot, then every later batch.
+/// Receives what a log holds while it opens: first at most one snapshot, then every later batch. A
+/// log that has lost its list of aborted transactions may begin with older ones; then a newer
+/// snapshot, which replaces all that was told before, and what is later than that.
 pub trait Replay: Send {
-    /// The newest snapshot at or below the end of the log; false if its content is unusable: the
-    /// log deletes it and offers an older one, or none and then every batch.
+    /// The newest snapshot at or below the end of the log (or of what is listed); false, and no
+    /// change, if its content is unusable: the log deletes it and offers an older one, or none and
+    /// then every batch.
     fn snapshot(&mut self, offset: i64, bytes: &[u8]) -> bool;
-    /// A batch; `control` holds all bytes of a control batch.
-    fn batch(&mut self, header: &BatchHeader, control: Option<&[u8]>);
+    /// A batch; `control` holds all bytes of a control batch. Gives the transaction that it aborts,
+    /// as [`Log::append`] got it: a log that has lost its list makes it anew of these.
+    fn batch(&mut self, header: &BatchHeader, control: Option<&[u8]>)
+    -> Option<AbortedTransaction>;
 }
 
 /// Bytes read from a log: whole batches, the last of which may be cut.
@@ -118,6 +138,10 @@ pub struct LogRead {
     /// The batches, the first of them whole and holding the offset asked for (or the next offset
     /// that exists). Empty at the bound.
     pub chunk: Chunk,
+    /// Of a read of committed records, the aborted transactions to leave out, by last offset: those
+    /// that end at or above the offset asked for and begin below the end of what was read, and
+    /// perhaps some that begin a little later.
+    pub aborted: Vec<AbortedTransaction>,
 }
 
 /// Why a log could not be opened.
@@ -193,17 +217,28 @@ pub trait Log: Send + Sync {
     fn configure(&self, config: LogConfig);
 
     /// Appends one batch whose base offset is at or above `end_offset` (above it only where
-    /// compaction leaves gaps). Rolls first where the batch does not fit; then `snapshot` is asked
-    /// for the bytes to keep beside the new segment (the producers' state before this batch).
+    /// compaction leaves gaps), with the transaction that it aborts. Rolls first where the batch does
+    /// not fit; then `snapshot` is asked for the bytes to keep beside the new segment (the producers'
+    /// state before this batch).
     fn append(
         &self,
         batch: BatchBytes<'_>,
+        aborted: Option<AbortedTransaction>,
         snapshot: &mut dyn FnMut() -> Vec<u8>,
     ) -> Result<Commit, AppendError>;
 
     /// Reads batches from the one that holds `from`, up to `max_bytes` (the first batch always
     /// whole) and below `until` (exclusive; a batch boundary, at most `end_offset`).
     fn read(
+        &self,
+        from: i64,
+        until: i64,
+        max_bytes: usize,
+    ) -> BoxFuture<'_, Result<LogRead, ReadError>>;
+
+    /// As [`Log::read`], with the aborted transactions that overlap what was read (Kafka:
+    /// `LocalLog.addAbortedTransactions`).
+    fn read_committed(
         &self,
         from: i64,
         until: i64,

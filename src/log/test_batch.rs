@@ -14,6 +14,8 @@ pub(crate) struct TestBatch {
     pub(crate) timestamp_ms: i64,
     /// True for a control batch.
     pub(crate) control: bool,
+    /// Producer id; -1 for none.
+    pub(crate) producer_id: i64,
     /// Bytes after the header.
     pub(crate) payload: Vec<u8>,
 }
@@ -27,6 +29,7 @@ impl TestBatch {
             epoch: 0,
             timestamp_ms: 1_000 + base_offset,
             control: false,
+            producer_id: -1,
             payload: vec![base_offset as u8 ^ 0x5a; payload_bytes],
         }
     }
@@ -51,7 +54,7 @@ impl TestBatch {
         put(23, &(self.count - 1).to_be_bytes());
         put(27, &self.timestamp_ms.to_be_bytes());
         put(35, &self.timestamp_ms.to_be_bytes());
-        put(43, &(-1i64).to_be_bytes());
+        put(43, &self.producer_id.to_be_bytes());
         put(51, &(-1i16).to_be_bytes());
         put(53, &(-1i32).to_be_bytes());
         put(57, &self.count.to_be_bytes());
@@ -60,10 +63,24 @@ impl TestBatch {
         header
     }
 
+    /// What it aborts.
+    pub(crate) fn aborts(&self) -> Option<[i64; 4]> {
+        aborted_by(self.control, self.producer_id, self.base_offset)
+    }
+
     /// The whole batch as a log holds it.
     pub(crate) fn bytes(&self) -> Vec<u8> {
         [&self.header()[..], &self.payload].concat()
     }
+}
+
+/// What a control batch of a producer aborts, made up from its base offset: a transaction from the
+/// multiple of ten before it. As producer id, first and last offset, and last stable offset.
+pub(crate) fn aborted_by(control: bool, producer_id: i64, base_offset: i64) -> Option<[i64; 4]> {
+    let tens = |offset: i64| offset - offset % 10;
+    let (first_offset, last_stable_offset) = (tens(base_offset), tens(base_offset + 1));
+    let aborts = control && producer_id >= 0;
+    aborts.then_some([producer_id, first_offset, base_offset, last_stable_offset])
 }
 
 /// Cuts read bytes into whole batches as `(base offset, end offset, bytes)`, leaving out a cut

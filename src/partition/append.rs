@@ -265,8 +265,9 @@ impl Partition {
         set_leader_epoch(&mut stored.header, self.leader_epoch());
         let marker = marker(header, batch);
         let undecided = producers.first_open_transaction_after(header, marker);
+        let aborted = producers.aborted(header, marker);
         self.progress.offered(end_offset(header), undecided, batch.len() as u64);
-        match self.log.append(stored, &mut || producers.snapshot()) {
+        match self.log.append(stored, aborted, &mut || producers.snapshot()) {
             Ok(commit) => {
                 producers.apply(header, marker);
                 Ok(commit)

@@ -6,7 +6,7 @@ use crate::records::{BatchBuilder, BatchHeader};
 use crate::wire::ErrorCode;
 
 use super::append::log_error_code;
-use super::producers::marker;
+use super::producers::{Producer, Producers, marker};
 use super::{Appended, Guard, NotCommitted, Partition, ProducerError};
 
 /// Ends a producer's transaction in a partition.
@@ -25,17 +25,17 @@ pub struct TransactionMarker {
 }
 
 impl TransactionMarker {
-    /// Key and value of its record (Kafka: `ControlRecordType`, `EndTransactionMarker`).
-    pub fn record(&self) -> ([u8; 4], [u8; 6]) {
-        let [a, b, c, d] = self.coordinator_epoch.to_be_bytes();
-        ([0, 0, 0, u8::from(self.committed)], [0, 0, a, b, c, d])
-    }
-
     /// False of the numbers that stand for none, of which no marker can be made (Kafka answers
     /// UNKNOWN_SERVER_ERROR).
     pub fn has_producer(&self) -> bool {
         self.producer_id >= 0 && self.producer_epoch != -1
     }
+}
+
+/// Key and value of a marker's record (Kafka: `ControlRecordType`, `EndTransactionMarker`).
+pub fn marker_record(committed: bool, coordinator_epoch: i32) -> ([u8; 4], [u8; 6]) {
+    let [a, b, c, d] = coordinator_epoch.to_be_bytes();
+    ([0, 0, 0, u8::from(committed)], [0, 0, a, b, c, d])
 }
 
 /// What a batch is that a coordinator is about to append.
@@ -79,6 +79,31 @@ impl MarkerError {
     }
 }
 
+impl Producers {
+    /// Whether a marker may be written (Kafka: `ProducerAppendInfo.checkProducerEpoch` and
+    /// `checkCoordinatorEpoch`). From `transaction.version` 2 on its epoch is above that of the
+    /// records; the same epoch with nothing open is a marker sent again.
+    pub(super) fn check_marker(
+        &self,
+        header: &BatchHeader,
+        coordinator_epoch: i32,
+        transaction_version: i16,
+    ) -> Result<(), ProducerError> {
+        let unknown = Producer::default();
+        let known = self.by_id.get(&header.producer_id).unwrap_or(&unknown);
+        let (epoch, open) = (known.epoch, known.transaction_first_offset.is_some());
+        // Where an epoch has no next one, Kafka lets the transaction end.
+        let ends_late = header.producer_epoch == epoch && open && epoch != i16::MAX;
+        if header.producer_epoch < epoch || (transaction_version >= 2 && ends_late) {
+            return Err(ProducerError::InvalidEpoch);
+        }
+        if coordinator_epoch < known.coordinator_epoch {
+            return Err(ProducerError::CoordinatorFenced);
+        }
+        Ok(())
+    }
+}
+
 impl Partition {
     /// Ends a producer's transaction here. A marker is written also where none is open, as in
     /// Kafka: it fences the producer's older epochs.
@@ -97,7 +122,7 @@ impl Partition {
         if is_append_time {
             builder = builder.log_append_time(now_ms);
         }
-        let (key, value) = marker.record();
+        let (key, value) = marker_record(marker.committed, marker.coordinator_epoch);
         builder.push(now_ms, Some(&key), Some(&value));
         let batch = builder.build();
         let header = BatchHeader::parse(&batch).expect("a batch just built");

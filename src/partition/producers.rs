@@ -10,11 +10,11 @@ use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Buf;
 
-use crate::log::Replay;
+use crate::log::{AbortedTransaction, Replay};
 use crate::records::{BatchHeader, Records};
 
 use super::verification::Verifications;
-use super::{Guard, ProducerBatch, snapshot};
+use super::{Guard, snapshot};
 
 /// Batches of each producer that are known again when they are sent again.
 const BATCHES_RETAINED: usize = 5;
@@ -152,10 +152,10 @@ pub enum ProducerError {
 /// All producers of one partition.
 #[derive(Debug)]
 pub(super) struct Producers {
-    by_id: BTreeMap<i64, Producer>,
+    pub(super) by_id: BTreeMap<i64, Producer>,
     /// First offset of each open transaction, and its producer.
     open_transactions: BTreeMap<i64, i64>,
-    verifications: Verifications,
+    pub(super) verifications: Verifications,
     next_expiry_ms: i64,
     /// When the log was opened, and how long a producer was remembered then: what had expired is not
     /// taken from a snapshot.
@@ -173,29 +173,6 @@ impl Producers {
             opened_ms: now_ms,
             expiration_ms,
         }
-    }
-
-    /// Whether the producer's transaction is open at this epoch (Kafka:
-    /// `UnifiedLog.hasOngoingTransaction`).
-    fn is_open(&self, producer_id: i64, epoch: i16) -> bool {
-        self.by_id.get(&producer_id).is_some_and(|producer| {
-            producer.transaction_first_offset.is_some() && producer.epoch == epoch
-        })
-    }
-
-    /// As [`super::Partition::begin_verification`].
-    pub(super) fn begin_verification(
-        &mut self,
-        batch: &ProducerBatch,
-        supports_epoch_bump: bool,
-        now_ms: i64,
-    ) -> Result<Option<Guard>, ProducerError> {
-        let known = self.by_id.get(&batch.producer_id);
-        if known.is_some_and(|producer| batch.producer_epoch < producer.epoch) {
-            return Err(ProducerError::InvalidEpoch);
-        }
-        let is_open = self.is_open(batch.producer_id, batch.producer_epoch);
-        Ok((!is_open).then(|| self.verifications.begin(batch, supports_epoch_bump, now_ms)))
     }
 
     /// Decides about a client's batch. Where transactions are verified, the first of one comes with
@@ -223,47 +200,6 @@ impl Producers {
             return Err(ProducerError::InsideTransaction);
         }
         Ok(Verdict::Append)
-    }
-
-    /// Whether epoch and transaction allow a client's or a coordinator's batch of a producer.
-    pub(super) fn check_transaction(
-        &self,
-        header: &BatchHeader,
-        guard: Option<Guard>,
-        verifies: bool,
-    ) -> Result<(), ProducerError> {
-        let known = self.by_id.get(&header.producer_id);
-        if known.is_some_and(|producer| header.producer_epoch < producer.epoch) {
-            return Err(ProducerError::InvalidEpoch);
-        }
-        let is_admitted = !header.is_transactional()
-            || !verifies
-            || self.is_open(header.producer_id, header.producer_epoch)
-            || self.verifications.admit(header.producer_id, guard);
-        if is_admitted { Ok(()) } else { Err(ProducerError::OutsideTransaction) }
-    }
-
-    /// Whether a marker may be written (Kafka: `ProducerAppendInfo.checkProducerEpoch` and
-    /// `checkCoordinatorEpoch`). From `transaction.version` 2 on its epoch is above that of the
-    /// records; the same epoch with nothing open is a marker sent again.
-    pub(super) fn check_marker(
-        &self,
-        header: &BatchHeader,
-        coordinator_epoch: i32,
-        transaction_version: i16,
-    ) -> Result<(), ProducerError> {
-        let unknown = Producer::default();
-        let known = self.by_id.get(&header.producer_id).unwrap_or(&unknown);
-        let (epoch, open) = (known.epoch, known.transaction_first_offset.is_some());
-        // Where an epoch has no next one, Kafka lets the transaction end.
-        let ends_late = header.producer_epoch == epoch && open && epoch != i16::MAX;
-        if header.producer_epoch < epoch || (transaction_version >= 2 && ends_late) {
-            return Err(ProducerError::InvalidEpoch);
-        }
-        if coordinator_epoch < known.coordinator_epoch {
-            return Err(ProducerError::CoordinatorFenced);
-        }
-        Ok(())
     }
 
     /// Notes a batch of the log, with what [`marker`] says of it.
@@ -332,6 +268,24 @@ impl Producers {
         open.map(|(first_offset, _)| *first_offset).or(begins.then_some(header.base_offset))
     }
 
+    /// The transaction that this batch aborts: none where the marker ends one that is empty here
+    /// (Kafka: `ProducerAppendInfo.appendEndTxnMarker`, `ProducerStateManager.lastStableOffset`).
+    pub(super) fn aborted(
+        &self,
+        header: &BatchHeader,
+        marker: Option<Marker>,
+    ) -> Option<AbortedTransaction> {
+        marker.filter(|marker| marker.aborts)?;
+        let first_offset = self.by_id.get(&header.producer_id)?.transaction_first_offset?;
+        let last_stable_offset = self.first_open_transaction_after(header, marker);
+        Some(AbortedTransaction {
+            producer_id: header.producer_id,
+            first_offset,
+            last_offset: header.base_offset,
+            last_stable_offset: last_stable_offset.unwrap_or(header.base_offset + 1),
+        })
+    }
+
     /// Forgets producers that have been silent for `expiration_ms` and have no transaction open;
     /// searches for them from time to time only.
     pub(super) fn expire(&mut self, now_ms: i64, expiration_ms: i64) {
@@ -340,11 +294,6 @@ impl Producers {
             self.by_id.retain(|_, producer| !producer.is_expired(now_ms, expiration_ms));
             self.verifications.expire(now_ms, expiration_ms);
         }
-    }
-
-    #[cfg(test)]
-    pub(super) fn by_id(&self) -> &BTreeMap<i64, Producer> {
-        &self.by_id
     }
 
     /// The bytes of a snapshot of this moment.
@@ -357,6 +306,7 @@ impl Producers {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Marker {
     pub(super) coordinator_epoch: i32,
+    aborts: bool,
 }
 
 /// The marker in a control batch; None for any other batch, control or not.
@@ -372,7 +322,8 @@ pub(super) fn marker(header: &BatchHeader, batch: &[u8]) -> Option<Marker> {
     let (_key_version, kind) = (key.try_get_i16().ok()?, key.try_get_i16().ok()?);
     let (_value_version, coordinator_epoch) =
         (value.try_get_i16().ok()?, value.try_get_i32().ok()?);
-    matches!(kind, ABORT | COMMIT).then_some(Marker { coordinator_epoch })
+    let marker = Marker { coordinator_epoch, aborts: kind == ABORT };
+    matches!(kind, ABORT | COMMIT).then_some(marker)
 }
 
 /// Kafka's `ProducerAppendInfo.checkSequence`.
@@ -402,7 +353,14 @@ impl Replay for Producers {
         true
     }
 
-    fn batch(&mut self, header: &BatchHeader, control: Option<&[u8]>) {
-        self.apply(header, control.and_then(|batch| marker(header, batch)));
+    fn batch(
+        &mut self,
+        header: &BatchHeader,
+        control: Option<&[u8]>,
+    ) -> Option<AbortedTransaction> {
+        let marker = control.and_then(|batch| marker(header, batch));
+        let aborted = self.aborted(header, marker);
+        self.apply(header, marker);
+        aborted
     }
 }

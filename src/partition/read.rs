@@ -5,7 +5,7 @@ use std::io;
 
 use bytes::Bytes;
 
-use crate::log::ReadError;
+use crate::log::{AbortedTransaction, ReadError};
 use crate::wire::{Chunk, ErrorCode};
 
 use super::{Bounds, NotCommitted, Partition};
@@ -27,6 +27,9 @@ pub struct ReadOutcome {
     /// Batches, the first whole and holding the offset asked for; the last may be cut. Empty at
     /// the reader's limit.
     pub chunk: Chunk,
+    /// For a reader of committed records the aborted transactions that overlap what was read, by
+    /// the offsets of their markers; None for any other reader.
+    pub aborted: Option<Vec<AbortedTransaction>>,
     /// The partition's bounds just before the read.
     pub bounds: Bounds,
 }
@@ -82,11 +85,21 @@ impl Partition {
             return Err(FetchError::OffsetOutOfRange { offset: from, bounds });
         }
         let until = bounds.limit(isolation);
+        let committed = isolation == Isolation::ReadCommitted;
         if from >= until {
-            return Ok(ReadOutcome { chunk: Bytes::new().into(), bounds });
+            let aborted = committed.then(Vec::new);
+            return Ok(ReadOutcome { chunk: Bytes::new().into(), aborted, bounds });
         }
-        match self.log.read(from, until, max_bytes).await {
-            Ok(read) => Ok(ReadOutcome { chunk: read.chunk, bounds }),
+        let read = if committed {
+            self.log.read_committed(from, until, max_bytes)
+        } else {
+            self.log.read(from, until, max_bytes)
+        };
+        match read.await {
+            Ok(read) => {
+                let aborted = committed.then_some(read.aborted);
+                Ok(ReadOutcome { chunk: read.chunk, aborted, bounds })
+            }
             // The log start has moved meanwhile.
             Err(ReadError::OutOfRange { offset, .. }) => {
                 Err(FetchError::OffsetOutOfRange { offset, bounds: self.bounds() })

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::records::BatchHeader;
 
+use super::producers::Producers;
 use super::{Partition, ProducerError};
 
 /// Says that a transaction's coordinator was asked (Kafka: `VerificationGuard`). No two are equal.
@@ -111,6 +112,49 @@ impl Verifications {
     /// Forgets what began `expiration_ms` ago.
     pub(super) fn expire(&mut self, now_ms: i64, expiration_ms: i64) {
         self.0.retain(|_, it| now_ms.saturating_sub(it.began_ms) < expiration_ms);
+    }
+}
+
+impl Producers {
+    /// Whether the producer's transaction is open at this epoch (Kafka:
+    /// `UnifiedLog.hasOngoingTransaction`).
+    fn is_open(&self, producer_id: i64, epoch: i16) -> bool {
+        self.by_id.get(&producer_id).is_some_and(|producer| {
+            producer.transaction_first_offset.is_some() && producer.epoch == epoch
+        })
+    }
+
+    /// As [`super::Partition::begin_verification`].
+    pub(super) fn begin_verification(
+        &mut self,
+        batch: &ProducerBatch,
+        supports_epoch_bump: bool,
+        now_ms: i64,
+    ) -> Result<Option<Guard>, ProducerError> {
+        let known = self.by_id.get(&batch.producer_id);
+        if known.is_some_and(|producer| batch.producer_epoch < producer.epoch) {
+            return Err(ProducerError::InvalidEpoch);
+        }
+        let is_open = self.is_open(batch.producer_id, batch.producer_epoch);
+        Ok((!is_open).then(|| self.verifications.begin(batch, supports_epoch_bump, now_ms)))
+    }
+
+    /// Whether epoch and transaction allow a client's or a coordinator's batch of a producer.
+    pub(super) fn check_transaction(
+        &self,
+        header: &BatchHeader,
+        guard: Option<Guard>,
+        verifies: bool,
+    ) -> Result<(), ProducerError> {
+        let known = self.by_id.get(&header.producer_id);
+        if known.is_some_and(|producer| header.producer_epoch < producer.epoch) {
+            return Err(ProducerError::InvalidEpoch);
+        }
+        let is_admitted = !header.is_transactional()
+            || !verifies
+            || self.is_open(header.producer_id, header.producer_epoch)
+            || self.verifications.admit(header.producer_id, guard);
+        if is_admitted { Ok(()) } else { Err(ProducerError::OutsideTransaction) }
     }
 }
 

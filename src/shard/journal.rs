@@ -57,31 +57,27 @@ pub(super) enum WriteError<E: std::error::Error + 'static> {
     Foreign(#[from] LoadError<E>),
 }
 
-/// Appends a machine's records, as bytes, at `now.next_offset`; the end offset after it.
-pub(super) fn append<M: Machine>(
-    partition: &Partition,
+/// The bytes of a batch for `now.next_offset`, whose records are given as bytes.
+pub(super) fn build<M: Machine>(
     batch: &Batch<M::Record>,
     encoded: &[KeyValue],
     now: Moment,
-) -> Result<i64, InternalAppendError> {
-    let build = |base_offset| {
-        let (producer_id, epoch) = batch.producer.unwrap_or((-1, -1));
-        let sequence = if batch.control { -1 } else { M::BASE_SEQUENCE };
-        let mut builder = BatchBuilder::new(base_offset, now.epoch);
-        builder = builder.producer(producer_id, epoch, sequence);
-        if batch.producer.is_some() {
-            builder = builder.transactional();
-        }
-        if batch.control {
-            builder = builder.control();
-        }
-        for KeyValue { key, value } in encoded {
-            builder.push(now.now_ms, key.as_deref(), value.as_deref());
-        }
-        builder.build()
-    };
-    let appended = partition.append_internal(Some(now.next_offset), build)?;
-    Ok(appended.end_offset)
+) -> Vec<u8> {
+    let producer = batch.transaction.map(|it| (it.producer_id, it.producer_epoch));
+    let (producer_id, epoch) = producer.unwrap_or((-1, -1));
+    let sequence = if batch.control { -1 } else { M::BASE_SEQUENCE };
+    let mut builder = BatchBuilder::new(now.next_offset, now.epoch);
+    builder = builder.producer(producer_id, epoch, sequence);
+    if producer.is_some() {
+        builder = builder.transactional();
+    }
+    if batch.control {
+        builder = builder.control();
+    }
+    for KeyValue { key, value } in encoded {
+        builder.push(now.now_ms, key.as_deref(), value.as_deref());
+    }
+    builder.build()
 }
 
 /// Replays everything from `from` on; the end offset.

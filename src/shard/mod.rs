@@ -22,7 +22,9 @@ use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::log::BoxFuture;
+use crate::partition::Admission;
 use crate::records::Record;
+use crate::wire::ErrorCode;
 
 pub use journal::LoadError;
 
@@ -146,8 +148,20 @@ pub struct Batch<R> {
     pub records: Vec<R>,
     /// They are control records.
     pub control: bool,
-    /// The transactional producer on whose behalf they are written.
-    pub producer: Option<(i64, i16)>,
+    /// The transaction they belong to or end. What the partition does not admit is not written and
+    /// changes nothing: who is answered with this outcome gets [`CallError::Refused`].
+    pub transaction: Option<Transaction>,
+}
+
+/// A producer's transaction, as one batch sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Transaction {
+    /// The producer's id.
+    pub producer_id: i64,
+    /// Its epoch.
+    pub producer_epoch: i16,
+    /// What the batch is to it.
+    pub admission: Admission,
 }
 
 /// What [`Machine::handle`] decided.
@@ -163,7 +177,7 @@ impl<R, A> Outcome<R, A> {
     /// Writes `records`, unless there are none, and answers.
     pub fn new(records: Vec<R>, ticket: Ticket, reply: A) -> Self {
         let batch =
-            (!records.is_empty()).then_some(Batch { records, control: false, producer: None });
+            (!records.is_empty()).then_some(Batch { records, control: false, transaction: None });
         Self { batch, replies: vec![(ticket, reply)] }
     }
 
@@ -182,6 +196,9 @@ pub enum CallError {
     /// The write failed; it may or may not have happened.
     #[error("the write failed and its result is unknown")]
     Lost,
+    /// The partition does not admit the batch to its transaction; nothing has happened.
+    #[error("the write was refused: {}", .0.name())]
+    Refused(ErrorCode),
     /// The shard has ended.
     #[error("the shard has ended")]
     Closed,

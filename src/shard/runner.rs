@@ -12,7 +12,7 @@ use super::{
     QUEUE_LENGTH, Shard, Ticket,
 };
 use crate::env::Env;
-use crate::partition::{FetchError, NotCommitted, Partition};
+use crate::partition::{FetchError, NotCommitted, Partition, ProducerError};
 
 /// First and longest pause between two attempts to replay a machine.
 const RELOAD_PAUSE_MS: (u64, u64) = (100, 10_000);
@@ -103,7 +103,7 @@ async fn load_answering<M: Machine>(
 struct Parked<M: Machine> {
     end_offset: i64,
     effects: Vec<M::Effect>,
-    replies: Vec<(oneshot::Sender<Answer<M>>, M::Reply)>,
+    replies: Vec<(oneshot::Sender<Answer<M>>, Answer<M>)>,
 }
 
 struct Runner<M: Machine> {
@@ -250,21 +250,23 @@ impl<M: Machine> Runner<M> {
         self.settle(outcome, now)
     }
 
-    /// Applies and writes what was decided, and parks its answers.
+    /// Applies and writes what was decided, if the partition admits it, and parks the answers.
     fn settle(
         &mut self,
         outcome: Outcome<M::Record, M::Reply>,
         now: Moment,
     ) -> Result<(), WriteError<M::ReplayError>> {
-        let effects = match &outcome.batch {
-            Some(batch) => {
-                self.write(batch, now)?;
-                self.machine.effects()
-            }
-            None => Vec::new(),
+        let written = outcome.batch.as_ref().map(|batch| self.write(batch, now)).transpose()?;
+        let (effects, refused) = match written {
+            Some(Ok(())) => (self.machine.effects(), None),
+            Some(Err(refusal)) => (Vec::new(), Some(refusal)),
+            None => (Vec::new(), None),
         };
         let answered = outcome.replies.into_iter();
-        let caller = |(ticket, reply)| Some((self.callers.remove(&ticket)?, reply));
+        let caller = |(ticket, reply)| {
+            let reply = refused.map_or(Ok(reply), |it| Err(CallError::Refused(it.error_code())));
+            Some((self.callers.remove(&ticket)?, reply))
+        };
         let replies: Vec<_> = answered.filter_map(caller).collect();
         if !(replies.is_empty() && effects.is_empty()) {
             self.parked.push_back(Parked { end_offset: self.end_offset, effects, replies });
@@ -272,24 +274,33 @@ impl<M: Machine> Runner<M> {
         Ok(())
     }
 
+    /// Nothing has happened where the partition refuses.
     fn write(
         &mut self,
         batch: &Batch<M::Record>,
         now: Moment,
-    ) -> Result<(), WriteError<M::ReplayError>> {
+    ) -> Result<Result<(), ProducerError>, WriteError<M::ReplayError>> {
         let encoded: Vec<KeyValue> = batch.records.iter().map(M::encode).collect();
+        let bytes = journal::build::<M>(batch, &encoded, now);
+        if let Some(transaction) = batch.transaction
+            && let Err(refusal) = self.partition.admits(&bytes, transaction.admission)
+        {
+            return Ok(Err(refusal));
+        }
         for (offset, (record, raw)) in (now.next_offset..).zip(batch.records.iter().zip(&encoded)) {
             let at = Position {
                 offset,
                 epoch: now.epoch,
                 timestamp_ms: now.now_ms,
                 size_bytes: raw.size_bytes(),
-                producer_id: batch.producer.map(|(producer_id, _)| producer_id),
+                producer_id: batch.transaction.map(|transaction| transaction.producer_id),
             };
             self.machine.apply(record, at).map_err(WriteError::Apply)?;
         }
-        self.end_offset = journal::append::<M>(&self.partition, batch, &encoded, now)?;
-        Ok(())
+        // What was admitted is written there and nowhere else.
+        let appended = self.partition.append_internal(Some(now.next_offset), |_| bytes)?;
+        self.end_offset = appended.end_offset;
+        Ok(Ok(()))
     }
 
     /// Runs the effects and sends the replies of everything that is committed.
@@ -305,7 +316,7 @@ impl<M: Machine> Runner<M> {
                 self.host.run(effect).await;
             }
             for (caller, reply) in parked.replies {
-                let _ = caller.send(Ok(reply));
+                let _ = caller.send(reply);
             }
         }
     }

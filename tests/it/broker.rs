@@ -6,6 +6,7 @@ use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -192,6 +193,14 @@ impl Broker {
         }
     }
 
+    /// SIGSTOP, and SIGCONT after a while.
+    pub(crate) fn pause(&self, pause: Duration) {
+        let pid = Pid::from_raw(self.pid() as i32).expect("the broker runs");
+        kill_process(pid, Signal::STOP).unwrap();
+        thread::sleep(pause);
+        kill_process(pid, Signal::CONT).unwrap();
+    }
+
     /// SIGTERM, and waits for the end, which must be a clean one.
     pub(crate) fn terminate(&mut self) {
         // The JVM reports the signal even after a clean end.
@@ -223,7 +232,7 @@ impl Broker {
 
 impl Drop for Broker {
     fn drop(&mut self) {
-        if std::thread::panicking() {
+        if thread::panicking() {
             eprintln!("--- the broker's last lines\n{}\n---", reference::tail(&self.log(), 40));
         }
         if let Some(Process::Ottla(child)) = &mut self.process {

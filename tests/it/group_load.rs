@@ -5,11 +5,10 @@ use crate::broker::{Broker, against_kafka};
 use crate::needs::{self, report, seed, setting};
 use crate::reference;
 
-use run::{Run, checker, closing_line};
+use crate::checker::{Run, closing_line};
 
 mod asked;
 mod kills;
-mod run;
 mod verdicts;
 
 /// So that a killed member is missed soon.

@@ -10,12 +10,14 @@
 
 mod admin;
 mod broker;
+mod checker;
 mod cli;
 mod clients;
 mod consumer_groups;
 mod crash;
 mod directory;
 mod embedded;
+mod eos_load;
 mod group_clients;
 mod group_command;
 mod group_load;
@@ -23,6 +25,7 @@ mod hostile;
 mod needs;
 mod protocol;
 mod structure;
+mod transactions;
 mod wait;
 mod words;
 

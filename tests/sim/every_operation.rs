@@ -16,13 +16,21 @@ fn append(payload_bytes: usize) -> Op {
     })
 }
 
+/// A marker that aborts something, unless its number in the run says otherwise.
+fn marker() -> Op {
+    let one = Append { count: 1, payload_bytes: 20, ahead_ms: 3, gap: 0, control: true };
+    Op::Append(one)
+}
+
 /// Every way a log writes to the disk.
 fn script() -> Vec<Op> {
     vec![
         append(100),
+        marker(),
         append(50),
         Op::Flush,
         append(300),
+        marker(),
         append(10),
         Op::Roll,
         append(20),
@@ -38,9 +46,12 @@ fn script() -> Vec<Op> {
         Op::BeginEpoch { by: 2 },
         Op::Flush,
         append(90),
+        marker(),
+        marker(),
         Op::Crash(CrashMode::ProcessKill),
         append(15),
         append(250),
+        marker(),
         Op::Crash(CrashMode::PowerLoss),
         append(25),
         Op::Recreate(Some(CrashMode::ProcessKill)),

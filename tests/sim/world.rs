@@ -368,6 +368,7 @@ impl World {
         assert_eq!(offsets(&found), offsets(&expected), "batches");
         assert!(found == expected, "bytes of batches");
         assert!(log.size_bytes() >= found.iter().map(|(_, _, bytes)| bytes.len() as u64).sum());
+        self.history.check_aborted(&*log).await;
         assert_eq!(log.latest_epoch(), model.latest_epoch());
         for epoch in -1..=model.latest_epoch().unwrap_or(0) + 1 {
             let (found, expected) = (log.epoch_end_offset(epoch), model.epoch_end_offset(epoch));

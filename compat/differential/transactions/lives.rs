@@ -55,6 +55,7 @@ fn life(script: &mut Script, produce: i16) {
             producer.describe("with partitions");
         }
         producer.produce("records", versions.produce, Claim::Right, (TOPIC, &[0, 1]), first);
+        producer.began("records", true);
         producer.produce("more records", versions.produce, Claim::Right, (TOPIC, &[0]), first + 3);
         producer.describe("with records");
         if !is_new {
@@ -64,9 +65,11 @@ fn life(script: &mut Script, produce: i16) {
         let offsets: [(&str, &[(i32, i64)]); 1] = [(TOPIC, &[(0, 7), (1, 8)])];
         producer.commit_offsets("offsets", versions.commit, Claim::Right, &group, &offsets);
         producer.describe("with offsets");
+        producer.began("offsets", false);
         producers(producer.script, "in a transaction", TOPIC, &[0, 1, 2]);
         producer.end(&format!("committed {committed}"), versions.end, Claim::Right, committed);
         producer.describe("after its end");
+        producer.began("after its end", false);
         producers(producer.script, "after a transaction", TOPIC, &[0, 1, 2]);
         crate::offsets::fetched(producer.script, &group);
     }

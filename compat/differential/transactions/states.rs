@@ -3,6 +3,9 @@
 //! A request that may change the state has a transactional id of its own. All ids of a state enter it before the first
 //! of them is used, so that what a state waits for is waited for once.
 
+use ottla::wire::messages::write_txn_markers::{WritableTxnMarker, WriteTxnMarkersRequest};
+
+use super::markers::marker;
 use super::{
     ADD_MANY, Claim, END_BUMPS, OTHER_PRODUCER, Producer, adding, committing, ending, identity,
     writing,
@@ -11,8 +14,10 @@ use crate::script::Script;
 
 const TOPIC: &str = "transactions-states";
 const GROUP: &str = "transactions-states";
-const ADDED: super::Partitions<'static> = &[(TOPIC, &[0])];
-const OTHER: super::Partitions<'static> = &[(TOPIC, &[1])];
+/// Each id of a state has a partition, so that it does not matter when the transactions of others end.
+const PARTITIONS: i32 = 100;
+/// Where nobody writes.
+const OTHER: i32 = PARTITIONS - 1;
 const OFFSETS: super::Offsets<'static> = &[(TOPIC, &[(0, 5)])];
 
 /// How a transactional id came to be where it is.
@@ -37,10 +42,13 @@ pub(super) enum State {
     TimedOut,
     /// Its producer asked for a producer id again.
     EmptyAgain,
+    /// About to end and, unlike others, to stay there: its partition takes no markers of its coordinator.
+    PrepareCommit,
+    PrepareAbort,
 }
 
 impl State {
-    pub(super) const ALL: [Self; 12] = [
+    pub(super) const ALL: [Self; 14] = [
         Self::Unknown,
         Self::Empty,
         Self::Added,
@@ -53,10 +61,12 @@ impl State {
         Self::AbortedWithBump,
         Self::TimedOut,
         Self::EmptyAgain,
+        Self::PrepareCommit,
+        Self::PrepareAbort,
     ];
 
     /// Brings a new transactional id into the state, except for what [`Self::await_it`] waits for.
-    pub(super) fn enter(self, producer: &mut Producer<'_>) {
+    pub(super) fn enter(self, producer: &mut Producer<'_>, partition: i32) {
         if self == Self::Unknown {
             for (what, value) in [("producer", OTHER_PRODUCER), ("epoch", 0)] {
                 let key = format!("{}/{what}", producer.id);
@@ -69,46 +79,65 @@ impl State {
                 request.transaction_timeout_ms = 100;
             }
         });
+        self.follow(producer, partition);
+    }
+
+    /// What comes after the producer id.
+    fn follow(self, producer: &mut Producer<'_>, partition: i32) {
         match self {
             Self::Unknown | Self::Empty => {}
-            Self::Added => producer.add("a partition", 3, Claim::Right, ADDED),
+            Self::Added => producer.add("a partition", 3, Claim::Right, &[(TOPIC, &[partition])]),
             Self::Written => {
-                producer.add("a partition", 3, Claim::Right, ADDED);
-                producer.produce("records", 11, Claim::Right, (TOPIC, &[0]), 0);
+                Self::Added.follow(producer, partition);
+                producer.produce("records", 11, Claim::Right, (TOPIC, &[partition]), 0);
             }
             Self::OffsetsAdded => producer.add_offsets("a group", 3, Claim::Right, GROUP),
             Self::Implicit | Self::TimedOut => {
-                producer.produce("records", 12, Claim::Right, (TOPIC, &[0]), 0);
+                producer.produce("records", 12, Claim::Right, (TOPIC, &[partition]), 0);
             }
             Self::Committed | Self::Aborted => {
-                Self::Written.enter(producer);
-                self.end(producer, 4);
+                Self::Written.follow(producer, partition);
+                producer.begin_end("the end", 4, Claim::Right, self == Self::Committed);
             }
             Self::CommittedWithBump | Self::AbortedWithBump => {
-                producer.produce("records", 12, Claim::Right, (TOPIC, &[0]), 0);
-                self.end(producer, END_BUMPS);
+                Self::Implicit.follow(producer, partition);
+                let committed = self == Self::CommittedWithBump;
+                producer.begin_end("the end", END_BUMPS, Claim::Right, committed);
             }
             Self::EmptyAgain => {
-                Self::CommittedWithBump.enter(producer);
+                Self::CommittedWithBump.follow(producer, partition);
                 producer.until_complete();
                 producer.init("again", 4);
             }
+            Self::PrepareCommit | Self::PrepareAbort => {
+                fence(producer, partition);
+                Self::Implicit.follow(producer, partition);
+                let (version, committed) =
+                    if self == Self::PrepareCommit { (END_BUMPS, true) } else { (4, false) };
+                producer.begin_end("the end", version, Claim::Right, committed);
+            }
         }
-    }
-
-    /// Ends it without waiting for that to be complete.
-    fn end(self, producer: &mut Producer<'_>, version: i16) {
-        let committed = [Self::Committed, Self::CommittedWithBump].contains(&self);
-        producer.begin_end("the end", version, Claim::Right, committed);
     }
 
     pub(super) fn await_it(self, producer: &mut Producer<'_>) {
         match self {
             Self::Unknown => {}
+            Self::PrepareCommit | Self::PrepareAbort => producer.stays = true,
             Self::TimedOut => producer.until_state(&|state| state == "CompleteAbort"),
             _ => producer.until_complete(),
         }
     }
+}
+
+/// A partition is told of a later coordinator.
+fn fence(producer: &mut Producer<'_>, partition: i32) {
+    let id = &producer.id;
+    producer.script.ask("a marker of a later coordinator", 1, |side| {
+        let who = identity(side, id, Claim::Right);
+        let marker = marker(&who, true, &[(TOPIC, &[partition])]);
+        let markers = vec![WritableTxnMarker { coordinator_epoch: 9, ..marker }];
+        WriteTxnMarkersRequest { markers }
+    });
 }
 
 /// What is asked of a transactional id.
@@ -137,39 +166,45 @@ fn probes() -> Vec<Probe> {
     probes
 }
 
+pub(super) fn topic(script: &mut Script) {
+    script.topic(TOPIC, PARTITIONS, &[]);
+}
+
 pub(super) fn run(script: &mut Script) {
-    script.topic(TOPIC, 2, &[]);
     for state in State::ALL {
         let id = |probe: &Probe| format!("states-{state:?}-{probe:?}");
         let probes = probes();
-        for probe in &probes {
-            state.enter(&mut Producer::new(script, id(probe)));
+        for (partition, probe) in (0..).zip(&probes) {
+            state.enter(&mut Producer::new(script, id(probe)), partition);
         }
-        for probe in &probes {
+        for (partition, probe) in (0..).zip(&probes) {
             let mut producer = Producer::new(script, id(probe));
             state.await_it(&mut producer);
-            probe.ask(&mut producer, &format!("{state:?}"));
+            probe.ask(&mut producer, &format!("{state:?}"), partition);
             producer.describe(&format!("{state:?}: after {probe:?}"));
         }
     }
 }
 
 impl Probe {
-    fn ask(self, producer: &mut Producer<'_>, state: &str) {
+    fn ask(self, producer: &mut Producer<'_>, state: &str, partition: i32) {
+        let added: super::Partitions<'_> = &[(TOPIC, &[partition])];
         let right = Claim::Right;
         match self {
             Self::Claims => {
                 producer.describe(&format!("{state}: it"));
-                Claim::WRONG.into_iter().for_each(|claim| claims(producer, state, claim));
+                Claim::WRONG
+                    .into_iter()
+                    .for_each(|claim| claims(producer, state, claim, partition));
             }
             Self::Add(version) => {
-                producer.add(&format!("{state}: a partition"), version, right, ADDED);
+                producer.add(&format!("{state}: a partition"), version, right, added);
                 producer.describe(&format!("{state}: a partition"));
-                producer.add(&format!("{state}: another"), version, right, OTHER);
+                producer.add(&format!("{state}: another"), version, right, &[(TOPIC, &[OTHER])]);
             }
             Self::Verify(version) => {
                 let step = format!("{state}: partitions verified");
-                verify(producer, &step, version, right, &[(TOPIC, &[0, 1])]);
+                verify(producer, &step, version, right, &[(TOPIC, &[partition, OTHER])]);
             }
             Self::AddOffsets(version) => {
                 producer.add_offsets(&format!("{state}: a group"), version, right, GROUP);
@@ -185,7 +220,7 @@ impl Probe {
             Self::Produce(version) => {
                 for sequence in [0, 3] {
                     let step = format!("{state}: records at {sequence}");
-                    producer.produce(&step, version, right, (TOPIC, &[0]), sequence);
+                    producer.produce(&step, version, right, (TOPIC, &[partition]), sequence);
                 }
             }
             Self::Commit(version) => {
@@ -227,15 +262,16 @@ fn verify(
     });
 }
 
-fn claims(producer: &mut Producer<'_>, state: &str, claim: Claim) {
+fn claims(producer: &mut Producer<'_>, state: &str, claim: Claim, partition: i32) {
+    let added: super::Partitions<'_> = &[(TOPIC, &[partition])];
     let step = &format!("{state}: {claim:?}");
     let time_ms = producer.script.time_ms;
     let id = producer.id.clone();
     for version in 0..=5 {
-        producer.add(step, version, claim, ADDED);
+        producer.add(step, version, claim, added);
     }
     for version in ADD_MANY..=5 {
-        verify(producer, step, version, claim, ADDED);
+        verify(producer, step, version, claim, added);
     }
     for version in 0..=4 {
         producer.add_offsets(step, version, claim, GROUP);
@@ -251,7 +287,7 @@ fn claims(producer: &mut Producer<'_>, state: &str, claim: Claim) {
     }
     for version in [3, 9, 10, 11, 12, 13] {
         producer.script.ask(step, version, |side| {
-            writing(side, &identity(side, &id, claim), time_ms, (TOPIC, &[0]), 3)
+            writing(side, &identity(side, &id, claim), time_ms, (TOPIC, &[partition]), 3)
         });
     }
     for version in 0..=5 {

@@ -175,6 +175,9 @@ fn odd(script: &mut Script, version: i16) {
             ..producing(side, COMPACTED, &[(0, Some(batch.encode()))])
         }
     });
+    for topic in ["__consumer_offsets", "__transaction_state"] {
+        producer.produce(&format!("records for {topic}"), version, Claim::Right, (topic, &[0]), 0);
+    }
     producer.describe("odd");
     producer.end("odd", ending_version(version), Claim::Right, false);
     producers(producer.script, "odd", TOPIC, &[0]);

@@ -36,41 +36,18 @@ impl GroupMachine {
         version: i16,
         turn: &mut Turn,
     ) -> OffsetCommitResponse {
-        if let Err(error) = self.check_commit(request, version, turn) {
-            return commit_refused(request, error);
+        match self.check_commit(request, Some(version), turn) {
+            Ok(()) => write_offsets(request, turn),
+            Err(error) => commit_refused(request, error),
         }
-        let mut records = Vec::new();
-        let topics = request.topics.iter().map(|topic| OffsetCommitResponseTopic {
-            name: topic.name.clone(),
-            topic_id: topic.topic_id,
-            partitions: topic
-                .partitions
-                .iter()
-                .map(|partition| {
-                    let metadata = partition.committed_metadata.as_deref().unwrap_or_default();
-                    let units = metadata.encode_utf16().count();
-                    let error = if units > turn.settings.offset_metadata_max_bytes {
-                        ErrorCode::OffsetMetadataTooLarge
-                    } else {
-                        records.push(offset_record(request, topic, partition, turn.now_ms));
-                        ErrorCode::None
-                    };
-                    committed(partition.partition_index, error)
-                })
-                .collect(),
-        });
-        let response = OffsetCommitResponse { topics: topics.collect(), ..Default::default() };
-        if !turn.fits(&records) {
-            return commit_refused(request, ErrorCode::UnknownServerError);
-        }
-        turn.records.append(&mut records);
-        response
     }
 
-    fn check_commit(
+    /// Whether the commit may come from whoever it comes from; without a version it is that of a
+    /// transaction, which does not keep its member alive and may come while the group rebalances.
+    pub(super) fn check_commit(
         &mut self,
         request: &OffsetCommitRequest,
-        version: i16,
+        version: Option<i16>,
         turn: &Turn,
     ) -> Result<(), ErrorCode> {
         let outside = request.generation_id_or_member_epoch < 0;
@@ -84,7 +61,7 @@ impl GroupMachine {
             }
             Some(AnyGroup::Other) | None if outside => return Ok(()),
             Some(AnyGroup::Other) => return Err(ErrorCode::UnknownMemberId),
-            None if version >= GROUP_ID_NOT_FOUND_VERSION => {
+            None if version.is_some_and(|version| version >= GROUP_ID_NOT_FOUND_VERSION) => {
                 return Err(ErrorCode::GroupIdNotFound);
             }
             None => return Err(ErrorCode::IllegalGeneration),
@@ -94,11 +71,15 @@ impl GroupMachine {
         }
         let (id, instance) = (&request.member_id, request.group_instance_id.as_deref());
         if outside && id.is_empty() && instance.is_none() {
-            return Err(ErrorCode::UnknownMemberId);
+            // Old clients do not say in a transaction who they are.
+            return if version.is_none() { Ok(()) } else { Err(ErrorCode::UnknownMemberId) };
         }
         group.check_member(id, instance)?;
         if request.generation_id_or_member_epoch != group.generation_id {
             return Err(ErrorCode::IllegalGeneration);
+        }
+        if version.is_none() {
+            return Ok(());
         }
         match group.state {
             State::CompletingRebalance => return Err(ErrorCode::RebalanceInProgress),
@@ -240,6 +221,39 @@ impl GroupMachine {
         };
         ids.into_iter().map(|id| (delete(&id), id)).map(|(error, id)| (id, error)).collect()
     }
+}
+
+/// Writes the offsets of a commit that is allowed.
+pub(super) fn write_offsets(
+    request: &OffsetCommitRequest,
+    turn: &mut Turn,
+) -> OffsetCommitResponse {
+    let mut records = Vec::new();
+    let topics = request.topics.iter().map(|topic| OffsetCommitResponseTopic {
+        name: topic.name.clone(),
+        topic_id: topic.topic_id,
+        partitions: topic
+            .partitions
+            .iter()
+            .map(|partition| {
+                let metadata = partition.committed_metadata.as_deref().unwrap_or_default();
+                let units = metadata.encode_utf16().count();
+                let error = if units > turn.settings.offset_metadata_max_bytes {
+                    ErrorCode::OffsetMetadataTooLarge
+                } else {
+                    records.push(offset_record(request, topic, partition, turn.now_ms));
+                    ErrorCode::None
+                };
+                committed(partition.partition_index, error)
+            })
+            .collect(),
+    });
+    let response = OffsetCommitResponse { topics: topics.collect(), ..Default::default() };
+    if !turn.fits(&records) {
+        return commit_refused(request, ErrorCode::UnknownServerError);
+    }
+    turn.records.append(&mut records);
+    response
 }
 
 fn offset_record(

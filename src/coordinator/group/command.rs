@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use crate::metadata::MetadataImage;
+use crate::partition::{Guard, TransactionMarker};
 use crate::wire::ErrorCode;
 use crate::wire::messages::consumer_group_describe::DescribedGroup as DescribedConsumerGroup;
 use crate::wire::messages::consumer_group_heartbeat::{
@@ -18,6 +19,7 @@ use crate::wire::messages::offset_commit::{OffsetCommitRequest, OffsetCommitResp
 use crate::wire::messages::offset_delete::{OffsetDeleteRequest, OffsetDeleteResponse};
 use crate::wire::messages::offset_fetch::{OffsetFetchRequestGroup, OffsetFetchResponseGroup};
 use crate::wire::messages::sync_group::{SyncGroupRequest, SyncGroupResponse};
+use crate::wire::messages::txn_offset_commit::{TxnOffsetCommitRequest, TxnOffsetCommitResponse};
 
 /// Who asks, as far as a group remembers it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +49,11 @@ pub enum Command {
     ConsumerDescribe(String),
     /// Commit offsets of partitions that exist; the version of the request.
     Commit(OffsetCommitRequest, i16),
+    /// Commit offsets of partitions that exist with a transaction, and the guard if its coordinator
+    /// was asked.
+    TransactionalCommit(TxnOffsetCommitRequest, Option<Guard>),
+    /// End a producer's transaction in this partition.
+    EndTransaction(TransactionMarker),
     /// Read offsets, with true also those that a transaction may change.
     Fetch(OffsetFetchRequestGroup, bool),
     /// Delete offsets of partitions that exist.
@@ -72,6 +79,8 @@ pub enum Reply {
     ConsumerHeartbeat(ConsumerGroupHeartbeatResponse),
     ConsumerDescribe(DescribedConsumerGroup),
     Commit(OffsetCommitResponse),
+    TransactionalCommit(TxnOffsetCommitResponse),
+    EndTransaction,
     Fetch(OffsetFetchResponseGroup),
     DeleteOffsets(OffsetDeleteResponse),
     Describe(Vec<DescribedGroup>),

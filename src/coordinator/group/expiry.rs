@@ -105,7 +105,7 @@ impl GroupMachine {
             let key = || OffsetCommitKey { group: id.into(), topic: topic.into(), partition };
             let is_kept = committed.ends_ms(since_ms, retention_ms) > turn.now_ms
                 || group.is_subscribed_to(topic)
-                || (is_open && self.offsets.is_undecided(&key()));
+                || (is_open && self.offsets.is_undecided(id, topic, partition));
             if is_kept {
                 is_used = true;
             } else if !turn.add(Record::Offset(key(), None)) {

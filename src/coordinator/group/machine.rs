@@ -107,6 +107,7 @@ impl GroupMachine {
             topics_version: self.topics_version,
             free_bytes: self.max_batch_bytes.saturating_sub(BATCH_HEADER_BYTES),
             records: Vec::new(),
+            transaction: None,
             replies: Vec::new(),
         }
     }
@@ -288,6 +289,13 @@ impl GroupMachine {
                 self.requeue_session(&request.group_id, &request.member_id);
                 Reply::Commit(response)
             }
+            Command::TransactionalCommit(request, guard) => {
+                Reply::TransactionalCommit(self.commit_transactional(&request, guard, turn))
+            }
+            Command::EndTransaction(marker) => {
+                turn.end_transaction(marker);
+                Reply::EndTransaction
+            }
             Command::Fetch(request, require_stable) => {
                 Reply::Fetch(self.fetch(&request, require_stable))
             }
@@ -387,7 +395,7 @@ impl Machine for GroupMachine {
                     self.groups.remove(id.as_str());
                 }
             }
-            Record::EndTransaction(committed) => {
+            Record::EndTransaction(committed, _) => {
                 if let Some(producer_id) = at.producer_id {
                     self.offsets.end_transaction(producer_id, *committed);
                 }

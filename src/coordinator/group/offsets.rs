@@ -1,10 +1,9 @@
 //! Committed offsets (Kafka: `OffsetMetadataManager`).
 //!
-//! Offsets of an open transaction (found in a directory of Kafka's) are held back until its marker;
-//! then the one with the higher place in the log counts, so that replaying a compacted log comes to
-//! the same (KAFKA-16164).
+//! Offsets of an open transaction are held back until its marker; then the one with the higher place
+//! in the log counts, so that replaying a compacted log comes to the same (KAFKA-16164).
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use uuid::Uuid;
@@ -55,15 +54,72 @@ impl Committed {
     }
 }
 
-type Partitions = BTreeMap<i32, Committed>;
-type Topics = BTreeMap<Arc<str>, Partitions>;
+type Topics<T> = BTreeMap<Arc<str>, BTreeMap<i32, T>>;
+
+/// Something of groups' partitions; what is empty is not kept.
+#[derive(Clone, Debug, PartialEq)]
+struct ByPartition<T>(HashMap<String, Topics<T>>);
+
+impl<T> Default for ByPartition<T> {
+    fn default() -> Self {
+        Self(HashMap::new())
+    }
+}
+
+impl<T> ByPartition<T> {
+    fn get(&self, key: &OffsetCommitKey) -> Option<&T> {
+        self.0.get(&key.group)?.get(key.topic.as_str())?.get(&key.partition)
+    }
+
+    fn put(&mut self, key: &OffsetCommitKey, value: T) {
+        let topics = match self.0.get_mut(&key.group) {
+            Some(topics) => topics,
+            None => self.0.entry(key.group.clone()).or_default(),
+        };
+        let partitions = match topics.get_mut(key.topic.as_str()) {
+            Some(partitions) => partitions,
+            None => topics.entry(key.topic.as_str().into()).or_default(),
+        };
+        partitions.insert(key.partition, value);
+    }
+
+    fn remove(&mut self, key: &OffsetCommitKey) -> Option<T> {
+        let topics = self.0.get_mut(&key.group)?;
+        let partitions = topics.get_mut(key.topic.as_str())?;
+        let removed = partitions.remove(&key.partition);
+        if partitions.is_empty() {
+            topics.remove(key.topic.as_str());
+            if topics.is_empty() {
+                self.0.remove(&key.group);
+            }
+        }
+        removed
+    }
+
+    /// Keys of the groups and topics that are `wanted`.
+    fn keys(&self, wanted: impl Fn(&str, &str) -> bool) -> Vec<OffsetCommitKey> {
+        let mut keys = Vec::new();
+        for (group, topics) in &self.0 {
+            for (topic, partitions) in topics.iter().filter(|(topic, _)| wanted(group, topic)) {
+                keys.extend(partitions.keys().map(|&partition| OffsetCommitKey {
+                    group: group.clone(),
+                    topic: topic.to_string(),
+                    partition,
+                }));
+            }
+        }
+        keys
+    }
+}
 
 /// All groups' offsets.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Offsets {
-    groups: HashMap<String, Topics>,
-    /// Offsets of open transactions, by producer id, in the order of the log.
-    undecided: BTreeMap<i64, Vec<(OffsetCommitKey, Committed)>>,
+    decided: ByPartition<Committed>,
+    /// Offsets of open transactions, by producer id.
+    undecided: BTreeMap<i64, ByPartition<Committed>>,
+    /// Whose transactions are to decide.
+    open: ByPartition<BTreeSet<i64>>,
 }
 
 impl Offsets {
@@ -78,68 +134,59 @@ impl Offsets {
         match (value, producer_id) {
             (Some(value), Some(producer_id)) => {
                 let held = self.undecided.entry(producer_id).or_default();
-                held.push((key.clone(), Committed::new(value, record_offset)));
+                held.put(key, Committed::new(value, record_offset));
+                let mut producers = self.open.remove(key).unwrap_or_default();
+                producers.insert(producer_id);
+                self.open.put(key, producers);
             }
-            (Some(value), None) => self.put(key, Committed::new(value, record_offset)),
+            (Some(value), None) => self.decided.put(key, Committed::new(value, record_offset)),
             (None, _) => self.remove(key),
         }
     }
 
     /// A producer's transaction has ended.
     pub(super) fn end_transaction(&mut self, producer_id: i64, committed: bool) {
-        let held = self.undecided.remove(&producer_id).unwrap_or_default();
-        for (key, offset) in held.into_iter().filter(|_| committed) {
-            let newer = self.get(&key).is_some_and(|it| it.record_offset > offset.record_offset);
-            if !newer {
-                self.put(&key, offset);
+        let Some(mut held) = self.undecided.remove(&producer_id) else { return };
+        for key in held.keys(|_, _| true) {
+            let mut producers = self.open.remove(&key).unwrap_or_default();
+            producers.remove(&producer_id);
+            if !producers.is_empty() {
+                self.open.put(&key, producers);
+            }
+            let offset = held.remove(&key).filter(|offset| {
+                let known = self.decided.get(&key);
+                committed && known.is_none_or(|known| known.record_offset < offset.record_offset)
+            });
+            if let Some(offset) = offset {
+                self.decided.put(&key, offset);
             }
         }
-    }
-
-    fn put(&mut self, key: &OffsetCommitKey, offset: Committed) {
-        let topics = match self.groups.get_mut(&key.group) {
-            Some(topics) => topics,
-            None => self.groups.entry(key.group.clone()).or_default(),
-        };
-        let partitions = match topics.get_mut(key.topic.as_str()) {
-            Some(partitions) => partitions,
-            None => topics.entry(key.topic.as_str().into()).or_default(),
-        };
-        partitions.insert(key.partition, offset);
     }
 
     fn remove(&mut self, key: &OffsetCommitKey) {
-        for held in self.undecided.values_mut() {
-            held.retain(|(other, _)| other != key);
-        }
-        let Some(topics) = self.groups.get_mut(&key.group) else { return };
-        if let Some(partitions) = topics.get_mut(key.topic.as_str()) {
-            partitions.remove(&key.partition);
-            if partitions.is_empty() {
-                topics.remove(key.topic.as_str());
+        self.decided.remove(key);
+        for producer_id in self.open.remove(key).unwrap_or_default() {
+            let held = self.undecided.get_mut(&producer_id);
+            if held.is_some_and(|held| held.remove(key).is_some() && held.0.is_empty()) {
+                self.undecided.remove(&producer_id);
             }
         }
-        if topics.is_empty() {
-            self.groups.remove(&key.group);
-        }
     }
 
-    fn get(&self, key: &OffsetCommitKey) -> Option<&Committed> {
-        self.groups.get(&key.group)?.get(key.topic.as_str())?.get(&key.partition)
-    }
-
-    pub(super) fn is_undecided(&self, key: &OffsetCommitKey) -> bool {
-        self.undecided.values().flatten().any(|(other, _)| other == key)
+    /// Whether an open transaction decides on the offset.
+    pub(super) fn is_undecided(&self, group: &str, topic: &str, partition: i32) -> bool {
+        let topics = self.open.0.get(group);
+        topics.and_then(|it| it.get(topic)).is_some_and(|it| it.contains_key(&partition))
     }
 
     /// Whether an open transaction has offsets of the group.
     pub(super) fn has_undecided(&self, group: &str) -> bool {
-        self.undecided.values().flatten().any(|(key, _)| key.group == group)
+        self.open.0.contains_key(group)
     }
 
     /// A group's offsets that are decided.
     pub(super) fn of(&self, group: &str) -> impl Iterator<Item = (&str, i32, &Committed)> {
-        let topics = self.groups.get(group).into_iter().flatten();
+        let topics = self.decided.0.get(group).into_iter().flatten();
         topics.flat_map(|(topic, partitions)| {
             partitions.iter().map(|(&number, committed)| (&**topic, number, committed))
         })
@@ -147,24 +194,14 @@ impl Offsets {
 
     /// Whether there is something to delete.
     pub(super) fn has(&self, key: &OffsetCommitKey) -> bool {
-        self.get(key).is_some() || self.is_undecided(key)
+        self.decided.get(key).is_some() || self.open.get(key).is_some()
     }
 
     /// Keys of everything there is of the groups and topics that are `wanted`.
     pub(super) fn keys(&self, wanted: impl Fn(&str, &str) -> bool) -> Vec<OffsetCommitKey> {
-        let mut keys = Vec::new();
-        for (group, topics) in &self.groups {
-            for (topic, partitions) in topics.iter().filter(|(topic, _)| wanted(group, topic)) {
-                keys.extend(partitions.keys().map(|&partition| OffsetCommitKey {
-                    group: group.clone(),
-                    topic: topic.to_string(),
-                    partition,
-                }));
-            }
-        }
-        let undecided = self.undecided.values().flatten().map(|(key, _)| key);
-        let undecided = undecided.filter(|key| wanted(&key.group, &key.topic));
-        keys.extend(undecided.filter(|key| self.get(key).is_none()).cloned());
+        let mut keys = self.decided.keys(&wanted);
+        let undecided = self.open.keys(&wanted).into_iter();
+        keys.extend(undecided.filter(|key| self.decided.get(key).is_none()));
         keys
     }
 
@@ -177,12 +214,10 @@ impl Offsets {
         require_stable: bool,
     ) -> OffsetFetchResponseGroup {
         let group = asked.group_id.as_str();
-        let all: Topics = Topics::new();
-        let own = self.groups.get(group).filter(|_| known).unwrap_or(&all);
+        let none = Topics::new();
+        let own = self.decided.0.get(group).filter(|_| known).unwrap_or(&none);
         let answer = |topic: &str, partition: i32, found: Option<&Committed>| {
-            let key =
-                || OffsetCommitKey { group: group.to_owned(), topic: topic.to_owned(), partition };
-            if require_stable && !self.undecided.is_empty() && self.is_undecided(&key()) {
+            if require_stable && self.is_undecided(group, topic, partition) {
                 return unstable(partition);
             }
             found.map_or_else(|| nothing(partition), |found| committed(partition, found))

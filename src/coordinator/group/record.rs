@@ -4,8 +4,11 @@
 //! client has given it its own end). Read is every version. Those of consumer groups stand beside
 //! them ([`ConsumerRecord`]).
 
+use bytes::Bytes;
+
 use super::consumer::ConsumerRecord;
 use crate::coordinator::value::{ReplayError, prefixed, value};
+use crate::partition::marker_record;
 use crate::shard::KeyValue;
 use crate::wire::records::{
     GroupMetadataKey, GroupMetadataValue, OffsetCommitKey, OffsetCommitValue,
@@ -37,8 +40,9 @@ pub enum Record {
     Offset(OffsetCommitKey, Option<OffsetCommitValue>),
     /// A group of a kind that is not coordinated here exists (true) or no longer does.
     OtherGroup(String, bool),
-    /// A producer's transaction has ended, with a commit (true) or an abort.
-    EndTransaction(bool),
+    /// A producer's transaction has ended, with a commit (true) or an abort; the epoch of the
+    /// transaction's coordinator.
+    EndTransaction(bool, i32),
 }
 
 impl Record {
@@ -65,8 +69,13 @@ impl Record {
                 KeyValue { key: Some(prefixed(OffsetCommitKey::KEY, key, 0)), value }
             }
             Self::Consumer(group, record) => record.encode(group),
+            Self::EndTransaction(committed, coordinator_epoch) => {
+                let (key, value) = marker_record(*committed, *coordinator_epoch);
+                let copied = |bytes: &[u8]| Some(Bytes::copy_from_slice(bytes));
+                KeyValue { key: copied(&key), value: copied(&value) }
+            }
             // Read from Kafka's directories, never decided here.
-            Self::OtherGroup(..) | Self::EndTransaction(_) => KeyValue::default(),
+            Self::OtherGroup(..) => KeyValue::default(),
         }
     }
 
@@ -80,7 +89,8 @@ impl Record {
             // The key of a control record is its version and its kind.
             let marker = number().map_err(ReplayError::Key)?;
             let ends = [ABORT_MARKER, COMMIT_MARKER].contains(&marker);
-            return Ok(ends.then_some(Self::EndTransaction(marker == COMMIT_MARKER)));
+            // What it says beside that is the partition's business.
+            return Ok(ends.then_some(Self::EndTransaction(marker == COMMIT_MARKER, -1)));
         }
         Ok(Some(match kind {
             GroupMetadataKey::KEY => {

@@ -8,7 +8,8 @@ use super::record::Record;
 use crate::config::{GroupConfig, resource};
 use crate::env::Random;
 use crate::metadata::MetadataImage;
-use crate::shard::{Batch, Outcome, Ticket};
+use crate::partition::Admission;
+use crate::shard::{Batch, Outcome, Ticket, Transaction};
 use crate::wire::ErrorCode;
 
 /// Bytes of a record beside its key and value, at most: four lengths or deltas and three bytes.
@@ -25,6 +26,8 @@ pub(super) struct Turn {
     /// What the log takes in one batch beside what was [added](Turn::add).
     pub(super) free_bytes: usize,
     pub(super) records: Vec<Record>,
+    /// The transaction that the records belong to or end.
+    pub(super) transaction: Option<Transaction>,
     pub(super) replies: Vec<(Ticket, Reply)>,
 }
 
@@ -70,9 +73,10 @@ impl Turn {
     }
 
     pub(super) fn into_outcome(self) -> Outcome<Record, Reply> {
-        let Self { records, replies, .. } = self;
-        let batch =
-            (!records.is_empty()).then_some(Batch { records, control: false, producer: None });
+        let Self { records, transaction, replies, .. } = self;
+        let admission = transaction.map(|transaction| transaction.admission);
+        let control = matches!(admission, Some(Admission::Marker { .. }));
+        let batch = (!records.is_empty()).then_some(Batch { records, control, transaction });
         Outcome { batch, replies }
     }
 }

@@ -18,13 +18,12 @@ pub(super) fn init(
     server_version: i16,
 ) -> Result<Decision, Refusal> {
     let fresh;
-    let known = match known {
-        Some(known) => known,
-        None => {
-            let id = new_id().ok_or(Refusal::NoProducerId)?;
-            fresh = Transaction::new(id, init.timeout_ms, now_ms);
-            &fresh
-        }
+    let known = if let Some(known) = known {
+        known
+    } else {
+        let id = new_id().ok_or(Refusal::NoProducerId)?;
+        fresh = Transaction::new(id, init.timeout_ms, now_ms);
+        &fresh
     };
     if known.state.is_ending() {
         return Err(Refusal::Ending);

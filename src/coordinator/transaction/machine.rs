@@ -7,6 +7,7 @@
 //!   being told CONCURRENT_TRANSACTIONS and asking again.
 //! - Time-outs are looked at when Kafka's periodic tasks would: at multiples of their intervals.
 
+use std::collections::btree_map::OccupiedEntry;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
@@ -227,21 +228,17 @@ impl TransactionMachine {
     fn abort(&mut self, id: &Arc<str>, now_ms: i64) -> Option<Record> {
         let entry = self.entries.get(id)?.clone();
         let new_id = &|| self.ids.take();
-        match end::fence(&entry.transaction, now_ms, new_id, self.version) {
-            Ok(fenced) => {
-                tracing::info!(
-                    transactional_id = &**id,
-                    producer_id = fenced.producer.id,
-                    "transaction aborted: it was open for longer than its time-out"
-                );
-                Some(self.record(id, Some(fenced)))
-            }
-            Err(_) => {
-                let due_ms = now_ms + NO_ID_PAUSE_MS;
-                self.put(id, Some(Entry { due_ms, ..entry }));
-                None
-            }
-        }
+        let Ok(fenced) = end::fence(&entry.transaction, now_ms, new_id, self.version) else {
+            let due_ms = now_ms + NO_ID_PAUSE_MS;
+            self.put(id, Some(Entry { due_ms, ..entry }));
+            return None;
+        };
+        tracing::info!(
+            transactional_id = &**id,
+            producer_id = fenced.producer.id,
+            "transaction aborted: it was open for longer than its time-out"
+        );
+        Some(self.record(id, Some(fenced)))
     }
 
     fn markers_of(id: &Arc<str>, entry: &Entry) -> Markers {
@@ -262,9 +259,11 @@ impl Command {
     fn id(&self) -> &str {
         match self {
             Self::Init(init) => &init.id,
-            Self::Add(Add { id, .. }) | Self::Verify(Add { id, .. }) => id,
             Self::End(end) => &end.id,
-            Self::Ended(id, _) | Self::Describe(id) => id,
+            Self::Add(Add { id, .. })
+            | Self::Verify(Add { id, .. })
+            | Self::Ended(id, _)
+            | Self::Describe(id) => id,
             Self::List(_) => "",
         }
     }
@@ -288,12 +287,13 @@ impl Machine for TransactionMachine {
             return self.answer(ticket, command, now.now_ms, now.now_ms + WAIT_MS);
         }
         let waits_no_more = self.waiting.first_entry().filter(|first| first.key().0 <= now.now_ms);
-        if let Some(((until_ms, ticket), command)) = waits_no_more.map(|it| it.remove_entry()) {
+        if let Some(((until_ms, ticket), command)) = waits_no_more.map(OccupiedEntry::remove_entry)
+        {
             return self.answer(ticket, command, now.now_ms, until_ms);
         }
         let records = self.expire(now.now_ms);
         let batch =
-            (!records.is_empty()).then_some(Batch { records, control: false, producer: None });
+            (!records.is_empty()).then_some(Batch { records, control: false, transaction: None });
         Outcome { batch, replies: Vec::new() }
     }
 
@@ -335,7 +335,8 @@ impl Machine for TransactionMachine {
         record.encode()
     }
 
-    fn decode(raw: KeyValue, _control: bool) -> Result<Option<Record>, ReplayError> {
-        Record::decode(raw)
+    /// Markers stand here where a client has added a partition of this topic to its transaction.
+    fn decode(raw: KeyValue, control: bool) -> Result<Option<Record>, ReplayError> {
+        if control { Ok(None) } else { Record::decode(raw) }
     }
 }

@@ -18,7 +18,7 @@ use super::state::{Producer, TopicPartition};
 use crate::config::TransactionConfig;
 use crate::coordinator::group::{Groups, OFFSETS_TOPIC};
 use crate::log::BoxFuture;
-use crate::partition::{Partition, Registry, TransactionMarker};
+use crate::partition::{NotCommitted, Partition, Registry, TransactionMarker};
 use crate::shard::{CallError, Host, Loaded, Shard};
 use crate::wire::ErrorCode;
 
@@ -42,6 +42,9 @@ pub(super) struct Markers {
     pub(super) partitions: Vec<TopicPartition>,
 }
 
+/// Ends by their transactional ids and the places of their records.
+type Ending = HashSet<(Arc<str>, i64)>;
+
 /// What a machine of transactions needs of the broker.
 #[derive(Clone)]
 pub(super) struct TransactionHost {
@@ -55,7 +58,7 @@ pub(super) struct TransactionHost {
     /// The shard that this is the host of.
     pub(super) shard: Arc<SetOnce<Shard<TransactionMachine>>>,
     /// Ends whose markers are being written.
-    pub(super) ending: Arc<Mutex<HashSet<(Arc<str>, i64)>>>,
+    pub(super) ending: Arc<Mutex<Ending>>,
     /// The coordinator has stopped: what is not written is after the next start.
     pub(super) stopped: Arc<AtomicBool>,
 }
@@ -137,7 +140,7 @@ impl TransactionHost {
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashSet<(Arc<str>, i64)>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Ending> {
         self.ending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -157,7 +160,7 @@ pub async fn write_marker(
     }
     let appended = partition.append_marker(marker).map_err(|error| error.error_code())?;
     let committed = partition.committed(appended.end_offset).await;
-    committed.map_err(|error| error.error_code())
+    committed.map_err(NotCommitted::error_code)
 }
 
 /// Grows from wait to wait.

@@ -22,7 +22,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::group::Groups;
-use super::shards::{TopicShards, ask};
+use super::shards::TopicShards;
 use crate::config::ServerConfig;
 use crate::env::Env;
 use crate::metadata::{Metadata, TopicError};
@@ -95,13 +95,7 @@ impl Transactions {
             let _ = own.set(shard.clone());
             shard
         });
-        let shards = TopicShards::new(
-            STATE_TOPIC,
-            config.clone(),
-            metadata.clone(),
-            registry.clone(),
-            start,
-        );
+        let shards = TopicShards::new(STATE_TOPIC, config, metadata, registry, start);
         Self { config: config.clone(), metadata: metadata.clone(), shards, stopped }
     }
 
@@ -123,9 +117,7 @@ impl Transactions {
 
     /// Adds partitions to a transaction (Kafka: `handleAddPartitionsToTransaction`).
     pub async fn add_partitions(&self, add: Add) -> Result<(), ErrorCode> {
-        if add.id.is_empty() {
-            return Err(ErrorCode::InvalidRequest);
-        }
+        self.check(&add.id, add.client_version)?;
         match self.call(&add.id.clone(), Command::Add(add)).await? {
             Reply::Done => Ok(()),
             other => Err(refusal(&other)),
@@ -134,9 +126,7 @@ impl Transactions {
 
     /// The partitions that are not in the transaction (Kafka: `handleVerifyPartitionsInTransaction`).
     pub async fn verify(&self, add: Add) -> Result<BTreeSet<TopicPartition>, ErrorCode> {
-        if add.id.is_empty() {
-            return Err(ErrorCode::InvalidRequest);
-        }
+        self.check(&add.id, add.client_version)?;
         match self.call(&add.id.clone(), Command::Verify(add)).await? {
             Reply::Missing(missing) => Ok(missing),
             other => Err(refusal(&other)),
@@ -146,9 +136,7 @@ impl Transactions {
     /// Commits or aborts a transaction (Kafka: `handleEndTransaction`); what its producer goes on
     /// with, where it is a client of version 2.
     pub async fn end(&self, end: End) -> Result<Producer, ErrorCode> {
-        if end.id.is_empty() {
-            return Err(ErrorCode::InvalidRequest);
-        }
+        self.check(&end.id, end.client_version)?;
         producer(self.call(&end.id.clone(), Command::End(end)).await)
     }
 
@@ -199,8 +187,8 @@ impl Transactions {
             pattern: pattern.map(whole).transpose()?,
         };
         let mut all = Vec::new();
-        for shard in self.shards.all() {
-            match ask(&shard, Command::List(filters.clone())).await? {
+        for reply in self.shards.call_all(|| Command::List(filters.clone())).await? {
+            match reply {
                 Reply::Listed(listed) => all.extend(listed),
                 other => return Err(refusal(&other)),
             }
@@ -214,10 +202,26 @@ impl Transactions {
         self.shards.close().await;
     }
 
+    /// Whether a client of this `transaction.version` is served.
+    fn check(&self, id: &str, client_version: i16) -> Result<(), ErrorCode> {
+        let version_min = self.config.transactions.version_min;
+        if id.is_empty() {
+            return Err(ErrorCode::InvalidRequest);
+        }
+        if client_version < version_min {
+            tracing::warn!(
+                transactional_id = id,
+                version_min,
+                "transaction refused: its client is older than ottla.transaction.version.min"
+            );
+            return Err(ErrorCode::UnsupportedVersion);
+        }
+        Ok(())
+    }
+
     async fn call(&self, id: &str, command: Command) -> Result<Reply, ErrorCode> {
         loop {
-            let partition = self.shards.partition_of(id).ok_or(ErrorCode::NotCoordinator)?;
-            match self.shards.call(partition, command.clone()).await? {
+            match self.shards.call(self.shards.partition_of(id), command.clone()).await? {
                 Reply::NoProducerId => {
                     let fetched = self.metadata.fetch_producer_ids().await;
                     fetched.map_err(|_| ErrorCode::CoordinatorNotAvailable)?;

@@ -21,7 +21,7 @@ use super::scan::Located;
 use super::segment::Segment;
 use super::sidecars::{PARTITION_METADATA, Snapshots, sync_file};
 use crate::env::DiskFile;
-use crate::log::{AppendError, BatchBytes, Commit, CommitObserver, LogConfig};
+use crate::log::{AbortedTransaction, AppendError, BatchBytes, Commit, CommitObserver, LogConfig};
 use crate::records::BatchHeader;
 
 /// State of a log, shared by its handle and the flusher.
@@ -167,6 +167,7 @@ impl Core {
     pub(super) fn append(
         self: &Arc<Self>,
         batch: BatchBytes<'_>,
+        aborted: Option<AbortedTransaction>,
         snapshot: &mut dyn FnMut() -> Vec<u8>,
     ) -> Result<Commit, AppendError> {
         let config = self.config();
@@ -192,6 +193,10 @@ impl Core {
             self.roll(&mut writer, &header, snapshot)?;
         }
         let segment = self.active();
+        if aborted.is_some() {
+            let is_new = segment.create_aborted().map_err(|error| self.failure(error))?;
+            writer.has_new_names |= is_new;
+        }
         let position = segment.tail().size_bytes;
         let file = match &writer.unsynced {
             Some(file) => Arc::clone(file),
@@ -203,6 +208,9 @@ impl Core {
         segment
             .publish(Located { position, header }, config.index_interval_bytes)
             .map_err(|error| self.shared.poison(&self.name, &error))?;
+        if let Some(aborted) = aborted {
+            segment.push_aborted(aborted);
+        }
         writer.has_new_epochs |= lock(&self.epochs).assign(header.leader_epoch, header.base_offset);
         self.end_offset.store(next_offset, Ordering::Release);
         Ok(self.schedule_flush(&mut writer, &config, next_offset))

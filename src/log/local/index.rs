@@ -1,4 +1,5 @@
-//! Index files: sorted entries of fixed size, as Kafka's `OffsetIndex` and `TimeIndex`.
+//! Index files: sorted entries of fixed size, as Kafka's `OffsetIndex`, `TimeIndex` and
+//! `TransactionIndex`.
 //!
 //! ```text
 //!   file:    [entry][entry][entry][entry]        <- written
@@ -10,6 +11,7 @@
 //! Looking up near the end of a log reads no file.
 
 use std::io;
+use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
 
 use super::files::CachedFile;
@@ -17,6 +19,10 @@ use crate::env::{DiskFile, read_all, write_all_at};
 
 /// Entries kept in memory after they are written (with one per 4 KiB, the last 4 MiB of log).
 const RECENT_ENTRIES_MAX: usize = 1024;
+/// Entries read at once where many are read.
+const BLOCK_ENTRIES: usize = 128;
+/// Bytes of the largest kind of entry.
+const ENTRY_BYTES_MAX: usize = 34;
 
 /// What an index file holds.
 pub(super) trait Entry: Copy {
@@ -26,7 +32,7 @@ pub(super) trait Entry: Copy {
     fn key(self) -> i64;
     /// Appends the entry's bytes.
     fn encode(self, out: &mut Vec<u8>);
-    /// The entry in the first [`Entry::SIZE`] bytes; None if there are fewer.
+    /// The entry in the first [`Entry::SIZE`] bytes; None if there are fewer, or it is no entry.
     fn decode(bytes: &[u8]) -> Option<Self>;
 }
 
@@ -69,6 +75,13 @@ pub(super) struct Index<E> {
     recent: Vec<E>,
     /// What the file holds is to be forgotten with the next write.
     discarded: bool,
+}
+
+/// The last entries of an index, see [`Index::since`].
+pub(super) struct Entries<E> {
+    /// A file, so many of whose entries stand before `recent`.
+    older: Option<(Arc<dyn DiskFile>, usize)>,
+    recent: Vec<E>,
 }
 
 /// How to go on with a lookup: see [`Index::floor`].
@@ -177,6 +190,40 @@ impl<E: Entry> Index<E> {
             None => Lookup::InFile(self.file.get()?, self.older),
         })
     }
+
+    /// The entries from the first one on that is not `below`, which holds for a beginning of them.
+    /// Like [`Index::floor`] it reads nothing by itself: see [`Entries::visit`].
+    pub(super) fn since(&self, below: impl Fn(&E) -> bool) -> io::Result<Entries<E>> {
+        let first = self.recent.partition_point(below);
+        let in_file = first == 0 && self.older > 0;
+        let older = in_file.then(|| self.file.get().map(|file| (file, self.older))).transpose()?;
+        Ok(Entries { older, recent: self.recent[first..].to_vec() })
+    }
+
+    /// Whether [`Index::since`] gives entries that are all in memory.
+    pub(super) fn is_recent(&self, below: impl Fn(&E) -> bool) -> bool {
+        self.older == 0 || self.recent.first().is_some_and(below)
+    }
+}
+
+impl<E: Entry> Entries<E> {
+    /// Visits them, oldest first, until `with` breaks off; `below` is the one they were found by.
+    pub(super) fn visit<B>(
+        self,
+        below: impl Fn(&E) -> bool,
+        mut with: impl FnMut(E) -> ControlFlow<B>,
+    ) -> io::Result<ControlFlow<B>> {
+        if let Some((file, count)) = &self.older {
+            let first = partition_point(file.as_ref(), *count, below)?;
+            for entry in read_entries(file.as_ref(), first..*count) {
+                let visited = with(entry?);
+                if visited.is_break() {
+                    return Ok(visited);
+                }
+            }
+        }
+        Ok(self.recent.into_iter().try_for_each(with))
+    }
 }
 
 impl<E: Entry> Lookup<E> {
@@ -186,26 +233,55 @@ impl<E: Entry> Lookup<E> {
             Self::Found(entry) => return Ok(entry),
             Self::InFile(file, entries) => (file, entries),
         };
-        let (mut low, mut high, mut found) = (0, entries, None);
-        while low < high {
-            let middle = low + (high - low) / 2;
-            let entry: E = read_entry(file.as_ref(), middle)?;
-            if entry.key() <= key {
-                found = Some(entry);
-                low = middle + 1;
-            } else {
-                high = middle;
-            }
-        }
-        Ok(found)
+        let after = partition_point(file.as_ref(), entries, |entry: &E| entry.key() <= key)?;
+        after.checked_sub(1).map(|found| read_entry(file.as_ref(), found)).transpose()
     }
 }
 
+/// How many of a file's first `count` entries are `below`, which holds for a beginning of them.
+fn partition_point<E: Entry>(
+    file: &dyn DiskFile,
+    count: usize,
+    below: impl Fn(&E) -> bool,
+) -> io::Result<usize> {
+    let (mut low, mut high) = (0, count);
+    while low < high {
+        let middle = low + (high - low) / 2;
+        if below(&read_entry(file, middle)?) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    Ok(low)
+}
+
+/// Entries of a file by their numbers.
+pub(super) fn read_entries<E: Entry>(
+    file: &dyn DiskFile,
+    numbers: Range<usize>,
+) -> impl Iterator<Item = io::Result<E>> {
+    let (mut block, mut first, end) = (Vec::new(), numbers.start, numbers.end);
+    numbers.map(move |number| {
+        if (number - first) * E::SIZE >= block.len() {
+            first = number;
+            block.resize((end - number).min(BLOCK_ENTRIES) * E::SIZE, 0);
+            let read = read_all(file, &mut block, (number * E::SIZE) as u64)?;
+            block.truncate(read);
+        }
+        decode(&block[(number - first) * E::SIZE..])
+    })
+}
+
 fn read_entry<E: Entry>(file: &dyn DiskFile, number: usize) -> io::Result<E> {
-    let mut bytes = [0; 16];
+    let mut bytes = [0; ENTRY_BYTES_MAX];
     let bytes = &mut bytes[..E::SIZE];
     let read = read_all(file, bytes, (number * E::SIZE) as u64)?;
-    E::decode(&bytes[..read]).ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+    decode(&bytes[..read])
+}
+
+fn decode<E: Entry>(bytes: &[u8]) -> io::Result<E> {
+    E::decode(bytes).ok_or_else(|| io::ErrorKind::InvalidData.into())
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //! ```text
 //!   <log.dirs>/.lock  .kafka_cleanshutdown  recovery-point-offset-checkpoint  ...     engine, positions
 //!              orders-3/partition.metadata  leader-epoch-checkpoint                   sidecars, epochs
-//!                       00000000000000000000.log  .index  .timeindex                  segment, index
+//!                       00000000000000000000.log  .index  .timeindex  .txnindex       segment, index
 //!                       00000000000000004711.log  ...     .snapshot
 //! ```
 //!
@@ -26,13 +26,17 @@ mod sidecars;
 #[cfg(test)]
 mod tests;
 mod time_index;
+mod transaction_index;
 
 use std::sync::Arc;
 
 pub use engine::{EngineError, EngineSettings, LocalEngine};
 
 use self::core::Core;
-use super::{AppendError, BatchBytes, BoxFuture, Commit, Log, LogConfig, LogRead, ReadError};
+use super::{
+    AbortedTransaction, AppendError, BatchBytes, BoxFuture, Commit, Log, LogConfig, LogRead,
+    ReadError,
+};
 use crate::records::BatchHeader;
 use files::lock;
 
@@ -60,9 +64,10 @@ impl Log for LocalLog {
     fn append(
         &self,
         batch: BatchBytes<'_>,
+        aborted: Option<AbortedTransaction>,
         snapshot: &mut dyn FnMut() -> Vec<u8>,
     ) -> Result<Commit, AppendError> {
-        self.0.append(batch, snapshot)
+        self.0.append(batch, aborted, snapshot)
     }
 
     fn read(
@@ -71,7 +76,16 @@ impl Log for LocalLog {
         until: i64,
         max_bytes: usize,
     ) -> BoxFuture<'_, Result<LogRead, ReadError>> {
-        Box::pin(self.0.read(from, until, max_bytes))
+        Box::pin(self.0.read(from, until, max_bytes, false))
+    }
+
+    fn read_committed(
+        &self,
+        from: i64,
+        until: i64,
+        max_bytes: usize,
+    ) -> BoxFuture<'_, Result<LogRead, ReadError>> {
+        Box::pin(self.0.read(from, until, max_bytes, true))
     }
 
     fn first_batch_at_time(

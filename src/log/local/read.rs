@@ -5,6 +5,7 @@
 //! that the caller can send it without waiting.
 
 use std::io;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -13,7 +14,7 @@ use super::core::Core;
 use super::scan::{LOOKUP_BUFFER_BYTES, Located};
 use super::segment::Segment;
 use crate::env::{DiskFile, read_all};
-use crate::log::{LogRead, ReadError};
+use crate::log::{AbortedTransaction, LogRead, ReadError};
 use crate::records::BatchHeader;
 use crate::wire::Chunk;
 
@@ -25,26 +26,29 @@ struct Range {
     file: Arc<dyn DiskFile>,
     position: u64,
     length: usize,
+    aborted: Vec<AbortedTransaction>,
 }
 
 impl Core {
+    /// Also looks for aborted transactions if `committed` is true.
     pub(super) async fn read(
         self: &Arc<Self>,
         from: i64,
         until: i64,
         max_bytes: usize,
+        committed: bool,
     ) -> Result<LogRead, ReadError> {
         self.check_range(from)?;
         let until = until.min(self.end_offset());
-        let empty = LogRead { chunk: Chunk::Bytes(Bytes::new()) };
+        let empty = LogRead { chunk: Chunk::Bytes(Bytes::new()), aborted: Vec::new() };
         if from >= until {
             return Ok(empty);
         }
-        let located = if self.is_near_end(from) {
-            self.locate(from, until, max_bytes)
+        let located = if self.is_near_end(from, committed) {
+            self.locate(from, until, max_bytes, committed)
         } else {
             let core = Arc::clone(self);
-            let locate = move || core.locate(from, until, max_bytes);
+            let locate = move || core.locate(from, until, max_bytes, committed);
             self.shared.env.offload.run(locate).await
         };
         let Some(range) = located.map_err(|error| self.read_error(from, error))? else {
@@ -57,6 +61,7 @@ impl Core {
         }
         Ok(LogRead {
             chunk: Chunk::File { file: range.file, position: range.position, length: range.length },
+            aborted: range.aborted,
         })
     }
 
@@ -73,17 +78,25 @@ impl Core {
         self.check_range(from).err().unwrap_or(ReadError::Io(error))
     }
 
-    fn is_near_end(&self, from: i64) -> bool {
+    fn is_near_end(&self, from: i64, committed: bool) -> bool {
         let segments = self.segments.load();
         let active = &segments[segments.len() - 1];
-        active.recent_position(from).is_some_and(|position| {
+        let position = active.recent_position(from);
+        let position = position.filter(|_| !committed || active.has_recent_aborted(from));
+        position.is_some_and(|position| {
             active.file().is_ok_and(|file| file.is_cached(position, LOOKUP_BUFFER_BYTES))
         })
     }
 
-    fn locate(&self, from: i64, until: i64, max_bytes: usize) -> io::Result<Option<Range>> {
+    fn locate(
+        &self,
+        from: i64,
+        until: i64,
+        max_bytes: usize,
+        committed: bool,
+    ) -> io::Result<Option<Range>> {
         let (segments, first) = self.segments_from(from);
-        for segment in &segments[first..] {
+        for (index, segment) in segments.iter().enumerate().skip(first) {
             if segment.base_offset >= until {
                 break;
             }
@@ -96,14 +109,40 @@ impl Core {
             };
             if let Some(first) = segment.find(from, limit)? {
                 let available = usize::try_from(limit - first.position).unwrap_or(usize::MAX);
-                return Ok(Some(Range {
-                    file: segment.file()?,
-                    position: first.position,
-                    length: available.min(max_bytes.max(first.header.size_bytes())),
-                }));
+                let (file, position) = (segment.file()?, first.position);
+                let length = available.min(max_bytes.max(first.header.size_bytes()));
+                let mut aborted = Vec::new();
+                if committed {
+                    let end = position + length as u64;
+                    self.collect_aborted(&segments[index..], from, end, &mut aborted)?;
+                }
+                return Ok(Some(Range { file, position, length, aborted }));
             }
         }
         Ok(None)
+    }
+
+    /// The aborted transactions that overlap a read from `from` to `position` of the first segment.
+    /// What is below the last stable offset was listed before that passed it, and so before
+    /// `segments` were loaded.
+    fn collect_aborted(
+        &self,
+        segments: &[Arc<Segment>],
+        from: i64,
+        position: u64,
+        aborted: &mut Vec<AbortedTransaction>,
+    ) -> io::Result<()> {
+        if segments.iter().all(|segment| segment.aborted.get().is_none()) {
+            return Ok(());
+        }
+        let next = || segments.get(1).map_or_else(|| self.end_offset(), |next| next.base_offset);
+        let until = segments[0].offset_after(position)?.unwrap_or_else(next);
+        for segment in segments {
+            if segment.collect_aborted(from, until, aborted)? == ControlFlow::Break(()) {
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// The segments, and which of them holds `offset`.

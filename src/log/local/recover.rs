@@ -6,13 +6,16 @@
 //!    as are those of any segment whose index files are missing or do not fit.
 //! 3. The log starts at its checkpointed start, ends with its last batch, and epochs and snapshots
 //!    outside of that are forgotten.
-//! 4. The newest usable snapshot and every later batch are replayed.
+//! 4. The newest usable snapshot and every later batch are replayed. Before that, where aborted
+//!    transactions of checked segments may have to be listed anew, the same from a snapshot at or
+//!    before the first of those segments.
 //!
 //! A crash in any step leaves a directory from which the same steps lead to the same end: later
 //! files go before earlier ones are cut, and removals are synced before anything new is written.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::io;
+use std::ops::{Bound, RangeBounds};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -25,7 +28,7 @@ use super::segment::{
 };
 use super::sidecars::{SNAPSHOT_SUFFIX, Snapshots};
 use crate::env::{Disk, OpenMode};
-use crate::log::Replay;
+use crate::log::{AbortedTransaction, Replay};
 
 /// What is known of a log before it opens.
 pub(super) struct Opening<'a> {
@@ -53,6 +56,20 @@ pub(super) struct Loaded {
     pub(super) snapshots: Snapshots,
     /// There may be unsynced bytes.
     pub(super) is_dirty: bool,
+}
+
+/// What step 2 learns besides the segments.
+struct Findings {
+    epochs: Epochs,
+    /// Base offsets of the segments whose aborted transactions are to be listed anew.
+    unlisted: BTreeSet<i64>,
+}
+
+/// Which files a segment has beside its log file.
+#[derive(Clone, Copy)]
+struct Beside {
+    indexes: bool,
+    aborted: bool,
 }
 
 /// Ends the names of files that a finished cleaning left to be put in place.
@@ -84,9 +101,10 @@ impl Opening<'_> {
             (self.is_clean, self.recovery_point) = (false, 0);
         }
         let before = epochs.unwrap_or_default();
-        let mut epochs = before.clone();
-        let mut segments = self.load_segments(&names, &mut epochs)?;
+        let mut findings = Findings { epochs: before.clone(), unlisted: BTreeSet::new() };
+        let mut segments = self.load_segments(&names, &mut findings)?;
         let mut removed = self.apply_start(&mut segments)?;
+        let Findings { mut epochs, unlisted } = findings;
 
         let (first, last) = (segments[0].base_offset, segments[segments.len() - 1].tail());
         let start_offset = self.start_offset.max(first);
@@ -106,7 +124,7 @@ impl Opening<'_> {
             snapshots.retain(self.disk(), &self.directory, |offset| offset <= last.end_offset)?;
         // Superseded ones may come back: they are right for their offsets.
         snapshots.retain_useful(self.disk(), &self.directory, |offset| bases.contains(&offset))?;
-        removed |= self.replay(&segments, &mut snapshots, start_offset, replay)?;
+        removed |= self.replay(&segments, &unlisted, &mut snapshots, start_offset, replay)?;
         if removed {
             self.disk().sync_dir(&self.directory)?;
         }
@@ -192,7 +210,7 @@ impl Opening<'_> {
     fn load_segments(
         &self,
         names: &[String],
-        epochs: &mut Epochs,
+        findings: &mut Findings,
     ) -> io::Result<Vec<Arc<Segment>>> {
         let present: HashSet<_> = names.iter().filter_map(|name| split_name(name)).collect();
         let is_index =
@@ -209,11 +227,14 @@ impl Opening<'_> {
         let mut segments = Vec::with_capacity(bases.len());
         for (index, base) in bases.iter().enumerate() {
             let later = &bases[index + 1..];
-            let has_indexes = present.contains(&(*base, INDEX_SUFFIX))
-                && present.contains(&(*base, TIME_INDEX_SUFFIX));
+            let has = |suffix| present.contains(&(*base, suffix));
+            let beside = Beside {
+                indexes: has(INDEX_SUFFIX) && has(TIME_INDEX_SUFFIX),
+                aborted: has(TXN_INDEX_SUFFIX),
+            };
             let tail = Tail { end_offset: later.first().copied().unwrap_or(*base), size_bytes: 0 };
             let segment = Segment::existing(self.cache, &self.directory, *base, tail);
-            let is_last = self.load_segment(&segment, later, has_indexes, epochs)?;
+            let is_last = self.load_segment(&segment, later, beside, findings)?;
             segments.push(Arc::new(segment));
             if is_last {
                 break;
@@ -227,31 +248,39 @@ impl Opening<'_> {
         &self,
         segment: &Segment,
         later: &[i64],
-        has_indexes: bool,
-        epochs: &mut Epochs,
+        beside: Beside,
+        findings: &mut Findings,
     ) -> io::Result<bool> {
         let is_trusted =
             self.is_clean || later.first().is_some_and(|next| *next <= self.recovery_point);
-        if is_trusted && has_indexes {
+        if is_trusted && beside.indexes {
             let length = segment.length_on_disk()?.unwrap_or(0);
-            if !later.is_empty() {
+            let found = if later.is_empty() {
+                segment.find_end(length).map(drop)
+            } else {
                 segment.set_tail(Tail { size_bytes: length, ..segment.tail() });
-                return Ok(false);
-            }
-            match segment.find_end(length) {
+                Ok(())
+            };
+            match found {
                 Err(error) if is_damage(&error) => {}
                 Err(error) => return Err(error),
-                Ok(_) => return Ok(false),
+                Ok(()) if !beside.aborted || segment.load_aborted()? => return Ok(false),
+                Ok(()) => {}
             }
         }
         let next = later.first().copied();
+        let mut has_markers = false;
         let cut_bytes = segment.recover(
             self.interval_bytes,
             |header| {
-                epochs.assign(header.leader_epoch, header.base_offset);
+                findings.epochs.assign(header.leader_epoch, header.base_offset);
+                has_markers |= header.is_control() && header.has_producer_id();
             },
             || self.remove_segments(if is_trusted { &[] } else { later }),
         )?;
+        if has_markers || beside.aborted {
+            findings.unlisted.insert(segment.base_offset);
+        }
         if cut_bytes > 0 {
             tracing::warn!(
                 directory = %self.directory.display(),
@@ -313,30 +342,69 @@ impl Opening<'_> {
         Ok(below > 0)
     }
 
-    /// Step 4; true if an unusable snapshot was removed.
+    /// Step 4; true if an unusable snapshot was removed. Segments of which `unlisted` has the base
+    /// offsets get their aborted transactions.
     fn replay(
         &self,
         segments: &[Arc<Segment>],
+        unlisted: &BTreeSet<i64>,
         snapshots: &mut Snapshots,
         start_offset: i64,
         replay: &mut dyn Replay,
     ) -> io::Result<bool> {
-        let mut removed = false;
-        let mut from = start_offset;
-        while let Some(offset) = snapshots.newest() {
-            let bytes = Snapshots::read(self.disk(), &self.directory, offset)?;
-            if bytes.is_some_and(|bytes| replay.snapshot(offset, &bytes)) {
-                from = from.max(offset);
-                break;
-            }
-            removed = snapshots.retain(self.disk(), &self.directory, |kept| kept < offset)?;
+        let known = snapshots.len();
+        let is_unlisted = |segment: &Segment| unlisted.contains(&segment.base_offset);
+        let first = segments.iter().find(|segment| is_unlisted(segment));
+        let listed_end = first.map_or(i64::MIN, |segment| segment.base_offset);
+        if first.is_some() {
+            let snapshot = self.load_snapshot(snapshots, ..=listed_end, replay)?;
+            // Of a segment that holds the start, all batches count, as in `LogSegment.recover`.
+            let from = snapshot.map_or(start_offset, |offset| offset.max(start_offset));
+            replay_from(segments, from.min(listed_end), replay, |segment, aborted| {
+                if is_unlisted(segment) { segment.replace_aborted(&aborted) } else { Ok(()) }
+            })?;
         }
-        let first = segments.partition_point(|segment| segment.base_offset <= from);
-        for segment in &segments[first.saturating_sub(1)..] {
-            if segment.tail().end_offset > from && segment.tail().size_bytes > 0 {
-                segment.replay(from, replay)?;
-            }
+        let newer = (Bound::Excluded(listed_end), Bound::Unbounded);
+        let snapshot = self.load_snapshot(snapshots, newer, replay)?;
+        if first.is_none() || snapshot.is_some() {
+            let from = snapshot.map_or(start_offset, |offset| offset.max(start_offset));
+            replay_from(segments, from, replay, |_, _| Ok(()))?;
         }
-        Ok(removed)
+        Ok(snapshots.len() < known)
     }
+
+    /// Loads the newest usable snapshot of those in `offsets`; newer ones are removed.
+    fn load_snapshot(
+        &self,
+        snapshots: &mut Snapshots,
+        offsets: impl RangeBounds<i64> + Clone,
+        replay: &mut dyn Replay,
+    ) -> io::Result<Option<i64>> {
+        let (disk, directory) = (self.disk(), &self.directory);
+        while let Some(offset) = snapshots.newest_in(offsets.clone()) {
+            let bytes = Snapshots::read(disk, directory, offset)?;
+            if bytes.is_some_and(|bytes| replay.snapshot(offset, &bytes)) {
+                return Ok(Some(offset));
+            }
+            snapshots.retain(disk, directory, |kept| kept != offset)?;
+        }
+        Ok(None)
+    }
+}
+
+/// Tells of every batch that ends at or above `from`, and `each` of the transactions that those of
+/// a segment abort.
+fn replay_from(
+    segments: &[Arc<Segment>],
+    from: i64,
+    replay: &mut dyn Replay,
+    each: impl Fn(&Segment, Vec<AbortedTransaction>) -> io::Result<()>,
+) -> io::Result<()> {
+    let first = segments.partition_point(|segment| segment.base_offset <= from);
+    for segment in &segments[first.saturating_sub(1)..] {
+        let tail = segment.tail();
+        let has_batches = tail.end_offset > from && tail.size_bytes > 0;
+        each(segment, if has_batches { segment.replay(from, replay)? } else { Vec::new() })?;
+    }
+    Ok(())
 }

@@ -1,5 +1,5 @@
-//! A segment: a log file of at most 2 GiB, its offset index and its time index, as Kafka's
-//! `LogSegment`.
+//! A segment: a log file of at most 2 GiB, its offset index, its time index and, where transactions
+//! were aborted in it, the index of those, as Kafka's `LogSegment`.
 //!
 //! One writer adds batches; any number of readers look for them. Readers see the segment up to its
 //! [`Tail`], which moves when a batch is completely written. Only recovery, before there is a
@@ -7,14 +7,14 @@
 
 use std::io;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use super::files::{CachedFile, FileCache, lock, sync};
 use super::index::{Entry, Index, Lookup, OffsetEntry};
 use super::scan::{LOOKUP_BUFFER_BYTES, Located, Scanner, WALK_BUFFER_BYTES};
 use super::time_index::{TimeEntry, maybe_append};
 use crate::env::{DiskFile, read_all, write_all_at};
-use crate::log::Replay;
+use crate::log::{AbortedTransaction, Replay};
 use crate::records::BatchHeader;
 
 pub(super) const LOG_SUFFIX: &str = ".log";
@@ -34,12 +34,14 @@ pub(super) struct Tail {
 /// A segment of a log.
 pub(super) struct Segment {
     pub(super) base_offset: i64,
-    cache: Arc<FileCache>,
-    directory: Arc<Path>,
+    pub(super) cache: Arc<FileCache>,
+    pub(super) directory: Arc<Path>,
     log: CachedFile,
     tail: Mutex<Tail>,
     /// Loaded when first needed.
     indexes: Mutex<Option<Indexes>>,
+    /// Unset while there is no file.
+    pub(super) aborted: OnceLock<Box<Mutex<Index<AbortedTransaction>>>>,
 }
 
 struct Indexes {
@@ -99,6 +101,7 @@ impl Segment {
             log: CachedFile::new(cache, directory, base_offset, LOG_SUFFIX),
             tail: Mutex::new(tail),
             indexes: Mutex::new(None),
+            aborted: OnceLock::new(),
         }
     }
 
@@ -126,7 +129,7 @@ impl Segment {
         Ok(())
     }
 
-    fn index_file(&self, suffix: &'static str) -> CachedFile {
+    pub(super) fn index_file(&self, suffix: &'static str) -> CachedFile {
         CachedFile::new(&self.cache, &self.directory, self.base_offset, suffix)
     }
 
@@ -153,6 +156,14 @@ impl Segment {
             }
         };
         with(indexes)
+    }
+
+    /// Runs `with` on the offset index alone.
+    pub(super) fn with_offset_index<T>(
+        &self,
+        with: impl FnOnce(&Index<OffsetEntry>) -> io::Result<T>,
+    ) -> io::Result<T> {
+        self.with_indexes(|indexes| with(&indexes.offsets))
     }
 
     fn fits(&self, tail: Tail, offsets: &Index<OffsetEntry>, times: &Index<TimeEntry>) -> bool {
@@ -217,20 +228,23 @@ impl Segment {
 
     /// Writes index entries that have gathered in memory, if there are at least `entries`.
     pub(super) fn write_indexes(&self, entries: usize) -> io::Result<()> {
-        let Some(indexes) = &mut *lock(&self.indexes) else {
-            return Ok(());
-        };
-        if indexes.offsets.unwritten() >= entries {
+        if let Some(indexes) = &mut *lock(&self.indexes)
+            && indexes.offsets.unwritten() >= entries
+        {
             indexes.offsets.write()?;
             indexes.times.write()?;
         }
-        Ok(())
+        match self.aborted.get().map(|index| lock(index)) {
+            Some(mut index) if index.unwritten() >= entries => index.write(),
+            _ => Ok(()),
+        }
     }
 
     /// Completes the index files: the last time entry, then everything that is in memory only.
     /// More batches may still follow.
     pub(super) fn finish_indexes(&self) -> io::Result<()> {
-        self.with_indexes(Indexes::finish)
+        self.with_indexes(Indexes::finish)?;
+        self.aborted.get().map_or(Ok(()), |index| lock(index).write())
     }
 
     /// Syncs log and index files.
@@ -239,7 +253,9 @@ impl Segment {
         self.with_indexes(|indexes| {
             sync(indexes.offsets.file().get()?.as_ref())?;
             sync(indexes.times.file().get()?.as_ref())
-        })
+        })?;
+        let aborted = self.aborted.get();
+        aborted.map_or(Ok(()), |index| sync(lock(index).file().get()?.as_ref()))
     }
 
     /// Closes the files until they are used again.
@@ -249,6 +265,9 @@ impl Segment {
             indexes.offsets.file().release();
             indexes.times.file().release();
         }
+        if let Some(index) = self.aborted.get() {
+            lock(index).file().release();
+        }
     }
 
     /// Closes the files for good; readers keep the handles they have.
@@ -257,6 +276,9 @@ impl Segment {
         if let Some(indexes) = &*lock(&self.indexes) {
             indexes.offsets.file().retire();
             indexes.times.file().retire();
+        }
+        if let Some(index) = self.aborted.get() {
+            lock(index).file().retire();
         }
     }
 
@@ -354,19 +376,24 @@ impl Segment {
         Ok(None)
     }
 
-    /// Tells of every batch that ends at or above `from`.
-    pub(super) fn replay(&self, from: i64, replay: &mut dyn Replay) -> io::Result<()> {
+    /// Tells of every batch that ends at or above `from`; gives the transactions they abort.
+    pub(super) fn replay(
+        &self,
+        from: i64,
+        replay: &mut dyn Replay,
+    ) -> io::Result<Vec<AbortedTransaction>> {
         let (position, limit) = (self.position_before(from)?, self.tail().size_bytes);
         let mut scanner = Scanner::new(self.file()?, position, limit, WALK_BUFFER_BYTES);
+        let mut aborted = Vec::new();
         while let Some(batch) = scanner.next()? {
             if batch.header.last_offset() < from {
                 continue;
             }
             let is_control = batch.header.is_control();
             let control = is_control.then(|| scanner.batch_bytes(batch)).transpose()?;
-            replay.batch(&batch.header, control.as_deref());
+            aborted.extend(replay.batch(&batch.header, control.as_deref()));
         }
-        Ok(())
+        Ok(aborted)
     }
 
     /// Writes every byte again, so that the next sync is not one of pages that only seem clean.
@@ -422,8 +449,8 @@ impl Segment {
         Ok(end)
     }
 
-    /// Verifies every batch, cuts the file at the first bad byte and rebuilds the indexes, as
-    /// `LogSegment.recover`; `each` hears of the good batches and `before_cut` runs before bytes
+    /// Verifies every batch, cuts the file at the first bad byte and rebuilds the indexes of offsets
+    /// and times, as `LogSegment.recover`; `each` hears of the good batches and `before_cut` runs before bytes
     /// are cut off. Gives how many were.
     ///
     /// A cut is synced: otherwise a crash after later appends could bring back, behind them, what

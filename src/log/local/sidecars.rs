@@ -1,8 +1,9 @@
 //! Small files beside the segments: `partition.metadata` and producer snapshots, whose content
-//! belongs to the partition. `.txnindex` files are kept and removed with their segments.
+//! belongs to the partition.
 
 use std::collections::BTreeSet;
 use std::io;
+use std::ops::RangeBounds;
 use std::path::Path;
 
 use base64::Engine as _;
@@ -64,7 +65,17 @@ impl Snapshots {
 
     /// The newest snapshot's offset.
     pub(super) fn newest(&self) -> Option<i64> {
-        self.offsets.last().copied()
+        self.newest_in(..)
+    }
+
+    /// The offset of the newest snapshot in a range.
+    pub(super) fn newest_in(&self, offsets: impl RangeBounds<i64>) -> Option<i64> {
+        self.offsets.range(offsets).next_back().copied()
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.offsets.len()
     }
 
     /// Writes the snapshot of `offset`.

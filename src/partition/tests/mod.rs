@@ -1,5 +1,6 @@
 //! A partition over logs in memory, and batches to put into it.
 
+mod aborted;
 mod delete;
 mod offsets;
 mod produce;
@@ -8,6 +9,7 @@ mod reads;
 mod registry;
 mod snapshots;
 mod transactions;
+mod verification;
 mod waits;
 
 use uuid::Uuid;

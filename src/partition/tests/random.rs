@@ -121,7 +121,7 @@ impl Run {
 impl Producers {
     /// Epoch, next sequence and whether a transaction is open.
     fn next_of(&self, producer_id: i64) -> (i16, i32, bool) {
-        let Some(producer) = self.by_id().get(&producer_id) else {
+        let Some(producer) = self.by_id.get(&producer_id) else {
             return (0, 0, false);
         };
         let sequence = producer.batches.back().map_or(0, |batch| batch.last_sequence + 1);
@@ -131,10 +131,10 @@ impl Producers {
     /// Equal to `whole`, a replay of everything, but for batches that a snapshot leaves out.
     fn assert_newest_equal(&self, whole: &Self, told: &str) {
         assert_eq!(self.first_open_transaction(), whole.first_open_transaction(), "{told}");
-        let ids = |producers: &Self| producers.by_id().keys().copied().collect::<Vec<_>>();
+        let ids = |producers: &Self| producers.by_id.keys().copied().collect::<Vec<_>>();
         assert_eq!(ids(self), ids(whole), "{told}");
-        for (id, expected) in whole.by_id() {
-            let mut producer = self.by_id()[id].clone();
+        for (id, expected) in &whole.by_id {
+            let mut producer = self.by_id[id].clone();
             let (kept, all) = (producer.batches.len(), expected.batches.len());
             assert!(kept <= all && (kept > 0) == (all > 0), "{told}");
             // Kafka's snapshot has one timestamp for a producer and its newest batch.

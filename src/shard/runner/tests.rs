@@ -9,7 +9,10 @@ use super::*;
 use crate::config::TopicConfig;
 use crate::env::{Offload, Random, SimClock, SimDisk};
 use crate::log::{BoxFuture, Commit, LogId, MemoryEngine};
-use crate::records::BatchBuilder;
+use crate::partition::{Admission, Guard, ProducerBatch};
+use crate::records::{BatchBuilder, BatchHeader};
+use crate::shard::Transaction;
+use crate::wire::ErrorCode;
 
 /// Adds numbers; each record is one number, a tombstone takes all away.
 #[derive(Default)]
@@ -29,6 +32,8 @@ enum Ask {
     Wait(i64),
     /// A record that fits no segment.
     TooLarge,
+    /// Adds in a transaction, and answers also those who wait.
+    Within(Transaction, u64),
 }
 
 impl Machine for Sum {
@@ -51,6 +56,13 @@ impl Machine for Sum {
                 Outcome::nothing()
             }
             Ask::TooLarge => Outcome::new(vec![Some(u64::MAX)], ticket, 0),
+            Ask::Within(transaction, number) => {
+                let transaction = Some(transaction);
+                let batch = Batch { records: vec![Some(number)], control: false, transaction };
+                let answered = self.waiting.drain(..).chain([ticket]);
+                let replies = answered.map(|ticket| (ticket, self.total + number)).collect();
+                Outcome { batch: Some(batch), replies }
+            }
         }
     }
 
@@ -141,6 +153,12 @@ impl Rig {
     async fn shard(&self) -> Shard<Sum> {
         let host = self.effects.clone();
         Shard::start(self.env.clone(), self.partition.clone(), host).await.unwrap()
+    }
+
+    /// Says that the coordinator of producer 7 was asked.
+    fn asks(&self) -> Option<Guard> {
+        let batch = ProducerBatch { producer_id: 7, producer_epoch: 1, base_sequence: -1 };
+        self.partition.begin_verification(&batch, true).unwrap()
     }
 
     fn seen(&self) -> Vec<u64> {
@@ -278,4 +296,53 @@ async fn while_it_loads_callers_are_told_so() {
     assert_eq!(shard.call(Ask::Add(1)).await, Err(CallError::Lost));
     tokio::time::sleep(Duration::from_millis(200)).await;
     assert_eq!(shard.call(Ask::Get).await, Err(CallError::Closed), "its partition is gone");
+}
+
+const REFUSED: Result<u64, CallError> = Err(CallError::Refused(ErrorCode::InvalidTxnState));
+
+/// Producer 7 adds in its transaction.
+fn within(guard: Option<Guard>, number: u64) -> Ask {
+    let admission = Admission::Data(guard);
+    Ask::Within(Transaction { producer_id: 7, producer_epoch: 1, admission }, number)
+}
+
+#[tokio::test]
+async fn what_the_partition_does_not_admit_has_not_happened() {
+    let rig = Rig::new(&MemoryEngine::default()).await;
+    let shard = rig.shard().await;
+    assert_eq!(shard.call(Ask::Add(1)).await, Ok(1));
+    assert_eq!(shard.call(within(None, 2)).await, REFUSED);
+    assert_eq!(shard.call(Ask::Get).await, Ok(1));
+    assert_eq!(rig.partition.bounds().end_offset, 1);
+    assert_eq!(shard.call(within(rig.asks(), 2)).await, Ok(3));
+    assert_eq!(shard.call(within(None, 3)).await, Ok(6), "the transaction is open");
+    assert_eq!(rig.seen(), [0, 1, 3, 6]);
+    assert_eq!(rig.effects.loads.load(Ordering::SeqCst), 1, "the machine lives on");
+    let read = rig.partition.read(1, 1, crate::partition::Isolation::LogEnd).await.unwrap();
+    let header = BatchHeader::parse(&read.chunk.into_bytes().unwrap()).unwrap();
+    assert!(header.is_transactional() && !header.is_control());
+    let producer = (header.producer_id, header.producer_epoch, header.base_sequence);
+    assert_eq!(producer, (7, 1, Sum::BASE_SEQUENCE));
+    assert_eq!(rig.partition.bounds().last_stable_offset, 1);
+}
+
+#[tokio::test]
+async fn everyone_who_was_to_be_answered_is_refused() {
+    let rig = Rig::new(&MemoryEngine::new(Commit::Pending)).await;
+    let shard = rig.shard().await;
+    let ask = |ask| {
+        tokio::spawn({
+            let shard = shard.clone();
+            async move { shard.call(ask).await }
+        })
+    };
+    let waiting = ask(Ask::Wait(i64::MAX));
+    settle().await;
+    let (add, refused) = (ask(Ask::Add(4)), ask(within(None, 2)));
+    settle().await;
+    assert!(!refused.is_finished(), "the refusal may rest on what is not committed");
+    rig.partition.flush().await.unwrap();
+    assert_eq!(add.await.unwrap(), Ok(4));
+    assert_eq!(refused.await.unwrap(), REFUSED);
+    assert_eq!(waiting.await.unwrap(), REFUSED);
 }

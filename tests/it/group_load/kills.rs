@@ -13,8 +13,8 @@ use std::time::Duration;
 use fastrand::Rng;
 
 use super::asked::{Asking, Kind, Member, Offsets, Seen};
-use super::run::{Run, closing_line};
 use crate::broker::{Broker, against_kafka};
+use crate::checker::{Run, closing_line};
 use crate::needs::{self, report, seed, setting};
 use crate::reference;
 use crate::wait::until;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-use super::{checker, closing_line};
+use crate::checker::{checker, closing_line};
 
 /// The journals of a small run without faults: two members, one partition, three records.
 struct Journals(BTreeMap<&'static str, String>);

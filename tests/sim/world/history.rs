@@ -6,15 +6,15 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use ottla::env::read_all;
 use ottla::log::{
-    AppendError, BatchBytes, Commit, CommitObserver, Engine, Log, LogConfig, LogId, MemoryEngine,
-    ReadError, Replay,
+    AbortedTransaction, AppendError, BatchBytes, Commit, CommitObserver, Engine, Log, LogConfig,
+    LogId, MemoryEngine, ReadError, Replay,
 };
 use ottla::records::BatchHeader;
 use ottla::wire::Chunk;
 use uuid::Uuid;
 
 use super::config;
-use crate::test_batch::{TestBatch, split_batches};
+use crate::test_batch::{TestBatch, aborted_by, split_batches};
 
 #[derive(Default)]
 pub(super) struct Observer {
@@ -65,19 +65,28 @@ pub(super) struct Replayed {
 
 impl Replay for Replayed {
     fn snapshot(&mut self, offset: i64, bytes: &[u8]) -> bool {
-        assert!(self.batches.is_empty() && self.snapshot.is_none());
         let usable = bytes.len() == 16 && bytes[8..] == digest(&bytes[..8]).to_be_bytes();
         if usable {
-            self.snapshot = Some((offset, bytes.to_vec()));
+            *self = Self { snapshot: Some((offset, bytes.to_vec())), ..Self::default() };
         }
         usable
     }
 
-    fn batch(&mut self, header: &BatchHeader, control: Option<&[u8]>) {
+    fn batch(
+        &mut self,
+        header: &BatchHeader,
+        control: Option<&[u8]>,
+    ) -> Option<AbortedTransaction> {
         self.batches.push((header.base_offset, header.last_offset() + 1));
         assert_eq!(header.is_control(), control.is_some());
         self.controls.extend(control.map(<[u8]>::to_vec));
+        listed(aborted_by(header.is_control(), header.producer_id, header.base_offset))
     }
+}
+
+fn listed(fields: Option<[i64; 4]>) -> Option<AbortedTransaction> {
+    let [producer_id, first_offset, last_offset, last_stable_offset] = fields?;
+    Some(AbortedTransaction { producer_id, first_offset, last_offset, last_stable_offset })
 }
 
 pub(super) fn digest(value: &(impl Hash + ?Sized)) -> u64 {
@@ -123,6 +132,29 @@ impl History {
             {
                 *start = base;
             }
+        }
+    }
+
+    /// The aborted transactions that overlap a read.
+    fn aborted(&self, from: i64, end: i64) -> Vec<AbortedTransaction> {
+        let all = self.batches.iter().filter_map(|batch| listed(batch.aborts()));
+        let overlaps = |one: &AbortedTransaction| one.last_offset >= from && one.first_offset < end;
+        all.filter(overlaps).collect()
+    }
+
+    /// Reads everything as a reader of committed records and compares what that is told.
+    pub(super) async fn check_aborted(&self, log: &dyn Log) {
+        let mut from = log.start_offset();
+        while from < log.end_offset() {
+            let read = log.read_committed(from, log.end_offset(), 1_000).await.unwrap();
+            let Some((_, end, _)) = split_batches(&chunk_bytes(&read.chunk)).pop() else {
+                break;
+            };
+            // What begins later may be told, too.
+            let told: Vec<_> =
+                read.aborted.into_iter().filter(|one| one.first_offset < end).collect();
+            assert_eq!(told, self.aborted(from, end), "aborted transactions of {from}..{end}");
+            from = end;
         }
     }
 
@@ -187,5 +219,5 @@ pub(super) fn append(
     snapshot: &[u8],
 ) -> Result<Commit, AppendError> {
     let bytes = BatchBytes { header: batch.header(), records: &batch.payload };
-    log.append(bytes, &mut || snapshot.to_vec())
+    log.append(bytes, listed(batch.aborts()), &mut || snapshot.to_vec())
 }

@@ -167,6 +167,8 @@ impl World {
             epoch: self.history.latest_epoch().unwrap_or(0),
             timestamp_ms: 1_000_000 + op.ahead_ms,
             control: op.control,
+            // One marker in four is not of a producer.
+            producer_id: if op.control { i64::from(self.serial % 4) - 1 } else { -1 },
             payload: vec![self.serial; op.payload_bytes],
             ..TestBatch::new(self.history.end_offset + op.gap, op.count, 0)
         };

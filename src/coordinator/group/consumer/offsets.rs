@@ -14,18 +14,21 @@ const MEMBER_EPOCH_VERSION: i16 = 9;
 
 impl ConsumerGroup {
     /// Checks that a commit comes from a member at its epoch. One at an older epoch may commit for
-    /// partitions that it has had since (KIP-1251).
+    /// partitions that it has had since (KIP-1251). Without a version it is that of a transaction,
+    /// which need not say who commits.
     pub(in crate::coordinator::group) fn check_commit(
         &self,
         request: &OffsetCommitRequest,
-        version: i16,
+        version: Option<i16>,
     ) -> Result<(), Refusal> {
         let epoch = request.generation_id_or_member_epoch;
-        if epoch < 0 && self.members.is_empty() {
+        let is_anonymous =
+            epoch == -1 && request.member_id.is_empty() && request.group_instance_id.is_none();
+        if epoch < 0 && self.members.is_empty() || version.is_none() && is_anonymous {
             return Ok(());
         }
         let member = self.member(&request.member_id, &request.group_id)?;
-        if !member.uses_classic() && version < MEMBER_EPOCH_VERSION {
+        if !member.uses_classic() && version.is_some_and(|version| version < MEMBER_EPOCH_VERSION) {
             let message = "OffsetCommit version 9 or above must be used by members using the \
                            consumer group protocol";
             return Err(Refusal::new(ErrorCode::UnsupportedVersion, message));

@@ -76,7 +76,8 @@ fn error(reply: Reply) -> i16 {
         Reply::DeleteOffsets(answer) if answer.topics.is_empty() => answer.error_code,
         Reply::DeleteOffsets(answer) => answer.topics[0].partitions[0].error_code,
         Reply::Describe(groups) => groups[0].error_code,
-        Reply::List(_) | Reply::ForgetTopics(_) => 0,
+        Reply::TransactionalCommit(answer) => answer.topics[0].partitions[0].error_code,
+        Reply::List(_) | Reply::ForgetTopics(_) | Reply::EndTransaction => 0,
         Reply::Delete(outcomes) => outcomes[0].1.code(),
     }
 }
@@ -173,6 +174,22 @@ fn offsets_in_every_state() {
     // What a group reads is not known before its first generation.
     let unread = in_each(|_| deletes("payments", &[0]));
     assert_eq!(unread, codes([69, 0, 0, 0, 86, 0, 0, 0, 69]));
+}
+
+#[test]
+fn offsets_of_transactions_in_every_state() {
+    let commits = |member: &str, generation| {
+        let request = transactional_request(member, generation, &[(0, 9)]);
+        Command::TransactionalCommit(request, None)
+    };
+    assert_eq!(in_each(|_| commits("", -1)), codes([0; 9]));
+    let member = in_each(|case| commits(&case.follower, case.generation));
+    assert_eq!(member, codes([22, 25, 25, 25, 0, 0, 0, 0, 25]));
+    let early = in_each(|case| commits(&case.follower, case.generation + 1));
+    assert_eq!(early, codes([22, 25, 25, 25, 22, 22, 22, 22, 25]));
+    let outside = in_each(|case| commits(&case.follower, -1));
+    assert_eq!(outside, codes([0, 0, 0, 0, 22, 22, 22, 22, 0]));
+    assert_eq!(in_each(|_| ends(4, true)), codes([0; 9]));
 }
 
 #[test]

@@ -6,6 +6,7 @@ use super::{GROUP, NOW_MS, REBALANCE_MS, SESSION_MS};
 use crate::coordinator::group::command::{Caller, Command, Reply};
 use crate::coordinator::group::membership;
 use crate::coordinator::group::record::Record;
+use crate::partition::TransactionMarker;
 use crate::shard::KeyValue;
 use crate::wire::ErrorCode;
 use crate::wire::messages::heartbeat::HeartbeatRequest;
@@ -27,6 +28,10 @@ use crate::wire::messages::offset_fetch::{
 };
 use crate::wire::messages::sync_group::{
     SyncGroupRequest, SyncGroupRequestAssignment, SyncGroupResponse,
+};
+use crate::wire::messages::txn_offset_commit::{
+    TxnOffsetCommitRequest, TxnOffsetCommitRequestPartition, TxnOffsetCommitRequestTopic,
+    TxnOffsetCommitResponse, TxnOffsetCommitResponsePartition, TxnOffsetCommitResponseTopic,
 };
 use crate::wire::records::{
     GroupMetadataValue, MemberMetadata, OffsetCommitKey, OffsetCommitValue,
@@ -277,6 +282,56 @@ pub(super) fn commit_answer(partitions: &[(i32, ErrorCode)]) -> Reply {
 /// The one offset of [`commits`] is refused, or is not.
 pub(super) fn committed(error: ErrorCode) -> Reply {
     commit_answer(&[(0, error)])
+}
+
+/// Producer 4 commits in its transaction, on behalf of this member.
+pub(super) fn transactional_request(
+    member_id: &str,
+    generation_id: i32,
+    offsets: &[(i32, i64)],
+) -> TxnOffsetCommitRequest {
+    let partition = |(partition_index, committed_offset): &(i32, i64)| {
+        let (partition_index, committed_offset) = (*partition_index, *committed_offset);
+        let (committed_leader_epoch, committed_metadata) = (-1, Some(String::new()));
+        TxnOffsetCommitRequestPartition {
+            partition_index,
+            committed_offset,
+            committed_leader_epoch,
+            committed_metadata,
+        }
+    };
+    let partitions = offsets.iter().map(partition).collect();
+    TxnOffsetCommitRequest {
+        transactional_id: "t".into(),
+        group_id: GROUP.into(),
+        producer_id: 4,
+        producer_epoch: 0,
+        generation_id,
+        member_id: member_id.into(),
+        group_instance_id: None,
+        topics: vec![TxnOffsetCommitRequestTopic { name: "orders".into(), partitions }],
+    }
+}
+
+pub(super) fn transactional_answer(partitions: &[(i32, ErrorCode)]) -> Reply {
+    let partition = |(partition_index, error): &(i32, ErrorCode)| {
+        let (partition_index, error_code) = (*partition_index, error.code());
+        TxnOffsetCommitResponsePartition { partition_index, error_code }
+    };
+    let partitions = partitions.iter().map(partition).collect();
+    let topics = vec![TxnOffsetCommitResponseTopic { name: "orders".into(), partitions }];
+    Reply::TransactionalCommit(TxnOffsetCommitResponse { topics, ..Default::default() })
+}
+
+/// Ends a producer's transaction.
+pub(super) fn ends(producer_id: i64, committed: bool) -> Command {
+    Command::EndTransaction(TransactionMarker {
+        producer_id,
+        producer_epoch: 1,
+        coordinator_epoch: 3,
+        committed,
+        transaction_version: 2,
+    })
 }
 
 /// Asks for offsets of some partitions, or for all.

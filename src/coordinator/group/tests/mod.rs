@@ -12,11 +12,13 @@ mod messages;
 mod offsets;
 mod random;
 mod records;
+mod shard;
 mod static_members;
 mod sync;
 mod timers;
 mod too_large;
 mod transactions;
+mod transactions_random;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -31,7 +33,8 @@ use super::record::Record;
 use crate::config::{GroupConfig, ServerConfig};
 use crate::env::Random;
 use crate::metadata::MetadataImage;
-use crate::shard::{KeyValue, Machine, Moment, Outcome, Position, Ticket};
+use crate::partition::Admission;
+use crate::shard::{KeyValue, Machine, Moment, Outcome, Position, Ticket, Transaction};
 use crate::wire::ErrorCode;
 use crate::wire::records::GroupMetadataValue;
 
@@ -52,6 +55,7 @@ struct Bench {
     /// What commands come with from now on.
     image: Arc<MetadataImage>,
     log: Vec<(KeyValue, bool, Position)>,
+    next_offset: i64,
     now_ms: i64,
     next_ticket: u64,
     /// Callers that have no answer.
@@ -126,6 +130,7 @@ impl Bench {
             max_batch_bytes,
             image: Arc::new(MetadataImage::empty("cluster".into(), 1)),
             log: Vec::new(),
+            next_offset: 0,
             now_ms: NOW_MS,
             next_ticket: 0,
             waiting: BTreeSet::new(),
@@ -159,9 +164,10 @@ impl Bench {
         self.log.push((raw, control, at));
     }
 
-    fn position(&self, raw: &KeyValue, producer_id: Option<i64>) -> Position {
+    fn position(&mut self, raw: &KeyValue, producer_id: Option<i64>) -> Position {
+        self.next_offset += 1;
         Position {
-            offset: self.log.len() as i64,
+            offset: self.next_offset - 1,
             epoch: 1,
             timestamp_ms: self.now_ms,
             size_bytes: raw.size_bytes(),
@@ -181,14 +187,41 @@ impl Bench {
         self.replay(&self.log.clone());
     }
 
-    /// As [`Self::restart`], where the log has been compacted: of each key only the last record is left.
+    /// As [`Self::restart`], where the log has been compacted as Kafka's cleaner does it: below the
+    /// first record of an open transaction what was aborted is gone, and of each key only the last
+    /// record is left.
     fn restart_compacted(&mut self) {
-        let mut log = self.log.clone();
+        let mut log: Vec<_> = self.log.iter().cloned().zip(self.outcomes()).collect();
+        let is_open = |(entry, outcome): &&(_, Option<bool>)| {
+            let (_, _, at): &(KeyValue, bool, Position) = entry;
+            at.producer_id.is_some() && outcome.is_none()
+        };
+        let last_stable = log.iter().find(is_open).map_or(i64::MAX, |((_, _, at), _)| at.offset);
         let mut later = HashSet::new();
         log.reverse();
-        log.retain(|(raw, control, _)| *control || later.insert(raw.key.clone()));
-        log.reverse();
-        self.replay(&log);
+        log.retain(|((raw, control, at), outcome)| {
+            *control
+                || at.offset >= last_stable
+                || *outcome != Some(false) && later.insert(raw.key.clone())
+        });
+        self.replay(&log.into_iter().rev().map(|(entry, _)| entry).collect::<Vec<_>>());
+    }
+
+    /// How the transaction of each record of the log ended; a marker's own end is its own.
+    fn outcomes(&self) -> Vec<Option<bool>> {
+        let mut ends = HashMap::new();
+        let mut outcomes = Vec::new();
+        for (raw, control, at) in self.log.iter().rev() {
+            if *control
+                && let Some(Record::EndTransaction(committed, _)) =
+                    GroupMachine::decode(raw.clone(), true).unwrap()
+            {
+                ends.insert(at.producer_id, committed);
+            }
+            outcomes.push(at.producer_id.and_then(|_| ends.get(&at.producer_id).copied()));
+        }
+        outcomes.reverse();
+        outcomes
     }
 
     fn replay(&mut self, log: &[(KeyValue, bool, Position)]) {
@@ -204,7 +237,7 @@ impl Bench {
     }
 
     fn moment(&self) -> Moment {
-        Moment { now_ms: self.now_ms, next_offset: self.log.len() as i64, epoch: 1 }
+        Moment { now_ms: self.now_ms, next_offset: self.next_offset, epoch: 1 }
     }
 
     fn call(&mut self, command: Command) -> Step {
@@ -250,14 +283,20 @@ impl Bench {
     /// Applies what was decided as a shard does.
     fn settle(&mut self, outcome: Outcome<Record, Reply>, step: &mut Step) {
         if let Some(batch) = outcome.batch {
-            assert!(!batch.records.is_empty() && !batch.control && batch.producer.is_none());
+            let ends = |transaction: Transaction| {
+                matches!(transaction.admission, Admission::Marker { .. })
+            };
+            assert!(
+                !batch.records.is_empty() && batch.transaction.is_some_and(ends) == batch.control
+            );
+            let producer_id = batch.transaction.map(|transaction| transaction.producer_id);
             for record in batch.records {
                 let raw = GroupMachine::encode(&record);
-                let at = self.position(&raw, None);
+                let at = self.position(&raw, producer_id);
                 self.machine.apply(&record, at).unwrap();
-                let read = GroupMachine::decode(raw.clone(), false).unwrap().unwrap();
+                let read = GroupMachine::decode(raw.clone(), batch.control).unwrap().unwrap();
                 self.replayed.apply(&read, at).unwrap();
-                self.log.push((raw, false, at));
+                self.log.push((raw, batch.control, at));
                 self.note(&record);
                 step.records.push(record);
             }

@@ -7,7 +7,7 @@ use crate::wire::messages::leave_group::LeaveGroupRequest;
 use crate::wire::messages::offset_commit::OffsetCommitRequest;
 use crate::wire::messages::offset_delete::OffsetDeleteRequest;
 use crate::wire::messages::sync_group::{SyncGroupRequest, SyncGroupRequestAssignment};
-use crate::wire::records::OffsetCommitKey;
+use crate::wire::messages::txn_offset_commit::TxnOffsetCommitRequest;
 
 const SEEDS: u64 = 300;
 const STEPS: usize = 120;
@@ -181,27 +181,30 @@ impl Run {
         Command::DeleteOffsets(OffsetDeleteRequest { group_id, ..request })
     }
 
-    /// What a broker of another kind has left in the log.
-    fn foreign(&mut self) {
+    /// Commits with a transaction, or ends one.
+    fn transact(&mut self, group_id: String) -> Command {
         let producer_id = self.random.i64(0..3);
-        match self.random.u8(0..5) {
-            0 => {
-                let exists = self.random.bool();
-                self.bench.append(other_group(11, GROUPS[2], exists), false, None);
-                // Its members would wait for ever.
-                self.bench.restart();
-            }
-            1 | 2 => {
-                let key = OffsetCommitKey { group: self.group(), ..key(self.random.i32(0..3)) };
-                let record = Record::Offset(key, Some(value(self.random.i64(0..99))));
-                let raw = GroupMachine::encode(&record);
-                self.bench.append(raw, false, Some(producer_id));
-            }
-            _ => {
-                let commit = self.random.bool();
-                self.bench.append(marker(commit), true, Some(producer_id));
-            }
+        if self.random.bool() {
+            return ends(producer_id, self.random.bool());
         }
+        let Command::Commit(commit, _) = self.commit(group_id) else { unreachable!() };
+        let offset = (self.random.i32(0..3), self.random.i64(-1..99));
+        let generation = commit.generation_id_or_member_epoch;
+        let request = TxnOffsetCommitRequest {
+            group_id: commit.group_id,
+            producer_id,
+            group_instance_id: commit.group_instance_id,
+            ..transactional_request(&commit.member_id, generation, &[offset])
+        };
+        Command::TransactionalCommit(request, None)
+    }
+
+    /// A broker of another kind has left something in the log.
+    fn foreign(&mut self) {
+        let exists = self.random.bool();
+        self.bench.append(other_group(11, GROUPS[2], exists), false, None);
+        // The group's members would wait for ever.
+        self.bench.restart();
     }
 
     fn step(&mut self) {
@@ -217,7 +220,8 @@ impl Run {
             76 => Command::List,
             77 => Command::Describe(vec![group]),
             78 => return self.bench.restart(),
-            79..82 => return self.foreign(),
+            79 if self.chance(2) => return self.foreign(),
+            79..83 => self.transact(group),
             _ => {
                 let now_ms = self.bench.now_ms - NOW_MS;
                 let next_ms = self.bench.due_ms().filter(|_| self.random.bool());

@@ -174,8 +174,8 @@ fn kinds_of_a_newer_kafka_are_passed_over() {
     let decide = |marker: [u8; 4]| {
         GroupMachine::decode(raw(Bytes::copy_from_slice(&marker), None), true).unwrap()
     };
-    assert_eq!(decide([0, 0, 0, 0]), Some(Record::EndTransaction(false)));
-    assert_eq!(decide([0, 0, 0, 1]), Some(Record::EndTransaction(true)));
+    assert_eq!(decide([0, 0, 0, 0]), Some(Record::EndTransaction(false, -1)));
+    assert_eq!(decide([0, 0, 0, 1]), Some(Record::EndTransaction(true, -1)));
     // A leader change.
     assert_eq!(decide([0, 0, 0, 2]), None);
 }

@@ -70,10 +70,7 @@ fn a_wrong_epoch_of_the_right_producer_aborts_an_open_transaction() {
 #[test]
 fn the_last_epoch_is_followed_by_a_new_producer_id() {
     let mut bench = Bench::new();
-    let mut producer = bench.producer();
-    while producer.epoch < LAST_EPOCH {
-        producer = bench.producer();
-    }
+    let producer = bench.exhausted();
     let next = Producer { id: producer.id + 1, epoch: 0 };
     assert_eq!(bench.init(Some(producer)), Reply::Producer(next));
     // Its answer was lost.

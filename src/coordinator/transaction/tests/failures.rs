@@ -2,15 +2,6 @@
 
 use super::*;
 
-/// A producer whose next epoch is the last.
-fn exhausted(bench: &mut Bench) -> Producer {
-    let mut producer = bench.producer();
-    while producer.epoch < LAST_EPOCH {
-        producer = bench.producer();
-    }
-    producer
-}
-
 #[test]
 fn a_doubled_end_is_answered_as_the_first() {
     for version in [0, 2] {
@@ -76,7 +67,7 @@ fn a_retry_of_init_producer_id_after_a_restart_gets_the_same_epoch() {
 #[test]
 fn a_retry_at_the_last_epoch_survives_a_restart_too() {
     let mut bench = Bench::new();
-    let last = exhausted(&mut bench);
+    let last = bench.exhausted();
     let next = Producer { id: last.id + 1, epoch: 0 };
     assert_eq!(bench.init(Some(last)), Reply::Producer(next));
     bench.restart();
@@ -86,7 +77,7 @@ fn a_retry_at_the_last_epoch_survives_a_restart_too() {
 #[test]
 fn an_end_at_the_last_epoch_goes_on_with_the_new_producer_id() {
     let mut bench = Bench::new();
-    let last = exhausted(&mut bench);
+    let last = bench.exhausted();
     bench.add(last, &[0], 2);
     let next = Producer { id: last.id + 1, epoch: 0 };
     assert_eq!(bench.end(last, true, 2), Reply::Producer(next));
@@ -103,7 +94,7 @@ fn an_end_at_the_last_epoch_goes_on_with_the_new_producer_id() {
 #[test]
 fn a_time_out_at_the_last_epoch_goes_on_with_a_new_producer_id() {
     let mut bench = Bench::new();
-    let last = exhausted(&mut bench);
+    let last = bench.exhausted();
     bench.add(last, &[0], 2);
     bench.advance(70_000);
     assert_eq!(bench.state(), State::PrepareAbort);
@@ -130,4 +121,13 @@ fn a_commit_that_races_the_time_out_is_fenced() {
     bench.advance(70_000);
     bench.finish();
     assert_eq!(bench.end(producer, true, 0), refused(ErrorCode::ProducerFenced));
+}
+
+#[test]
+fn a_marker_in_the_coordinators_own_topic_is_passed_over() {
+    let marker = KeyValue {
+        key: Some(bytes::Bytes::from_static(&[0, 0, 0, 1])),
+        value: Some(bytes::Bytes::from_static(&[0, 0, 0, 0, 0, 7])),
+    };
+    assert!(TransactionMachine::decode(marker, true).unwrap().is_none());
 }

@@ -17,7 +17,7 @@ use super::markers::Markers;
 use super::record::Record;
 use super::state::{LAST_EPOCH, Producer, State, TopicPartition, Transaction};
 use crate::config::{ServerConfig, TransactionConfig};
-use crate::shard::{KeyValue, Machine, Moment, Outcome, Position, Ticket};
+use crate::shard::{Batch, KeyValue, Machine, Moment, Outcome, Position, Ticket};
 use crate::wire::ErrorCode;
 
 /// Where the clock stands at first; a multiple of every interval.
@@ -163,6 +163,17 @@ impl Bench {
 
     fn state(&self) -> State {
         self.transaction().state
+    }
+
+    /// A producer whose next epoch is no client's.
+    fn exhausted(&mut self) -> Producer {
+        let producer = self.producer();
+        let mut last = self.transaction().clone();
+        last.producer.epoch = LAST_EPOCH;
+        let record = Record { id: ID.into(), transaction: Some(last), version: 1 };
+        let records = Some(Batch { records: vec![record], control: false, transaction: None });
+        self.settle(Outcome { batch: records, replies: Vec::new() });
+        Producer { epoch: LAST_EPOCH, ..producer }
     }
 
     fn init(&mut self, expected: Option<Producer>) -> Reply {

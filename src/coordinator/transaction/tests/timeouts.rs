@@ -40,10 +40,7 @@ fn before_version_2_a_time_out_raises_the_epoch_once() {
 #[test]
 fn a_time_out_waits_for_a_producer_id() {
     let mut bench = Bench::new();
-    let mut last = bench.producer();
-    while last.epoch < LAST_EPOCH {
-        last = bench.producer();
-    }
+    let last = bench.exhausted();
     bench.add(last, &[0], 2);
     bench.ids.left.store(0, Ordering::Relaxed);
     bench.advance(70_000);

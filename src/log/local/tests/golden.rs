@@ -109,7 +109,7 @@ async fn the_same_appends_make_the_same_files() {
     for batch in batches() {
         let (header, records) = batch.split_first_chunk().unwrap();
         let batch = BatchBytes { header: *header, records };
-        log.append(batch, &mut || snapshot(13)).unwrap();
+        log.append(batch, None, &mut || snapshot(13)).unwrap();
     }
     log.close(snapshot(20)).await.unwrap();
     assert_eq!(files(directory.path()), golden_files);

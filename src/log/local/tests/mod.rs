@@ -16,8 +16,8 @@ use crate::env::{
     Disk, Env, FileKind, Offload, OpenMode, OsDisk, Random, SimClock, SimDisk, Space, read_all,
     write_all_at,
 };
-use crate::log::conformance::{CONFIG, Observer, Storage, conformance_suite};
-use crate::log::test_batch::TestBatch;
+use crate::log::conformance::{CONFIG, Observer, Storage, conformance_suite, listed};
+use crate::log::test_batch::{TestBatch, aborted_by};
 use crate::log::{Engine, LogId, Replay};
 use crate::wire::Chunk;
 
@@ -60,8 +60,13 @@ impl Replay for Replayed {
         bytes != b"bad"
     }
 
-    fn batch(&mut self, header: &BatchHeader, _control: Option<&[u8]>) {
+    fn batch(
+        &mut self,
+        header: &BatchHeader,
+        _control: Option<&[u8]>,
+    ) -> Option<AbortedTransaction> {
         self.offsets.push(header.base_offset);
+        listed(aborted_by(header.is_control(), header.producer_id, header.base_offset))
     }
 }
 
@@ -151,7 +156,8 @@ fn read_file(disk: &dyn Disk, path: &Path) -> Vec<u8> {
 
 fn append(log: &dyn Log, batch: &TestBatch) -> Result<Commit, AppendError> {
     let bytes = BatchBytes { header: batch.header(), records: &batch.payload };
-    log.append(bytes, &mut || format!("at {}", batch.base_offset).into_bytes())
+    let aborted = listed(batch.aborts());
+    log.append(bytes, aborted, &mut || format!("at {}", batch.base_offset).into_bytes())
 }
 
 /// Appends `count` batches of one record in 161 bytes.

@@ -96,3 +96,34 @@ fn offsets_of_topics_that_are_read_stay() {
     let step = bench.call(deletes("orders", &[0]));
     assert_eq!(step.records, [Record::Offset(key(0), None)]);
 }
+
+#[test]
+fn commits_with_a_transaction_are_checked_against_the_members_epoch() {
+    let mut bench = settled();
+    let (none, illegal) = (ErrorCode::None, ErrorCode::IllegalGeneration);
+    let cases = [
+        (("a", 3, 0), none),
+        (("a", 2, 0), none),
+        (("a", 2, 2), illegal),
+        (("a", 1, 0), illegal),
+        (("b", 2, 2), illegal),
+        (("b", 4, 2), illegal),
+        (("a", -1, 0), illegal),
+        (("c", 3, 0), ErrorCode::UnknownMemberId),
+        // Old clients do not say who they are.
+        (("", -1, 0), none),
+        (("", -2, 0), ErrorCode::UnknownMemberId),
+    ];
+    for ((member, epoch, partition), error) in cases {
+        let request = transactional_request(member, epoch, &[(partition, 7)]);
+        let step = bench.call(Command::TransactionalCommit(request, None));
+        let answer = transactional_answer(&[(partition, error)]);
+        assert_eq!(step.answer, Some(answer), "{member} at {epoch}");
+    }
+    // Of a topic that does not exist no member has a partition.
+    let mut request = transactional_request("a", 2, &[(0, 7)]);
+    request.topics[0].name = "gone".into();
+    let step = bench.call(Command::TransactionalCommit(request.clone(), None));
+    let refused = crate::coordinator::group::transactional_commit_refused(&request, illegal);
+    assert_eq!(step.answer, Some(Reply::TransactionalCommit(refused)));
+}

@@ -16,7 +16,7 @@ const RUN_TIMEOUT: Duration = Duration::from_mins(15);
 const ROUND_TIMEOUT: Duration = Duration::from_mins(3);
 
 /// The checker beside this binary. `cargo test` has built it; `cargo test --test it` has not.
-pub(super) fn checker() -> Command {
+pub(crate) fn checker() -> Command {
     static CHECKER: OnceLock<PathBuf> = OnceLock::new();
     Command::new(CHECKER.get_or_init(|| {
         let tests = env::current_exe().unwrap();
@@ -33,7 +33,7 @@ pub(super) fn checker() -> Command {
 }
 
 /// A checker that runs; killed when dropped, and its members end with it.
-pub(super) struct Run {
+pub(crate) struct Run {
     child: Child,
     lines: Arc<Mutex<Vec<String>>>,
     reader: Option<JoinHandle<()>>,
@@ -41,7 +41,7 @@ pub(super) struct Run {
 }
 
 impl Run {
-    pub(super) fn start(broker: &Broker, seed: u64, arguments: &[&str]) -> Self {
+    pub(crate) fn start(broker: &Broker, seed: u64, arguments: &[&str]) -> Self {
         let mut command = checker();
         command.args(["run", "--bootstrap", &broker.bootstrap_servers()]);
         command.args(["--seed", &seed.to_string()]).args(arguments);
@@ -57,12 +57,12 @@ impl Run {
     }
 
     /// Orders a member to start, as `start NUMBER PROTOCOL`, or to `leave NUMBER`.
-    pub(super) fn order(&mut self, order: &str) {
+    pub(crate) fn order(&mut self, order: &str) {
         writeln!(self.input.as_mut().unwrap(), "{order}").unwrap();
     }
 
     /// Acked and committed records, as last told.
-    pub(super) fn progress(&self) -> (u64, u64) {
+    pub(crate) fn progress(&self) -> (u64, u64) {
         let lines = self.lines.lock().unwrap();
         let progress = lines.iter().rev().find_map(|line| line.strip_prefix("progress "));
         let numbers = progress.and_then(|numbers| numbers.split_once(' '));
@@ -70,7 +70,7 @@ impl Run {
     }
 
     /// Waits until so many more records than at `mark` are acked and committed; false when the checker gave up.
-    pub(super) fn goes_on(&mut self, mark: (u64, u64), records: u64) -> bool {
+    pub(crate) fn goes_on(&mut self, mark: (u64, u64), records: u64) -> bool {
         until("progress of the group", ROUND_TIMEOUT, || {
             let ended = self.child.try_wait().unwrap().is_some();
             let (acked, committed) = self.progress();
@@ -80,7 +80,7 @@ impl Run {
     }
 
     /// The end of the run: its status and what it printed, the progress left out.
-    pub(super) fn finish(mut self) -> (ExitStatus, String) {
+    pub(crate) fn finish(mut self) -> (ExitStatus, String) {
         drop(self.input.take());
         let status = until("the verdict", RUN_TIMEOUT, || self.child.try_wait().unwrap());
         self.reader.take().unwrap().join().unwrap();
@@ -98,7 +98,7 @@ impl Drop for Run {
     }
 }
 
-pub(super) fn closing_line(output: &str) -> &str {
+pub(crate) fn closing_line(output: &str) -> &str {
     let mut lines = output.lines().rev();
     lines.find(|line| line.contains(" records, ")).unwrap_or("checker: no verdict")
 }

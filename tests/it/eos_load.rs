@@ -1,0 +1,84 @@
+//! Exactly-once processing under load, judged by the checker (`compat/checker/eos`), which also asks for the faults of
+//! the broker that are made here.
+
+use std::env;
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, Stdio};
+use std::time::Duration;
+
+use crate::broker::{Broker, against_kafka};
+use crate::checker::checker;
+use crate::needs::{self, report, seed, setting};
+use crate::reference;
+
+mod verdicts;
+
+/// So that dead members are missed soon, and open transactions of dead producers end soon after their timeout.
+const SETTINGS: [&str; 6] = [
+    "group.min.session.timeout.ms=1000",
+    "group.consumer.min.session.timeout.ms=1000",
+    "group.consumer.session.timeout.ms=3000",
+    "group.consumer.min.heartbeat.interval.ms=100",
+    "group.consumer.heartbeat.interval.ms=500",
+    "transaction.abort.timed.out.transaction.cleanup.interval.ms=500",
+];
+
+/// Killed when dropped, and its workers end with it.
+struct Checker(Child);
+
+impl Drop for Checker {
+    fn drop(&mut self) {
+        // It may have ended already; there is nobody to tell about a failure here.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn run(clients: &str, protocol: &str, seed: u64) {
+    let mut broker = Broker::start_with(&SETTINGS);
+    let seconds = setting("OTTLA_EOS_SECONDS", 20_u64).to_string();
+    let mut command = checker();
+    command.args(["eos", "run", "--bootstrap", &broker.bootstrap_servers(), "--broker-faults"]);
+    command.args(["--seed", &seed.to_string(), "--seconds", &seconds]);
+    command.args(["--client", clients, "--protocol", protocol]);
+    let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut child = Checker(child);
+    let mut input = child.0.stdin.take().unwrap();
+    let mut output = Vec::new();
+    for line in BufReader::new(child.0.stdout.take().unwrap()).lines().map(Result::unwrap) {
+        match line.split(' ').collect::<Vec<_>>()[..] {
+            ["broker", "kill"] => {
+                broker.kill9();
+                broker.restart();
+            }
+            ["broker", "pause", ms] => broker.pause(Duration::from_millis(ms.parse().unwrap())),
+            _ => {
+                output.push(line);
+                continue;
+            }
+        }
+        // The checker may have ended by now; it has said why then.
+        let _ = writeln!(input, "done");
+        output.push(line);
+    }
+    let status = child.0.wait().unwrap();
+    let closing = output.last().map_or("no verdict", String::as_str);
+    report(&format!("{clients} {protocol}: {closing}"));
+    let output = output.join("\n");
+    assert!(broker.is_running(), "the broker ended by itself\n{output}");
+    assert!(status.success(), "{output}\nreplay: OTTLA_SEED={seed}");
+}
+
+#[test]
+fn workers_process_exactly_once_while_they_and_the_broker_are_killed_and_stopped() {
+    let test = "workers_process_exactly_once_while_they_and_the_broker_are_killed_and_stopped";
+    let java = needs::java(test);
+    let _one_at_a_time = (java || against_kafka()).then(reference::exclusive);
+    let seed = seed();
+    let clients = env::var("OTTLA_EOS_CLIENTS");
+    let clients = clients.as_deref().unwrap_or(if java { "java-4.3,rdkafka" } else { "rdkafka" });
+    for (number, clients) in (0..).zip(clients.split(' ')) {
+        let protocol = if (seed + number).is_multiple_of(2) { "classic" } else { "consumer" };
+        run(clients, protocol, seed);
+    }
+}
