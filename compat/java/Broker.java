@@ -18,10 +18,12 @@ import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.errors.UnknownTopicOrPartitionException;
 import org.apache.kafka.common.serialization.StringDeserializer;
 import org.apache.kafka.common.serialization.StringSerializer;
+import org.apache.kafka.common.utils.AppInfoParser;
 
 /** The broker that is judged: clients of it, and names on it that are new in every run. */
 final class Broker {
     static final Duration POLL = Duration.ofMillis(100);
+    static final boolean IS_RELEASE_4 = AppInfoParser.getVersion().startsWith("4.");
 
     final Admin admin;
     private final String bootstrap;

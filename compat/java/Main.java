@@ -29,11 +29,17 @@ public final class Main {
         scenarios.put("delete-records", DeletedRecords::deleteRecords);
         scenarios.put("long-poll", Reading::longPoll);
         scenarios.put("restart", broker -> new Restart(broker).run());
+        scenarios.put("transactions", Transactions::transactions);
+        scenarios.put("fencing", Transactions::fencing);
+        scenarios.put("exactly-once", broker -> new ExactlyOnce(broker, "classic").run());
+        scenarios.put("exactly-once-new", broker -> new ExactlyOnce(broker, "consumer").run());
+        scenarios.put("transaction-timeout", Transactions::timeout);
+        scenarios.put("transactions-admin", TransactionsAdmin::run);
         return scenarios;
     }
 
     /** Scenarios of the consumer protocol (KIP-848). */
-    private static final Set<String> NEW = Set.of("group-new", "static-new", "migrate");
+    private static final Set<String> NEW = Set.of("group-new", "static-new", "migrate", "exactly-once-new");
     private static final int NOT_APPLICABLE = 77;
 
     public static void main(String[] args) {

@@ -153,10 +153,10 @@ class Reader {
   }
 
   /** Starts one and waits for its assignment. */
-  static async start(scenario, settings = {}, { fromBeginning = true, ...options } = {}) {
+  static async start(scenario, settings = {}, { topic = scenario.topic, fromBeginning = true, ...options } = {}) {
     const reader = new Reader(scenario, settings)
     await reader.consumer.connect()
-    await reader.consumer.subscribe({ topic: scenario.topic, fromBeginning })
+    await reader.consumer.subscribe({ topic, fromBeginning })
     const eachMessage = async ({ partition, message }) => void reader.records.push({ partition, ...message })
     await reader.consumer.run({ autoCommit: false, eachMessage, ...options })
     await until('the assignment', () => reader.take() ?? reader.joins > 0)

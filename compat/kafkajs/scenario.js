@@ -12,6 +12,7 @@ const { member } = require('./member')
 const { group, restart } = require('./membership')
 const { headers, idempotent, large, longPoll, produce } = require('./records')
 const { admin, deleteRecords, seek } = require('./topics')
+const { exactlyOnce, fencing, transactionTimeout, transactions } = require('./transactions')
 
 const NOT_APPLICABLE = 77
 
@@ -43,6 +44,12 @@ const SCENARIOS = {
   'delete-records': deleteRecords,
   'long-poll': longPoll,
   restart,
+  transactions,
+  fencing,
+  'exactly-once': exactlyOnce,
+  'exactly-once-new': lacks(NO_NEW_GROUPS),
+  'transaction-timeout': transactionTimeout,
+  'transactions-admin': lacks("the client's administration knows no transactions"),
 }
 
 async function main([client, name, ...rest]) {

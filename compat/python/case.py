@@ -55,16 +55,29 @@ class Case:
     def producer(self, **settings):
         return self.open(self.client.Producer(self.bootstrap, dotted(settings)))
 
-    def consumer(self, **settings):
+    def transactional_id(self, what):
+        return f"{self.topic}-{what}"
+
+    def transactional(self, what, **settings):
+        """A producer that may begin a transaction."""
+        producer = self.producer(transactional_id=self.transactional_id(what), **settings)
+        producer.initialize()
+        return producer
+
+    def consumer(self, topic=None, **settings):
         """A consumer that is no member of the group until it subscribes, and can be closed by its user."""
         defaults = {"enable.auto.commit": False, "auto.offset.reset": "earliest"}
-        return self.client.Consumer(self.bootstrap, self.topic, self.group, {**defaults, **dotted(settings)})
+        return self.client.Consumer(self.bootstrap, topic or self.topic, self.group, {**defaults, **dotted(settings)})
 
     def reader(self, offsets, **settings):
         """A consumer without membership that reads partitions from these offsets."""
         consumer = self.open(self.consumer(**settings))
         consumer.assign(offsets)
         return consumer
+
+    def end(self, partition, **isolation):
+        """Where the partition ends for a reader that waits for nothing."""
+        return self.open(self.consumer(**isolation)).bounds(partition)[1]
 
     def fill(self, count, partitions=1):
         """Writes numbered records to the partitions in turn; each is acknowledged."""

@@ -10,6 +10,8 @@ TIMEOUT_S = 60
 
 # A record as it was read; headers are a list of pairs.
 Record = namedtuple("Record", "partition offset key value headers timestamp_ms")
+# As its coordinator describes it; partitions are a set of pairs of topic and partition.
+Transaction = namedtuple("Transaction", "coordinator state producer_id producer_epoch timeout_ms start_ms partitions")
 
 # Members of the consumer protocol (KIP-848); what they leave out is the broker's to say.
 CONSUMER_PROTOCOL = {"group_protocol": "consumer"}
@@ -17,6 +19,7 @@ CONSUMER_PROTOCOL = {"group_protocol": "consumer"}
 # Parts of the protocol that a client may be unable to express (LACKS in its module).
 NULL_HEADER_VALUE = "a header value of null"
 NEW_GROUPS = "the consumer protocol (group.protocol=consumer)"
+TRANSACTIONS_ADMIN = "an administration of transactions"
 NULL_KEY_AND_VALUE = "a record whose key and value are null"
 
 

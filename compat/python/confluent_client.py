@@ -7,9 +7,10 @@ from confluent_kafka import ConsumerGroupState, KafkaError, KafkaException, Topi
 from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, NewPartitions, NewTopic
 from confluent_kafka.admin import AdminClient
 
-from client import TIMEOUT_S, BrokerError, Record, ignored
+from case import until
+from client import TIMEOUT_S, TRANSACTIONS_ADMIN, BrokerError, Record, ignored
 
-LACKS = set()
+LACKS = {TRANSACTIONS_ADMIN}
 # librdkafka's own names of settings that Apache Kafka's client calls otherwise.
 NAMES = {"max.request.size": "message.max.bytes", "fetch.max.wait.ms": "fetch.wait.max.ms"}
 # The auto.offset.reset that reports an offset out of range instead of choosing another, and the code it reports.
@@ -19,6 +20,9 @@ OUT_OF_RANGE = KafkaError._AUTO_OFFSET_RESET
 FATAL = {KafkaError._FATAL}
 # Whether an owner that keeps its partition in a rebalance goes on where it was, and not at the committed offset.
 KEEPS_POSITION = False
+# Codes of a producer that another has replaced, and of a commit for a member that has left.
+FENCED = {KafkaError._FENCED, KafkaError.INVALID_PRODUCER_EPOCH}
+NO_MEMBER = {KafkaError.UNKNOWN_MEMBER_ID}
 
 
 @contextmanager
@@ -119,16 +123,40 @@ class Producer:
         self.client.poll(0)
 
         def offset():
-            if not outcome:
-                self.client.flush(TIMEOUT_S)
+            # Not by a flush: a fatal error, as of a fenced producer, would be raised in the middle of it.
+            until("the report", lambda: outcome or self.poll())
             [(error, message)] = outcome
             checked(error)
             return message.offset()
 
         return offset
 
+    def poll(self):
+        with broker_errors():
+            self.client.poll(0.1)
+
+    def initialize(self):
+        with broker_errors():
+            self.client.init_transactions(TIMEOUT_S)
+
+    def begin(self):
+        self.client.begin_transaction()
+
+    def send_offsets(self, offsets, group_metadata):
+        with broker_errors():
+            self.client.send_offsets_to_transaction(offsets, group_metadata, TIMEOUT_S)
+
+    def end(self, commits):
+        with broker_errors():
+            (self.client.commit_transaction if commits else self.client.abort_transaction)(TIMEOUT_S)
+
     def close(self):
-        assert self.client.flush(TIMEOUT_S) == 0
+        try:
+            assert self.client.flush(TIMEOUT_S) == 0
+        except KafkaException as error:
+            # The call that met it has said so before.
+            if not error.args[0].fatal():
+                raise
 
 
 class Consumer:
@@ -192,6 +220,9 @@ class Consumer:
             [found] = self.client.offsets_for_times([self.at(partition, timestamp_ms)], TIMEOUT_S)
         checked(found.error)
         return found.offset if found.offset >= 0 else None
+
+    def group_metadata(self):
+        return self.client.consumer_group_metadata()
 
     def offsets(self, offsets, metadata):
         return [self.at(partition, offset, metadata) for partition, offset in offsets.items()]

@@ -1,23 +1,27 @@
 """kafka-python for the scenarios; see client.py."""
 
+import re
 from contextlib import contextmanager
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
-from kafka.admin import ConfigResource
+from kafka.admin import AbortTransactionSpec, ConfigResource
 from kafka.consumer.subscription_state import AsyncConsumerRebalanceListener, ConsumerRebalanceListener
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
 from kafka.coordinator.assignors.range import RangePartitionAssignor
 from kafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from kafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
-from kafka.errors import CommitFailedError, KafkaError
+from kafka.errors import CommitFailedError, InvalidProducerEpochError, KafkaError, ProducerFencedError
 from kafka.structs import OffsetAndMetadata
 
-from client import NEW_GROUPS, NULL_HEADER_VALUE, NULL_KEY_AND_VALUE, TIMEOUT_S, BrokerError, Record, ignored
+from client import NEW_GROUPS, NULL_HEADER_VALUE, NULL_KEY_AND_VALUE, TIMEOUT_S, BrokerError, Record, Transaction, ignored
 
+ILLEGAL_GENERATION = 22
 LACKS = {NEW_GROUPS, NULL_HEADER_VALUE, NULL_KEY_AND_VALUE}
 NO_RESET = "none"
 OUT_OF_RANGE = 1
 FATAL = set()
+FENCED = {ProducerFencedError.errno, InvalidProducerEpochError.errno}
+NO_MEMBER = {ILLEGAL_GENERATION}
 KEEPS_POSITION = True
 ASSIGNORS = {
     "range": RangePartitionAssignor,
@@ -25,7 +29,6 @@ ASSIGNORS = {
     "sticky": StickyPartitionAssignor,
     "cooperative-sticky": CooperativeStickyAssignor,
 }
-ILLEGAL_GENERATION = 22
 
 
 @contextmanager
@@ -107,6 +110,26 @@ class Admin:
             [answer] = self.client.delete_records({TopicPartition(topic, partition): offset}).values()
         return answer["low_watermark"]
 
+    def transaction(self, transactional_id):
+        with broker_errors():
+            found = self.client.describe_transactions([transactional_id])[transactional_id]
+        return Transaction(*found)._replace(state=found.state.value, partitions=set(map(tuple, found.topic_partitions)))
+
+    def transactions(self, **filters):
+        """Transactional id, producer id and state of each that passes the filters."""
+        [listed] = self.client.list_transactions(**filters).values()
+        return {(each.transactional_id, each.producer_id, each.state.value) for each in listed}
+
+    def producer(self, topic, partition, producer_id):
+        """The epoch, the last sequence number and the first offset of the open transaction, -1 without one."""
+        [found] = self.client.describe_producers([TopicPartition(topic, partition)]).values()
+        [state] = [each for each in found.active_producers if each.producer_id == producer_id]
+        return state.producer_epoch, state.last_sequence, state.current_transaction_start_offset
+
+    def abort_hanging(self, topic, partition, transaction):
+        spec = TopicPartition(topic, partition), transaction.producer_id, transaction.producer_epoch
+        self.client.abort_transaction(AbortTransactionSpec(*spec))
+
     def group_is_stable(self, group):
         with broker_errors():
             return self.client.describe_groups([group])[group]["group_state"] == "Stable"
@@ -125,6 +148,25 @@ class Producer:
                 return future.get(TIMEOUT_S).offset
 
         return offset
+
+    def initialize(self):
+        try:
+            self.client.init_transactions()
+        except KafkaError as error:
+            # The broker's code is in its text only.
+            code = re.search(r"\[Error (\d+)\]", str(error))
+            raise BrokerError(code and int(code[1]), error) from error
+
+    def begin(self):
+        self.client.begin_transaction()
+
+    def send_offsets(self, offsets, group_metadata):
+        with broker_errors():
+            self.client.send_offsets_to_transaction(offsets, group_metadata)
+
+    def end(self, commits):
+        with broker_errors():
+            (self.client.commit_transaction if commits else self.client.abort_transaction)()
 
     def close(self):
         self.client.flush(TIMEOUT_S)
@@ -200,6 +242,9 @@ class Consumer:
         with broker_errors():
             [found] = self.client.offsets_for_times({self.at(partition): timestamp_ms}).values()
         return found and found.offset
+
+    def group_metadata(self):
+        return self.client.group_metadata()
 
     def offsets(self, offsets, metadata):
         return {self.at(partition): OffsetAndMetadata(offset, metadata, -1) for partition, offset in offsets.items()}

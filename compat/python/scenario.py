@@ -14,16 +14,19 @@ import member
 from case import Case
 from client import NotApplicable
 from commits import commit
+from exactly_once import exactly_once, exactly_once_new
 from membership import cooperative, group, group_new, migrate, regex, static, static_new
 from records import headers, idempotent, large, long_poll, produce
 from restart import restart
 from topics import admin, delete_records, seek
+from transactions import fencing, transaction_timeout, transactions, transactions_admin
 
 NOT_APPLICABLE = 77
 MODULES = {"confluent-kafka": "confluent_client", "kafka-python": "kafka_python_client"}
 CODECS = ["none", "gzip", "snappy", "lz4", "zstd"]
 NAMED = [admin, idempotent, headers, large, group, group_new, static, static_new, cooperative, regex, migrate]
 NAMED += [seek, commit, delete_records, long_poll, restart]
+NAMED += [transactions, fencing, exactly_once, exactly_once_new, transaction_timeout, transactions_admin]
 SCENARIOS = {function.__name__.replace("_", "-"): function for function in NAMED}
 SCENARIOS |= {f"produce-{codec}": partial(produce, codec=codec) for codec in CODECS}
 

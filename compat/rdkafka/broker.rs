@@ -52,6 +52,11 @@ impl Deliveries {
         self.reports.lock().unwrap().len()
     }
 
+    /// What became of the record with that number, which must be known.
+    pub(crate) fn report(&self, number: usize) -> Report {
+        self.reports.lock().unwrap()[&number].clone()
+    }
+
     pub(crate) fn has_lost_connection(&self) -> bool {
         self.has_lost_connection.load(Ordering::Relaxed)
     }
@@ -95,9 +100,8 @@ pub(crate) fn delivered(producer: &Records, count: usize) -> Vec<(i32, i64)> {
 /// What became of the only record that was sent.
 pub(crate) fn outcome(producer: &Records) -> Report {
     producer.flush(TIMEOUT).unwrap();
-    let reports = producer.context().reports.lock().unwrap();
-    assert_eq!(reports.len(), 1, "delivery reports");
-    reports[&0].clone()
+    assert_eq!(producer.context().count(), 1, "delivery reports");
+    producer.context().report(0)
 }
 
 /// Sends, waiting while the client's own queue is full.

@@ -10,6 +10,7 @@
 
 mod admin;
 mod broker;
+mod exactly_once;
 mod group;
 mod member;
 mod offsets;
@@ -17,6 +18,7 @@ mod produce;
 mod reading;
 mod records;
 mod restart;
+mod transactions;
 
 use std::env;
 use std::process::ExitCode;
@@ -24,6 +26,8 @@ use std::process::ExitCode;
 use broker::Broker;
 use member::CONSUMER;
 use rdkafka::util::get_rdkafka_version;
+
+const NOT_APPLICABLE: u8 = 77;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
@@ -53,6 +57,15 @@ fn run(scenario: &str, broker: &Broker) -> ExitCode {
         "delete-records" => reading::delete_records(broker),
         "long-poll" => reading::long_poll(broker),
         "restart" => restart::restart(broker),
+        "transactions" => transactions::transactions(broker),
+        "fencing" => transactions::fence(broker),
+        "exactly-once" => exactly_once::exactly_once(broker, &[]),
+        "exactly-once-new" => exactly_once::exactly_once(broker, CONSUMER),
+        "transaction-timeout" => transactions::time_out(broker),
+        "transactions-admin" => {
+            println!("the client's administration knows no transactions");
+            return ExitCode::from(NOT_APPLICABLE);
+        }
         _ => match scenario.strip_prefix("produce-") {
             Some(codec) => produce::produce(broker, codec),
             None => return usage(),

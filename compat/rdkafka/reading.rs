@@ -11,7 +11,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use crate::broker::{Broker, POLL, TIMEOUT, delivered, options, send, until, wait};
 
 /// Offset and value of the next record.
-fn next(consumer: &BaseConsumer) -> (i64, String) {
+pub(crate) fn next(consumer: &BaseConsumer) -> (i64, String) {
     until("the next record", || match consumer.poll(POLL)? {
         Ok(message) => {
             let value = String::from_utf8(message.payload().unwrap().to_vec()).unwrap();
@@ -30,7 +30,7 @@ fn read_to_end(consumer: &BaseConsumer) {
     });
 }
 
-fn assign(consumer: &BaseConsumer, topic: &str, offset: Offset) {
+pub(crate) fn assign(consumer: &BaseConsumer, topic: &str, offset: Offset) {
     let mut list = TopicPartitionList::new();
     list.add_partition_offset(topic, 0, offset).unwrap();
     consumer.assign(&list).unwrap();

@@ -16,8 +16,12 @@ use crate::{COMPAT, Failure};
 
 const START_TIMEOUT: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(10);
-/// For clients that get their topics by using them: enough partitions for every scenario.
-const PARTITIONS: &str = "num.partitions=6";
+const SETTINGS: [&str; 2] = [
+    // For clients that get their topics by using them: enough partitions for every scenario.
+    "num.partitions=6",
+    // How long after its time a transaction may stay open.
+    "transaction.abort.timed.out.transaction.cleanup.interval.ms=1000",
+];
 const LOG_LINES: usize = 40;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,8 +98,8 @@ impl Broker {
             format!("log.dirs={}", data.display()),
             // As the reference is started.
             "group.initial.rebalance.delay.ms=0".to_owned(),
-            PARTITIONS.to_owned(),
         ];
+        settings.extend(SETTINGS.map(str::to_owned));
         settings.extend(self.advertised.map(advertise));
         command.arg("server").arg("--ready-file").arg(&ready);
         command.args(settings.iter().flat_map(|setting| ["--override", setting]));
@@ -121,7 +125,7 @@ impl Broker {
             data: Some(self.directory.path().join("data")),
             port: Some(self.port),
             // The last line of a key counts.
-            extra: [PARTITIONS.to_owned(), advertised.unwrap_or_default()].join("\n"),
+            extra: [&SETTINGS.join("\n"), advertised.as_deref().unwrap_or_default()].join("\n"),
             ..Options::default()
         };
         let node = Reference::try_start(self.directory.path(), &options);

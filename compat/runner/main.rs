@@ -35,7 +35,7 @@ type Failure = Box<dyn Error>;
 const COMPAT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/compat");
 
 /// In the order of `compat/README.md`.
-const SCENARIOS: [&str; 21] = [
+const SCENARIOS: [&str; 27] = [
     "admin",
     "produce-none",
     "produce-gzip",
@@ -57,6 +57,12 @@ const SCENARIOS: [&str; 21] = [
     "delete-records",
     "long-poll",
     "restart",
+    "transactions",
+    "fencing",
+    "exactly-once",
+    "exactly-once-new",
+    "transaction-timeout",
+    "transactions-admin",
 ];
 
 /// Scenarios of everyday clients against Ottla, or another broker
@@ -165,7 +171,7 @@ fn judge(target: Target, clients: &[Client], scenarios: &[&'static str]) -> Verd
             let outcome = site.run(client, scenario);
             let outcome = outcome.unwrap_or_else(|error| Outcome::Failed(error.to_string()));
             let seconds = started.elapsed().as_secs_f64();
-            println!("{broker}  {:16} {scenario:14} {seconds:5.1} s  {outcome}", client.name);
+            println!("{broker}  {:16} {scenario:19} {seconds:5.1} s  {outcome}", client.name);
             cells.push(Cell { client: client.name.clone(), scenario, outcome });
         }
     }

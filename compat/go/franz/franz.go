@@ -129,14 +129,19 @@ type reader struct {
 	topic string
 }
 
-func (c client) Reader(topic string, starts map[int32]int64, maxWait time.Duration) (scenario.Reader, error) {
+func (c client) Reader(topic string, starts map[int32]int64, config scenario.ReaderConfig) (scenario.Reader, error) {
 	offsets := make(map[int32]kgo.Offset)
 	for partition, start := range starts {
 		offsets[partition] = at(start)
 	}
+	isolation := kgo.ReadUncommitted()
+	if config.Committed {
+		isolation = kgo.ReadCommitted()
+	}
 	connection, err := c.connect(
 		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: offsets}),
-		kgo.FetchMaxWait(maxWait),
+		kgo.FetchMaxWait(config.MaxWait),
+		kgo.FetchIsolationLevel(isolation),
 	)
 	if err != nil {
 		return nil, err

@@ -64,8 +64,7 @@ func (m *member) options() []kgo.Opt {
 		options = append(options, kgo.ConsumeRegex())
 	}
 	if m.config.Protocol == scenario.Consumer {
-		// The balancer stands for the one of the broker that is like it.
-		options = append(options, kgo.ServerSideBalancer(), kgo.Balancers(kgo.StickyBalancer()))
+		options = append(options, serverSide()...)
 	}
 	if m.config.InstanceID != "" {
 		options = append(options, kgo.InstanceID(m.config.InstanceID))
@@ -74,6 +73,11 @@ func (m *member) options() []kgo.Opt {
 		return append(options, kgo.AutoCommitInterval(m.config.AutoCommitInterval()))
 	}
 	return append(options, kgo.DisableAutoCommit())
+}
+
+// serverSide is the consumer protocol; the balancer stands for the one of the broker that is like it.
+func serverSide() []kgo.Opt {
+	return []kgo.Opt{kgo.ServerSideBalancer(), kgo.Balancers(kgo.StickyBalancer())}
 }
 
 // each passes a rebalance on; kgo also tells of one in which nothing changed.

@@ -99,11 +99,24 @@ func (a admin) Cluster() (scenario.Cluster, error) {
 }
 
 func (a admin) Offsets(topic string, partitions int32, at int64) ([]int64, error) {
+	return a.offsets(topic, partitions, at, sarama.ReadUncommitted)
+}
+
+func (a admin) StableEnd(topic string) (int64, error) {
+	offsets, err := a.offsets(topic, 1, scenario.Latest, sarama.ReadCommitted)
+	if err != nil {
+		return 0, err
+	}
+	return offsets[0], nil
+}
+
+func (a admin) offsets(topic string, partitions int32, at int64, isolation sarama.IsolationLevel) ([]int64, error) {
 	asked := make(map[int32]int64)
 	for p := range partitions {
 		asked[p] = at
 	}
-	answer, err := a.client.ListOffsets(map[string]map[int32]int64{topic: asked}, nil)
+	options := sarama.ListOffsetsOptions{IsolationLevel: isolation}
+	answer, err := a.client.ListOffsets(map[string]map[int32]int64{topic: asked}, &options)
 	if err != nil {
 		return nil, err
 	}

@@ -25,12 +25,14 @@ type member struct {
 	once    sync.Once
 }
 
+const errClassicOnly = scenario.Lacks("sarama has only the classic protocol of groups")
+
 func (c client) Member(config scenario.MemberConfig, events scenario.Events) (scenario.Member, error) {
 	switch {
 	case config.Pattern != "":
 		return nil, scenario.Lacks("sarama subscribes to names of topics only, not to a pattern")
 	case config.Protocol == scenario.Consumer:
-		return nil, scenario.Lacks("sarama has only the classic protocol of groups")
+		return nil, errClassicOnly
 	}
 	admin, err := c.Admin()
 	if err != nil {

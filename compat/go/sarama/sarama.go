@@ -54,7 +54,7 @@ func (c client) Admin() (scenario.Admin, error) {
 
 type producer struct{ sarama.SyncProducer }
 
-func (c client) Producer(config scenario.ProducerConfig) (scenario.Producer, error) {
+func producerSettings(config scenario.ProducerConfig) *sarama.Config {
 	settings := newConfig()
 	settings.Producer.Partitioner = sarama.NewManualPartitioner
 	settings.Producer.Return.Successes = true
@@ -68,7 +68,11 @@ func (c client) Producer(config scenario.ProducerConfig) (scenario.Producer, err
 	if config.MaxMessageBytes > 0 {
 		settings.Producer.MaxMessageBytes = config.MaxMessageBytes
 	}
-	connection, err := sarama.NewSyncProducer(c.addresses(), settings)
+	return settings
+}
+
+func (c client) Producer(config scenario.ProducerConfig) (scenario.Producer, error) {
+	connection, err := sarama.NewSyncProducer(c.addresses(), producerSettings(config))
 	if err != nil {
 		return nil, err
 	}
@@ -147,11 +151,14 @@ type arrival struct {
 	err    error
 }
 
-func (c client) Reader(topic string, starts map[int32]int64, maxWait time.Duration) (scenario.Reader, error) {
-	config := newConfig()
-	config.Consumer.MaxWaitTime = maxWait
-	config.Consumer.Return.Errors = true
-	consumer, err := sarama.NewConsumer(c.addresses(), config)
+func (c client) Reader(topic string, starts map[int32]int64, config scenario.ReaderConfig) (scenario.Reader, error) {
+	settings := newConfig()
+	settings.Consumer.MaxWaitTime = config.MaxWait
+	settings.Consumer.Return.Errors = true
+	if config.Committed {
+		settings.Consumer.IsolationLevel = sarama.ReadCommitted
+	}
+	consumer, err := sarama.NewConsumer(c.addresses(), settings)
 	if err != nil {
 		return nil, err
 	}

@@ -13,10 +13,15 @@ const (
 
 // Codes of Apache Kafka that scenarios expect.
 const (
-	UnknownTopicOrPartition  int16 = 3
-	MessageTooLarge          int16 = 10
-	TopicAlreadyExists       int16 = 36
-	InvalidReplicationFactor int16 = 38
+	UnknownTopicOrPartition   int16 = 3
+	MessageTooLarge           int16 = 10
+	UnknownMemberID           int16 = 25
+	TopicAlreadyExists        int16 = 36
+	InvalidReplicationFactor  int16 = 38
+	InvalidProducerEpoch      int16 = 47
+	InvalidTxnState           int16 = 48
+	InvalidTransactionTimeout int16 = 50
+	ProducerFenced            int16 = 90
 )
 
 // Client is one client library, bound to a broker.
@@ -24,9 +29,12 @@ type Client interface {
 	Admin() (Admin, error)
 	Producer(ProducerConfig) (Producer, error)
 	// Reader consumes partitions without a group, from the offset given for each.
-	Reader(topic string, starts map[int32]int64, maxWait time.Duration) (Reader, error)
+	Reader(topic string, starts map[int32]int64, config ReaderConfig) (Reader, error)
 	// Member joins a group and calls events until it is closed.
 	Member(MemberConfig, Events) (Member, error)
+	// Transactional makes a producer with this id; a timeout of 0 leaves the library's default.
+	Transactional(id string, timeout time.Duration) (Transactional, error)
+	Transformer(TransformerConfig) (Transformer, error)
 	// Code is the broker's error code in an error of this library; ok is false when a broker did not send it.
 	Code(error) (code int16, ok bool)
 }
@@ -68,7 +76,42 @@ type Admin interface {
 	Commit(group, topic string, partition int32, committed Committed) error
 	// Committed reads the offset committed for a partition; -1 if there is none.
 	Committed(group, topic string, partition int32) (Committed, error)
+	// StableEnd is where partition 0 ends for those who read what is committed.
+	StableEnd(topic string) (int64, error)
 	Close()
+}
+
+// TransactionsAdmin is what an Admin may be as well.
+type TransactionsAdmin interface {
+	DescribeTransaction(id string) (Transaction, error)
+	// ListTransactions gives the id and the state of each, with a space in between.
+	ListTransactions(ListFilter) ([]string, error)
+	DescribeProducer(topic string, partition int32, id int64) (ProducerState, error)
+	// AbortHanging writes the marker of an aborted transaction without its coordinator.
+	AbortHanging(topic string, partition int32, transaction Transaction) error
+}
+
+type Transaction struct {
+	Coordinator int32
+	State       string
+	ProducerID  int64
+	Epoch       int16
+	TimeoutMs   int32
+	StartMs     int64
+	Partitions  map[string][]int32
+}
+
+// ListFilter without a condition lets all transactions pass.
+type ListFilter struct {
+	States      []string
+	ProducerIDs []int64
+	Pattern     string
+}
+
+type ProducerState struct {
+	Epoch        int16
+	LastSequence int32
+	OpenSince    int64 // -1 without an open transaction
 }
 
 type ProducerConfig struct {
@@ -82,6 +125,39 @@ type Producer interface {
 	// Produce sends the records, waits for all of them and sets the offset of each acknowledged one.
 	Produce(topic string, records []*Record) error
 	Close()
+}
+
+// Transactional is a producer of transactions.
+type Transactional interface {
+	Producer
+	Begin() error
+	End(commit bool) error
+}
+
+type TransformerConfig struct {
+	Group    string
+	Topic    string
+	ID       string // transactional
+	Protocol Protocol
+}
+
+// Transformer is a member of a group and a producer of transactions. One that commits also commits the offsets of what
+// was polled since the last one.
+type Transformer interface {
+	Transactional
+	// Poll waits for records, and gives at most so many.
+	Poll(ctx context.Context, count int) ([]*Record, error)
+}
+
+// Impostor is what a Transformer may be as well.
+type Impostor interface {
+	// CommitAs ends a transaction with offsets that another member commits.
+	CommitAs(Transformer) error
+}
+
+type ReaderConfig struct {
+	MaxWait   time.Duration
+	Committed bool // isolation.level=read_committed
 }
 
 type Reader interface {

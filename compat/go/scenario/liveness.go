@@ -13,7 +13,7 @@ func longPoll(r *run) {
 	producer := r.producer(ProducerConfig{Acks: -1})
 	one := func() []*Record { return records(1, 1, 100) }
 	check(producer.Produce(topic, one()), "producing the first record")
-	reader := r.reader(topic, map[int32]int64{0: Earliest}, 20*time.Second)
+	reader := r.reader(topic, map[int32]int64{0: Earliest}, ReaderConfig{MaxWait: 20 * time.Second})
 	poll(reader, "first record")
 	for round := range 20 {
 		time.Sleep(150 * time.Millisecond)

@@ -24,7 +24,7 @@ func seek(r *run) {
 	offsetAt(firstMs+2001, 3, "offset for a time between records")
 	offsetAt(firstMs+9001, -1, "offset for a time after the records")
 
-	reader := r.reader(topic, map[int32]int64{0: 7}, 500*time.Millisecond)
+	reader := r.reader(topic, map[int32]int64{0: 7}, ReaderConfig{MaxWait: 500 * time.Millisecond})
 	nextIs := func(want int64, what string) {
 		equal(poll(reader, what)[0].Offset, want, what)
 	}

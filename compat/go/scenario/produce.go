@@ -62,7 +62,7 @@ func large(r *run) {
 	producer := r.producer(ProducerConfig{Acks: -1, MaxMessageBytes: 4_000_000})
 	arrives := sized(900_000)
 	check(producer.Produce(topic, arrives), "producing 900,000 bytes")
-	r.refused(producer.Produce(topic, sized(1_500_000)), MessageTooLarge, "producing 1,500,000 bytes")
+	r.refused(producer.Produce(topic, sized(1_500_000)), "producing 1,500,000 bytes", MessageTooLarge)
 	acknowledgedInOrder(arrives)
 	r.comesBack(topic, 1, arrives)
 }

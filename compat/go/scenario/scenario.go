@@ -16,27 +16,33 @@ import (
 const patience = 60 * time.Second
 
 var table = map[string]func(*run){
-	"admin":          admin,
-	"produce-none":   produceWith("none"),
-	"produce-gzip":   produceWith("gzip"),
-	"produce-snappy": produceWith("snappy"),
-	"produce-lz4":    produceWith("lz4"),
-	"produce-zstd":   produceWith("zstd"),
-	"idempotent":     idempotent,
-	"headers":        headers,
-	"large":          large,
-	"group":          groupWith(Classic),
-	"group-new":      groupWith(Consumer),
-	"static":         staticWith(Classic),
-	"static-new":     staticWith(Consumer),
-	"cooperative":    cooperative,
-	"regex":          regex,
-	"migrate":        migrate,
-	"seek":           seek,
-	"commit":         commit,
-	"delete-records": deleteRecords,
-	"long-poll":      longPoll,
-	"restart":        restart,
+	"admin":               admin,
+	"produce-none":        produceWith("none"),
+	"produce-gzip":        produceWith("gzip"),
+	"produce-snappy":      produceWith("snappy"),
+	"produce-lz4":         produceWith("lz4"),
+	"produce-zstd":        produceWith("zstd"),
+	"idempotent":          idempotent,
+	"headers":             headers,
+	"large":               large,
+	"group":               groupWith(Classic),
+	"group-new":           groupWith(Consumer),
+	"static":              staticWith(Classic),
+	"static-new":          staticWith(Consumer),
+	"cooperative":         cooperative,
+	"regex":               regex,
+	"migrate":             migrate,
+	"seek":                seek,
+	"commit":              commit,
+	"delete-records":      deleteRecords,
+	"long-poll":           longPoll,
+	"restart":             restart,
+	"transactions":        transactions,
+	"fencing":             fencing,
+	"exactly-once":        exactlyOnceWith(Classic),
+	"exactly-once-new":    exactlyOnceWith(Consumer),
+	"transaction-timeout": transactionTimesOut,
+	"transactions-admin":  transactionsAdmin,
 }
 
 // run is one run of a scenario. Its methods end the scenario when something is not as it must be.
@@ -127,10 +133,10 @@ func equalAll[V comparable](got, want []V, what string) {
 	}
 }
 
-// refused asserts that a broker refused with the code.
-func (r *run) refused(err error, want int16, doing string) {
-	if code, ok := r.client.Code(err); !ok || code != want {
-		fatalf("%s: %v, not error code %d", doing, err, want)
+// refused asserts that a broker refused with one of the codes.
+func (r *run) refused(err error, doing string, want ...int16) {
+	if code, ok := r.client.Code(err); !ok || !slices.Contains(want, code) {
+		fatalf("%s: %v, not error code %v", doing, err, want)
 	}
 }
 
@@ -178,8 +184,8 @@ func (r *run) produce(topic string, all []*Record) []*Record {
 	return all
 }
 
-func (r *run) reader(topic string, starts map[int32]int64, maxWait time.Duration) Reader {
-	reader := must(r.client.Reader(topic, starts, maxWait))("making a reader")
+func (r *run) reader(topic string, starts map[int32]int64, config ReaderConfig) Reader {
+	reader := must(r.client.Reader(topic, starts, config))("making a reader")
 	r.atEnd(reader.Close)
 	return reader
 }
@@ -206,7 +212,7 @@ func (r *run) comesBack(topic string, partitions int32, want []*Record) {
 	for _, record := range want {
 		expected[record.Partition] = append(expected[record.Partition], record)
 	}
-	reader := r.reader(topic, starts, 500*time.Millisecond)
+	reader := r.reader(topic, starts, ReaderConfig{MaxWait: 500 * time.Millisecond})
 	next := make([]int64, partitions)
 	for count := 0; count < len(want); {
 		for _, got := range poll(reader, "reading "+topic+" back") {

@@ -13,8 +13,8 @@ func admin(r *run) {
 		return r.admin.CreateTopic(name, 3, replicationFactor, map[string]string{"retention.ms": "123456"})
 	}
 	check(create(1, name), "creating the topic")
-	r.refused(create(1, name), TopicAlreadyExists, "creating it again")
-	r.refused(create(3, name+"-3"), InvalidReplicationFactor, "creating one of 3 replicas")
+	r.refused(create(1, name), "creating it again", TopicAlreadyExists)
+	r.refused(create(3, name+"-3"), "creating one of 3 replicas", InvalidReplicationFactor)
 
 	cluster := must(r.admin.Cluster())("describing the cluster")
 	if !slices.Contains(cluster.Brokers, cluster.Controller) {
@@ -36,7 +36,7 @@ func admin(r *run) {
 		}
 		return nil
 	})
-	r.refused(r.admin.DeleteTopic(name), UnknownTopicOrPartition, "deleting it again")
+	r.refused(r.admin.DeleteTopic(name), "deleting it again", UnknownTopicOrPartition)
 }
 
 func (r *run) listed(name string, want bool) error {
