@@ -164,7 +164,7 @@ fn sessions(script: &mut Script, version: i16) {
         });
         script.learn(&session, &opened, |answer| answer.session_id.to_string());
     }
-    let mut next = |script: &mut Script, step: &str, epoch: i32| {
+    let next = |script: &mut Script, step: &str, epoch: i32| {
         for isolation_level in [0, READ_COMMITTED] {
             let step = format!("{step}, isolation {isolation_level}");
             script.ask(&step, version, |side| FetchRequest {
