@@ -78,17 +78,30 @@ pub(crate) struct Names {
     port: u16,
     began_ms: i64,
     given: BTreeMap<(&'static str, String), String>,
+    /// How many steps there were before, and how many names are new in this one: a name says where it was given, so
+    /// that one that only one broker gives changes no other.
+    steps: usize,
+    new: usize,
 }
 
 impl Names {
     pub(crate) fn new(port: u16, began_ms: i64) -> Self {
-        Self { port, began_ms, given: BTreeMap::new() }
+        Self { port, began_ms, given: BTreeMap::new(), steps: 0, new: 0 }
     }
 
     fn name(&mut self, kind: &'static str, value: &str) -> String {
-        let number = self.given.keys().filter(|(of, _)| *of == kind).count() + 1;
         let key = (kind, value.to_owned());
-        self.given.entry(key).or_insert_with(|| format!("{kind}-{number}")).clone()
+        let name = self.given.entry(key).or_insert_with(|| {
+            self.new += 1;
+            format!("{kind}-{}.{}", self.steps, self.new)
+        });
+        name.clone()
+    }
+
+    /// The next answers are those of another step.
+    pub(crate) fn step(&mut self) {
+        self.steps += 1;
+        self.new = 0;
     }
 
     /// Replaces what may differ in an answer of this API.
@@ -177,6 +190,7 @@ mod tests {
     fn normal(names: &mut Names, field: &str, text: &str) -> String {
         let mut node = Node::Structure(vec![(field.to_owned(), Node::atom(text))]);
         names.normalise("Metadata", &mut node);
+        names.step();
         node.get(field).map(Node::text).unwrap_or_default()
     }
 
@@ -184,13 +198,13 @@ mod tests {
     fn an_id_has_one_name() {
         let mut names = Names::new(9092, now_ms());
         let [one, two] = [Uuid::from_u128(1), Uuid::from_u128(2)];
-        assert_eq!(normal(&mut names, "topic_id", &one.to_string()), "id-1");
-        assert_eq!(normal(&mut names, "member_id", &format!("\"me-{two}\"")), "\"me-id-2\"");
-        assert_eq!(normal(&mut names, "leader", &format!("\"me-{one}\"")), "\"me-id-1\"");
+        assert_eq!(normal(&mut names, "topic_id", &one.to_string()), "id-0.1");
+        assert_eq!(normal(&mut names, "member_id", &format!("\"me-{two}\"")), "\"me-id-1.1\"");
+        assert_eq!(normal(&mut names, "leader", &format!("\"me-{one}\"")), "\"me-id-0.1\"");
         let message = format!("\"no topic {}\"", URL_SAFE_NO_PAD.encode(two));
-        assert_eq!(normal(&mut names, "error_message", &message), "\"no topic id-2\"");
+        assert_eq!(normal(&mut names, "error_message", &message), "\"no topic id-1.1\"");
         let member = format!("\"{}\"", URL_SAFE_NO_PAD.encode(one));
-        assert_eq!(normal(&mut names, "member_id", &member), "\"id-1\"");
+        assert_eq!(normal(&mut names, "member_id", &member), "\"id-0.1\"");
         assert_eq!(normal(&mut names, "member_id", "\"a\""), "\"a\"");
     }
 
@@ -198,7 +212,7 @@ mod tests {
     fn only_what_a_broker_draws_has_a_name() {
         let mut names = Names::new(9092, now_ms());
         assert_eq!(normal(&mut names, "producer_id", "-1"), "-1");
-        assert_eq!(normal(&mut names, "producer_id", "7"), "producer-1");
+        assert_eq!(normal(&mut names, "producer_id", "7"), "producer-1.1");
         assert_eq!(normal(&mut names, "port", "9092"), "its own port");
         assert_eq!(normal(&mut names, "port", "9093"), "9093");
         assert_eq!(

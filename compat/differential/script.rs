@@ -189,6 +189,9 @@ impl Script {
 
     fn count<R: Request>(&mut self, step: &str, version: i16, differences: &[Difference]) {
         self.report.add(api::<R>(), step, version, differences);
+        for side in &mut self.sides {
+            side.names.step();
+        }
         if std::mem::take(&mut self.doctored) {
             self.doctoring = None;
         }
@@ -292,7 +295,7 @@ impl Script {
             self.report.fail(api::<R>(), &format!("{step} did not come: {answer}"));
         }
         let (differences, answers) = self.judge::<R>(step, answers);
-        self.report.add(api::<R>(), step, version, &differences);
+        self.count::<R>(step, version, &differences);
         answers
     }
 

@@ -12,28 +12,22 @@ mod lives;
 mod markers;
 mod offsets;
 mod reads;
+mod requests;
 mod states;
 mod writes;
 
-use ottla::wire::messages::add_offsets_to_txn::AddOffsetsToTxnRequest;
-use ottla::wire::messages::add_partitions_to_txn::{
-    AddPartitionsToTxnRequest, AddPartitionsToTxnTopic, AddPartitionsToTxnTransaction,
-};
 use ottla::wire::messages::describe_producers::{DescribeProducersRequest, TopicRequest};
 use ottla::wire::messages::describe_transactions::DescribeTransactionsRequest;
-use ottla::wire::messages::end_txn::{EndTxnRequest, EndTxnResponse};
+use ottla::wire::messages::end_txn::EndTxnResponse;
 use ottla::wire::messages::find_coordinator::FindCoordinatorRequest;
 use ottla::wire::messages::init_producer_id::{InitProducerIdRequest, InitProducerIdResponse};
-use ottla::wire::messages::produce::ProduceRequest;
-use ottla::wire::messages::txn_offset_commit::{
-    TxnOffsetCommitRequest, TxnOffsetCommitRequestPartition, TxnOffsetCommitRequestTopic,
-};
 
 use crate::groups;
-use crate::produce::{producing, three};
-use crate::raw_client::Batch;
 use crate::script::{Both, Script};
 use crate::side::Side;
+use requests::{
+    Offsets, adding, adding_offsets, batch, committing, describing, ending, initialising, writing,
+};
 
 pub(crate) const APIS: &[&str] = &[
     "InitProducerId",
@@ -61,7 +55,6 @@ pub(crate) const APIS: &[&str] = &[
     "Metadata",
 ];
 
-const TRANSACTIONAL: i16 = 0x10;
 const KEY_TYPE: i8 = 1;
 /// From here on a write adds its partition to the transaction.
 const PRODUCE_ADDS: i16 = 12;
@@ -70,8 +63,8 @@ const COMMIT_ADDS: i16 = 5;
 const END_BUMPS: i16 = 5;
 /// From here on brokers ask, for several transactions.
 const ADD_MANY: i16 = 4;
-/// Longer than a run, so that nothing is aborted in the middle of it.
-const TIMEOUT_MS: i32 = 600_000;
+
+const NOT_FOUND: i16 = 105;
 
 /// Topics and their partitions.
 type Partitions<'a> = &'a [(&'a str, &'a [i32])];
@@ -103,7 +96,6 @@ pub(crate) fn coordinator(script: &mut Script) {
     // So many that each partition of the transactions' topic has one.
     let keys = (0..400).map(|number| format!("key-{number}")).collect();
     let asking = DescribeTransactionsRequest { transactional_ids: keys };
-    const NOT_FOUND: i16 = 105;
     script.until(
         "the transactions",
         0,
@@ -304,109 +296,6 @@ impl<'a> Producer<'a> {
                 self.script.report.fail("DescribeTransactions", &what);
             }
         }
-    }
-}
-
-fn initialising(id: &str) -> InitProducerIdRequest {
-    InitProducerIdRequest {
-        transactional_id: Some(id.into()),
-        transaction_timeout_ms: TIMEOUT_MS,
-        ..Default::default()
-    }
-}
-
-fn describing(ids: &[&str]) -> DescribeTransactionsRequest {
-    DescribeTransactionsRequest { transactional_ids: ids.iter().map(ToString::to_string).collect() }
-}
-
-/// Adds partitions, in the form of every version.
-fn adding(who: &Identity, partitions: Partitions<'_>) -> AddPartitionsToTxnRequest {
-    let topic = |(name, partitions): &(&str, &[i32])| AddPartitionsToTxnTopic {
-        name: (*name).into(),
-        partitions: partitions.to_vec(),
-    };
-    let topics: Vec<_> = partitions.iter().map(topic).collect();
-    AddPartitionsToTxnRequest {
-        transactions: vec![AddPartitionsToTxnTransaction {
-            transactional_id: who.transactional_id.clone(),
-            producer_id: who.producer_id,
-            producer_epoch: who.epoch,
-            verify_only: false,
-            topics: topics.clone(),
-        }],
-        v3_and_below_transactional_id: who.transactional_id.clone(),
-        v3_and_below_producer_id: who.producer_id,
-        v3_and_below_producer_epoch: who.epoch,
-        v3_and_below_topics: topics,
-    }
-}
-
-fn adding_offsets(who: &Identity, group: &str) -> AddOffsetsToTxnRequest {
-    AddOffsetsToTxnRequest {
-        transactional_id: who.transactional_id.clone(),
-        producer_id: who.producer_id,
-        producer_epoch: who.epoch,
-        group_id: group.into(),
-    }
-}
-
-fn ending(who: &Identity, committed: bool) -> EndTxnRequest {
-    EndTxnRequest {
-        transactional_id: who.transactional_id.clone(),
-        producer_id: who.producer_id,
-        producer_epoch: who.epoch,
-        committed,
-    }
-}
-
-/// Three records of a producer in its transaction.
-fn batch(who: &Identity, time_ms: i64, sequence: i32) -> Batch {
-    Batch {
-        attributes: TRANSACTIONAL,
-        producer_id: who.producer_id,
-        producer_epoch: who.epoch,
-        base_sequence: sequence,
-        ..three(time_ms)
-    }
-}
-
-fn writing(
-    side: &Side,
-    who: &Identity,
-    time_ms: i64,
-    (topic, partitions): (&str, &[i32]),
-    sequence: i32,
-) -> ProduceRequest {
-    let batch = batch(who, time_ms, sequence).encode();
-    let data: Vec<_> = partitions.iter().map(|index| (*index, Some(batch.clone()))).collect();
-    ProduceRequest {
-        transactional_id: Some(who.transactional_id.clone()),
-        ..producing(side, topic, &data)
-    }
-}
-
-/// Topics, and partitions with the offsets to commit.
-type Offsets<'a> = &'a [(&'a str, &'a [(i32, i64)])];
-
-fn committing(who: &Identity, group: &str, offsets: Offsets<'_>) -> TxnOffsetCommitRequest {
-    let partition =
-        |(partition_index, committed_offset): &(i32, i64)| TxnOffsetCommitRequestPartition {
-            partition_index: *partition_index,
-            committed_offset: *committed_offset,
-            committed_metadata: Some(format!("at {committed_offset}")),
-            ..Default::default()
-        };
-    let topic = |(name, partitions): &(&str, &[(i32, i64)])| TxnOffsetCommitRequestTopic {
-        name: (*name).into(),
-        partitions: partitions.iter().map(partition).collect(),
-    };
-    TxnOffsetCommitRequest {
-        transactional_id: who.transactional_id.clone(),
-        group_id: group.into(),
-        producer_id: who.producer_id,
-        producer_epoch: who.epoch,
-        topics: offsets.iter().map(topic).collect(),
-        ..Default::default()
     }
 }
 

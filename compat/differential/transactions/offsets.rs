@@ -12,7 +12,7 @@ use ottla::wire::messages::txn_offset_commit::TxnOffsetCommitRequest;
 use super::{COMMIT_ADDS, Claim, END_BUMPS, Offsets, Producer, committing, identity};
 use crate::consumer_groups::{self, Group};
 use crate::groups;
-use crate::offsets;
+use crate::offsets::{self, fetched};
 use crate::script::Script;
 use crate::side::Side;
 
@@ -155,27 +155,39 @@ fn shapes(script: &mut Script, version: i16) {
     producer.describe("shapes");
     end(&mut producer, version, true);
     read(producer.script, "shapes", &[group]);
-    offsets::fetched(producer.script, "");
+    fetched(producer.script, "");
 }
 
-/// Members that there are not.
+/// Members that there are not, in groups that there are not.
 fn outsiders(script: &mut Script, version: i16) {
-    let group = &format!("transactions-outsiders-v{version}");
-    let mut producer = begun(script, &format!("offsets-outsiders-v{version}"), version, &[group]);
-    if version >= AS_MEMBER {
-        for (generation, member) in [(0, ""), (1, ""), (-1, "nobody"), (1, "nobody"), (-2, "")] {
-            let step = format!("no group, generation {generation} of '{member}'");
+    let cases = [
+        (0, "", None),
+        (1, "", None),
+        (-1, "nobody", None),
+        (1, "nobody", None),
+        (-2, "", None),
+        (-1, "", Some("instance")),
+        (-1, "", None),
+    ];
+    let groups = [0, 1, 2, 3, 4, 5, 6].map(|of| format!("transactions-outsiders-v{version}-{of}"));
+    let id = format!("offsets-outsiders-v{version}");
+    let mut producer = begun(script, &id, version, &groups.each_ref().map(String::as_str));
+    for ((generation, member, instance), group) in cases.into_iter().zip(&groups) {
+        if version < AS_MEMBER && (generation, member, instance) != (-1, "", None) {
+            continue;
+        }
+        for when in ["no group", "the same again"] {
+            let step = format!("{when}, generation {generation} of '{member}' {instance:?}");
             change(&mut producer, &step, version, group, &|_, request| {
                 request.generation_id = generation;
                 request.member_id = member.into();
+                request.group_instance_id = instance.map(Into::into);
             });
         }
-        change(&mut producer, "no group, an instance", version, group, &|_, request| {
-            request.group_instance_id = Some("instance".into());
-        });
+        fetched(producer.script, group);
     }
-    change(&mut producer, "no group", version, group, &|_, _| {});
     end(&mut producer, version, true);
+    describe(producer.script, "outsiders", &groups);
 }
 
 /// Commits into a group by members and by those who say that they are.
@@ -240,7 +252,8 @@ fn consumer(script: &mut Script, version: i16) {
 
 /// Several who commit offsets of the same partition: what is later in the log counts.
 fn rivals(script: &mut Script) {
-    for (number, order) in [[0, 1, 2], [0, 2, 1], [2, 0, 1], [1, 0, 2]].into_iter().enumerate() {
+    let orders = [[0, 1, 2], [0, 2, 1], [2, 0, 1], [1, 0, 2], [1, 0, 2]];
+    for (number, order) in orders.into_iter().enumerate() {
         let group = &format!("transactions-rivals-{number}");
         let ids = [0, 1].map(|of| format!("offsets-rivals-{number}-{of}"));
         for (id, offset) in ids.iter().zip([10, 20]) {
@@ -255,7 +268,7 @@ fn rivals(script: &mut Script) {
                         offsets::committing(side, 9, group, &[(TOPIC, &[(0, 30), (2, 30)])])
                     });
                 }
-                of => end(&mut Producer::new(script, &ids[of]), 5, number < 3 || of == 0),
+                of => end(&mut Producer::new(script, &ids[of]), 5, number != 3 || of == 0),
             }
             read(script, &format!("rivals {number}, after {what}"), &[group]);
         }

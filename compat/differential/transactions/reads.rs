@@ -7,17 +7,17 @@ use ottla::wire::messages::fetch::{FetchPartition, FetchRequest};
 use ottla::wire::messages::list_offsets::{
     ListOffsetsPartition, ListOffsetsRequest, ListOffsetsTopic,
 };
+use ottla::wire::messages::produce::ProduceRequest;
 
 use super::{Claim, Producer, identity, producers, writing};
 use crate::fetch::{fetching, partition, topic};
-use crate::produce::{append, three};
+use crate::produce::{append, producing, three};
 use crate::raw_client::Batch;
 use crate::script::Script;
 use crate::side::Side;
 
 const TOPIC: &str = "transactions-reads";
 const EMPTY: &str = "transactions-empty";
-const SEGMENTS: &str = "transactions-segments";
 const FETCH: std::ops::RangeInclusive<i16> = 4..=18;
 const READ_COMMITTED: i8 = 1;
 
@@ -25,7 +25,8 @@ pub(super) fn run(script: &mut Script) {
     script.topic(TOPIC, 2, &[]);
     interleaved(script);
     deleted(script);
-    segments(script);
+    large(script, "transactions-large", &[]);
+    large(script, "transactions-segments", &[("segment.ms", "100")]);
     waiting(script);
 }
 
@@ -164,7 +165,7 @@ fn sessions(script: &mut Script, version: i16) {
         });
         script.learn(&session, &opened, |answer| answer.session_id.to_string());
     }
-    let mut next = |script: &mut Script, step: &str, epoch: i32| {
+    let next = |script: &mut Script, step: &str, epoch: i32| {
         for isolation_level in [0, READ_COMMITTED] {
             let step = format!("{step}, isolation {isolation_level}");
             script.ask(&step, version, |side| FetchRequest {
@@ -200,46 +201,49 @@ fn deleted(script: &mut Script) {
     list(script, "records were deleted");
 }
 
-/// Every transaction begins a segment of its own: its time is later than the segment's by more than that may hold, and
-/// that of its end is not.
-fn segments(script: &mut Script) {
-    script.topic(SEGMENTS, 1, &[("segment.ms", "100")]);
+/// Large records, in one segment and in many: it depends on those and on their indexes which aborted transactions a
+/// reader is told of. With a limit, every transaction begins a segment: its time is later than that of the segment's
+/// first record by more than a segment may hold, and the time of its end is not.
+fn large(script: &mut Script, name: &str, configs: &[(&str, &str)]) {
+    script.topic(name, 1, configs);
     let later_ms = script.time_ms + 5_400_000;
-    let [one, two] = ["reads-segments", "reads-segments-open"];
+    let ids = ["", "-open"].map(|of| format!("reads-{name}{of}"));
+    let [one, two] = [ids[0].as_str(), ids[1].as_str()];
     begin(script, &[one, two]);
     for number in 0..8 {
-        let (id, sequence) = if number == 3 { (two, 0) } else { (one, 0) };
-        let time_ms = later_ms + number * 1000;
-        script.ask("a segment", 12, |side| {
+        let id = if number == 3 { two } else { one };
+        script.ask("a large record", 12, |side| {
             let who = identity(side, id, Claim::Right);
-            let large = Batch::of(Some(b"key"), &[&[b'x'; 5000]]);
-            let batch = Batch { records: large.records, ..super::batch(&who, time_ms, sequence) };
-            let batch = Batch { count: 1, last_offset_delta: 0, ..batch };
-            let request = writing(side, &who, time_ms, (SEGMENTS, &[]), 0);
-            let data = [(0, Some(batch.encode()))];
-            let topic_data = crate::produce::producing(side, SEGMENTS, &data).topic_data;
-            ottla::wire::messages::produce::ProduceRequest { topic_data, ..request }
+            let Batch { records, .. } = Batch::of(Some(b"key"), &[&[b'x'; 5000]]);
+            let batch = super::batch(&who, later_ms + number * 1000, 0);
+            let batch = Batch { records, count: 1, last_offset_delta: 0, ..batch };
+            ProduceRequest {
+                transactional_id: Some(id.into()),
+                ..producing(side, name, &[(0, Some(batch.encode()))])
+            }
         });
         if id == one {
             end(script, one, number % 3 == 0);
         }
     }
-    let read = |script: &mut Script, step: &str| {
-        for offset in 0..16 {
-            for partition_max_bytes in [0, 6000, 11_000, 1 << 20] {
-                let step = format!("{step}: at most {partition_max_bytes} bytes from {offset}");
-                for isolation in [0, 1] {
-                    script.over(&format!("{step}, isolation {isolation}"), [4, 18], |side, _| {
-                        let of = FetchPartition { partition_max_bytes, ..partition(0, offset) };
-                        reading(side, SEGMENTS, isolation, of)
-                    });
-                }
+    read_large(script, name, "one is open");
+    end(script, two, false);
+    read_large(script, name, "all are ended");
+}
+
+fn read_large(script: &mut Script, name: &str, when: &str) {
+    for offset in 0..16 {
+        for partition_max_bytes in [0, 6000, 11_000, 1 << 20] {
+            for isolation in [0, 1] {
+                let step = format!("{name}, {when}: {offset}, isolation {isolation}");
+                let step = format!("{step}, at most {partition_max_bytes} bytes");
+                script.over(&step, [4, 18], |side, _| {
+                    let of = FetchPartition { partition_max_bytes, ..partition(0, offset) };
+                    reading(side, name, isolation, of)
+                });
             }
         }
-    };
-    read(script, "segments with one open");
-    end(script, two, false);
-    read(script, "segments");
+    }
 }
 
 /// A reader waits at the last stable offset until a transaction ends.

@@ -193,9 +193,9 @@ impl Probe {
         match self {
             Self::Claims => {
                 producer.describe(&format!("{state}: it"));
-                Claim::WRONG
-                    .into_iter()
-                    .for_each(|claim| claims(producer, state, claim, partition));
+                for claim in Claim::WRONG {
+                    claims(producer, state, claim, partition);
+                }
             }
             Self::Add(version) => {
                 producer.add(&format!("{state}: a partition"), version, right, added);

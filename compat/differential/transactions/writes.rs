@@ -42,7 +42,7 @@ fn added<'a>(script: &'a mut Script, id: &str, version: i16, partitions: &[i32])
 fn one_partition(script: &mut Script, version: i16) {
     let id = format!("writes-v{version}");
     let mut producer = Producer::begun(script, &id);
-    let mut write = |producer: &mut Producer<'_>, step: &str, claim, sequence| {
+    let write = |producer: &mut Producer<'_>, step: &str, claim, sequence| {
         producer.produce(&format!("{step}: {sequence}"), version, claim, (TOPIC, &[0]), sequence);
     };
     for claim in Claim::WRONG {
