@@ -18,6 +18,7 @@ use crate::raw_client::Connection;
 use crate::reference::{self, Options, Quorum, Reference};
 use crate::{needs, words};
 
+mod aborted;
 mod dump;
 mod groups;
 

@@ -92,7 +92,7 @@ impl Client {
             Some(self.init(id)).filter(|given| !LATER.contains(&given.error_code))
         });
         assert_eq!(given.error_code, 0);
-        Producer { id, producer_id: given.producer_id, epoch: given.producer_epoch, sequence: 0 }
+        Producer { id, number: given.producer_id, epoch: given.producer_epoch, sequence: 0 }
     }
 
     fn end_offset(&mut self, partition: i32, isolation_level: i8) -> i64 {
@@ -157,7 +157,7 @@ impl Client {
 #[derive(Clone, Debug)]
 struct Producer {
     id: &'static str,
-    producer_id: i64,
+    number: i64,
     epoch: i16,
     sequence: i32,
 }
@@ -167,7 +167,7 @@ impl Producer {
         let values = vec![&b"value"[..]; records];
         let batch = Batch {
             attributes: TRANSACTIONAL,
-            producer_id: self.producer_id,
+            producer_id: self.number,
             producer_epoch: self.epoch,
             base_sequence: sequence,
             ..Batch::of(None, &values)
@@ -206,7 +206,7 @@ impl Producer {
     fn end(&self, client: &mut Client, committed: bool) -> EndTxnResponse {
         let request = EndTxnRequest {
             transactional_id: self.id.into(),
-            producer_id: self.producer_id,
+            producer_id: self.number,
             producer_epoch: self.epoch,
             committed,
         };
@@ -219,8 +219,7 @@ impl Producer {
     fn ended(&mut self, client: &mut Client, committed: bool) {
         let ended = self.end(client, committed);
         assert_eq!(ended.error_code, 0, "{ended:?}");
-        (self.producer_id, self.epoch, self.sequence) =
-            (ended.producer_id, ended.producer_epoch, 0);
+        (self.number, self.epoch, self.sequence) = (ended.producer_id, ended.producer_epoch, 0);
     }
 
     fn commit_offset(&self, client: &mut Client, offset: i64) -> i16 {
@@ -231,7 +230,7 @@ impl Producer {
         let request = TxnOffsetCommitRequest {
             transactional_id: self.id.into(),
             group_id: GROUP.into(),
-            producer_id: self.producer_id,
+            producer_id: self.number,
             producer_epoch: self.epoch,
             topics: vec![topic],
             ..Default::default()
@@ -283,7 +282,7 @@ fn the_last_stable_offset_is_the_first_one_of_the_oldest_open_transaction() {
     assert_eq!((client.end_offset(0, 0), client.end_offset(0, 1)), (7, 4));
     let fetched = client.fetch(4, 1);
     assert_eq!((fetched.last_stable_offset, fetched.high_watermark), (4, 7));
-    assert!(fetched.records.is_none_or(|records| records.len() == 0));
+    assert!(fetched.records.is_none_or(|records| records.is_empty()));
     first.ended(&mut client, true);
     let end =
         until("the marker", TIMEOUT, || Some(client.end_offset(0, 0)).filter(|end| *end == 8));
@@ -420,7 +419,7 @@ fn a_strict_broker_refuses_clients_whose_epoch_does_not_rise() {
     producer.produce(&mut client, 1);
     let old = EndTxnRequest {
         transactional_id: producer.id.into(),
-        producer_id: producer.producer_id,
+        producer_id: producer.number,
         producer_epoch: producer.epoch,
         committed: true,
     };

@@ -118,7 +118,8 @@ impl Opening<'_> {
 
         let found = names.iter().filter_map(|name| split_name(name));
         let found = found.filter(|(_, suffix)| *suffix == SNAPSHOT_SUFFIX);
-        let mut snapshots = Snapshots::new(found.map(|(offset, _)| offset));
+        let synced_end = if self.is_clean { i64::MAX } else { self.recovery_point };
+        let mut snapshots = Snapshots::new(found.map(|(offset, _)| offset), synced_end);
         let bases: HashSet<_> = segments.iter().map(|segment| segment.base_offset).collect();
         removed |=
             snapshots.retain(self.disk(), &self.directory, |offset| offset <= last.end_offset)?;

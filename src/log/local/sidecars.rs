@@ -59,8 +59,11 @@ pub(super) struct Snapshots {
 }
 
 impl Snapshots {
-    pub(super) fn new(offsets: impl IntoIterator<Item = i64>) -> Self {
-        Self { offsets: offsets.into_iter().collect(), unsynced: Vec::new() }
+    /// Those found, of which the ones at or above `synced_end` may not be synced.
+    pub(super) fn new(offsets: impl IntoIterator<Item = i64>, synced_end: i64) -> Self {
+        let offsets: BTreeSet<_> = offsets.into_iter().collect();
+        let unsynced = offsets.range(synced_end..).copied().collect();
+        Self { offsets, unsynced }
     }
 
     /// The newest snapshot's offset.

@@ -168,3 +168,18 @@ fn masked(line: &str) -> String {
         None => masked,
     }
 }
+
+/// Producer id, first, last and last stable offset of each aborted transaction.
+pub(super) fn aborted(files: &[PathBuf]) -> Vec<[i64; 4]> {
+    let dump = dump(files, &[]);
+    let entry = |line: &str| {
+        let words: Vec<&str> = line.split([' ', ':']).collect();
+        let field = |name: &str| {
+            let at = words.iter().position(|word| *word == name)?;
+            words[at + 1..].iter().find(|word| !word.is_empty())?.parse().ok()
+        };
+        let (id, first) = (field("producerId")?, field("firstOffset")?);
+        Some([id, first, field("lastOffset")?, field("lastStableOffset")?])
+    };
+    dump.lines().filter_map(entry).collect()
+}

@@ -150,6 +150,12 @@ fn later_partitions_are_cut_to_what_is_left(target: &Target) {
     let rest = sizes[1].2;
     assert_eq!(sizes, [(0, 0, first.len()), (1, 0, rest)]);
     assert!(rest <= 10, "{rest} bytes of the second partition");
+    request.isolation_level = 1;
+    for (left, expected) in [(10, None), (0, Some(Vec::new()))] {
+        request.max_bytes = first.len() as i32 + left;
+        let data = &target.call(&request, 12).responses[0].partitions[1];
+        assert_eq!(data.aborted_transactions, expected, "{left} bytes left");
+    }
 }
 
 fn a_fetch_inside_a_batch_reads_the_whole_batch(target: &Target) {

@@ -169,7 +169,7 @@ async fn groups() -> Groups {
     let registry = Arc::new(Registry::new(env.clone(), engine));
     let parts = Parts { env: env.clone(), registry: registry.clone(), directory: None };
     let metadata = metadata::start(parts, settings).await.unwrap();
-    Groups::new(env, Arc::new(config), metadata, registry)
+    Groups::new(&env, &Arc::new(config), &metadata, &registry)
 }
 
 #[tokio::test]

@@ -202,3 +202,24 @@ async fn the_directory_tells_how_much_room_is_left() {
     assert_eq!(directory.space.unwrap(), Some(Space { total_bytes: 10_000, usable_bytes }));
     assert!(usable_bytes < 10_000);
 }
+
+/// A kill leaves them to the next process, which knows nothing of what is synced.
+#[tokio::test(start_paused = true)]
+async fn snapshots_written_before_a_kill_are_synced_by_a_flush() {
+    for seed in 0..20 {
+        let disk = SimDisk::new(seed);
+        let engine = inline_engine(&disk, EngineSettings::default());
+        let (log, _) = open_observed(&engine, 0, CONFIG).await;
+        append_some(&*log, 2);
+        log.roll(&mut || b"at 2".to_vec()).unwrap();
+        append_some(&*log, 1);
+        disk.crash(CrashMode::ProcessKill);
+        let disk = disk.restart();
+        let engine = inline_engine(&disk, EngineSettings::default());
+        let (log, _) = open_observed(&engine, 0, CONFIG).await;
+        log.flush().await.unwrap();
+        disk.crash(CrashMode::PowerLoss);
+        let snapshot = Path::new("/data/orders-0").join(format!("{:020}.snapshot", 2));
+        assert_eq!(read_file(&disk.restart(), &snapshot), b"at 2", "seed {seed}");
+    }
+}

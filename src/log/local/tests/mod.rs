@@ -1,6 +1,7 @@
 //! The engine over the traits, against files of Apache Kafka's, and in all the states in which a
 //! crash may leave a directory. Random crashes are the simulation's.
 
+mod aborted;
 mod flushing;
 mod golden;
 mod recovery;
