@@ -126,22 +126,6 @@ pub(super) const SERVER_ROWS: &[Row] = rows! {
     "offsets.topic.num.partitions": Int = "50", AtLeast(1), Now;
     /// Bytes of a segment of `__consumer_offsets`, when it is created.
     "offsets.topic.segment.bytes": Int = "104857600", AtLeast(1), Now;
-    /// The longest time-out that a transactional producer may ask for.
-    "transaction.max.timeout.ms": Int = "900000", AtLeast(1), Now;
-    /// How often transactions that are open for longer than their time-out are looked for and aborted.
-    "transaction.abort.timed.out.transaction.cleanup.interval.ms": Int = "10000", AtLeast(1), Now;
-    /// A transactional id without an open transaction is forgotten when it was not used for so long.
-    "transactional.id.expiration.ms": Int = "604800000", AtLeast(1), Now;
-    /// How often transactional ids that were not used for long are looked for.
-    "transaction.remove.expired.transaction.cleanup.interval.ms": Int = "3600000", AtLeast(1), Now;
-    /// The oldest `transaction.version` of clients that are served: 2 refuses those that end a
-    /// transaction without raising their epoch, for which a late message can hit the next
-    /// transaction. Not one of Kafka's keys.
-    "ottla.transaction.version.min": Int = "0", Between(0, 2), Now, internal;
-    /// Partitions of `__transaction_state`, when it is created.
-    "transaction.state.log.num.partitions": Int = "50", AtLeast(1), Now;
-    /// Bytes of a segment of `__transaction_state`, when it is created.
-    "transaction.state.log.segment.bytes": Int = "104857600", AtLeast(1), Now;
     /// Default of the group key `share.assignment.interval.ms`.
     "group.share.assignment.interval.ms": Int = "1000", AtLeast(0), Later, dynamic;
     /// Default of the group key `streams.assignment.interval.ms`.
@@ -308,4 +292,20 @@ pub(super) const SERVER_ROWS: &[Row] = rows! {
     "follower.replication.throttled.rate": Long = null, AtLeast(0), Nothing, dynamic, internal;
     /// Most bytes that move between log directories in a second.
     "replica.alter.log.dirs.io.max.bytes.per.second": Long = null, AtLeast(0), Nothing, dynamic, internal;
+    /// The longest time-out that a transactional producer may ask for.
+    "transaction.max.timeout.ms": Int = "900000", AtLeast(1), Now;
+    /// How often transactions that are open for longer than their time-out are looked for and aborted.
+    "transaction.abort.timed.out.transaction.cleanup.interval.ms": Int = "10000", AtLeast(1), Now;
+    /// A transactional id without an open transaction is forgotten when it was not used for so long.
+    "transactional.id.expiration.ms": Int = "604800000", AtLeast(1), Now;
+    /// How often transactional ids that were not used for long are looked for.
+    "transaction.remove.expired.transaction.cleanup.interval.ms": Int = "3600000", AtLeast(1), Now;
+    /// The oldest `transaction.version` of clients that are served: 2 refuses those that end a
+    /// transaction without raising their epoch, for which a late message can hit the next
+    /// transaction. Not one of Kafka's keys.
+    "ottla.transaction.version.min": Int = "0", Between(0, 2), Now, internal;
+    /// Partitions of `__transaction_state`, when it is created.
+    "transaction.state.log.num.partitions": Int = "50", AtLeast(1), Now;
+    /// Bytes of a segment of `__transaction_state`, when it is created.
+    "transaction.state.log.segment.bytes": Int = "104857600", AtLeast(1), Now;
 };
