@@ -10,7 +10,7 @@ use crate::log::local::{EngineSettings, LocalEngine};
 use crate::partition::producers::marker as parse_marker;
 
 const STEPS: usize = 150;
-const SEEDS: u64 = 30;
+const SEEDS: u64 = 40;
 
 /// A batch as the run remembers it.
 #[derive(Clone, Copy)]
@@ -142,7 +142,7 @@ impl Run {
             4 => {
                 let bounds = self.partition.bounds();
                 let (start, end) = (bounds.log_start_offset, bounds.last_stable_offset);
-                let offset = self.random.i64(start..=start + (end - start) / 2);
+                let offset = self.random.i64(start..=end);
                 self.partition.delete_before(offset).unwrap();
             }
             5..8 => self.partition.flush().await.unwrap(),
