@@ -46,6 +46,7 @@ use ottla::wire::messages::list_config_resources::{
 };
 use ottla::wire::messages::list_groups::{ListGroupsRequest, ListGroupsResponse};
 use ottla::wire::messages::list_offsets::{ListOffsetsRequest, ListOffsetsResponse};
+use ottla::wire::messages::list_transactions::{ListTransactionsRequest, ListTransactionsResponse};
 use ottla::wire::messages::metadata::{MetadataRequest, MetadataResponse};
 use ottla::wire::messages::offset_commit::{OffsetCommitRequest, OffsetCommitResponse};
 use ottla::wire::messages::offset_delete::{OffsetDeleteRequest, OffsetDeleteResponse};
@@ -94,6 +95,7 @@ answered! {
     ListConfigResourcesRequest => ListConfigResourcesResponse,
     ListGroupsRequest => ListGroupsResponse,
     ListOffsetsRequest => ListOffsetsResponse,
+    ListTransactionsRequest => ListTransactionsResponse,
     MetadataRequest => MetadataResponse,
     OffsetCommitRequest => OffsetCommitResponse,
     OffsetDeleteRequest => OffsetDeleteResponse,

@@ -58,8 +58,8 @@ impl Journals {
     fn showing(self, place: &str, value: &str) -> Self {
         let mut journals = self.and("conductor", &format!("output {place} {value}\n"));
         let reader = journals.0.get_mut("reader").unwrap();
-        reader.push_str(&format!("seen 900 {place} {value}\n"));
-        let mut lines: Vec<&str> = reader.lines().collect();
+        let seen = format!("seen 900 {place} {value}");
+        let mut lines: Vec<&str> = reader.lines().chain([seen.as_str()]).collect();
         lines.sort_by_key(|line| {
             line.split(' ').nth(3).map(|offset| offset.parse::<i64>().unwrap())
         });
