@@ -1,5 +1,6 @@
 //! A run from beginning to end: topics, producer, workers, faults, healing, and what stands there at last.
 
+use std::net::TcpStream;
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -7,6 +8,7 @@ use std::time::{Duration, Instant};
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaResult;
+use rustix::process::Signal;
 
 use super::line::Line;
 use super::plan::{Fault, Series};
@@ -161,14 +163,31 @@ impl<'a> Conductor<'a> {
             }
         } else if let Some(fault) = self.of_broker.next().filter(|_| may_disturb) {
             *is_busy = true;
-            let (kind, request) = match fault {
-                Fault::Kill(_) => ("kill", "broker kill".to_owned()),
-                Fault::Stop(pause) => ("pause", format!("broker pause {}", pause.as_millis())),
-            };
+            let kind = if matches!(fault, Fault::Kill(_)) { "kill" } else { "pause" };
             self.journal.append(&Entry::Eos(Line::Fault { kind, victim: "broker" }));
-            println!("{request}");
+            match fault {
+                Fault::Stop(pause) => println!("broker pause {}", pause.as_millis()),
+                Fault::Kill(_) if self.options.spare_ends => self.kill_broker_between_ends()?,
+                Fault::Kill(_) => println!("broker kill"),
+            }
         }
         Ok(())
+    }
+
+    fn kill_broker_between_ends(&self) -> Result<(), Failure> {
+        self.workers.signal(Signal::STOP)?;
+        // What they have asked for may still be on its way.
+        let mut watermarks = Watermarks::new(&self.options.bootstrap);
+        let mut quiet = 0;
+        while quiet < 5 {
+            quiet = if watermarks.are_ending() == Some(false) { quiet + 1 } else { 0 };
+            thread::sleep(LOOK_INTERVAL);
+        }
+        println!("broker kill");
+        while TcpStream::connect(&self.options.bootstrap).is_ok() {
+            thread::sleep(TURN);
+        }
+        self.workers.signal(Signal::CONT)
     }
 
     fn disturb_workers(&mut self) -> Result<(), Failure> {

@@ -66,6 +66,11 @@ pub(crate) struct RunOptions {
     /// `broker pause MS`, as lines of standard output; each is answered with the line `done` when the broker serves again
     #[arg(long)]
     broker_faults: bool,
+    /// Kill the broker only while no transaction is ending. Apache Kafka 4.3 needs that: when it starts after a SIGKILL,
+    /// all partitions are without a leader for a while, and it takes such for deleted ones: the markers of transactions
+    /// that were ending are not written, and what had been committed is lost, or what was aborted is not
+    #[arg(long)]
+    spare_ends: bool,
     /// Records in a second
     #[arg(long, default_value_t = 1_000)]
     rate: u64,

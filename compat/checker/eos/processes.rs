@@ -156,6 +156,12 @@ impl Processes {
         Ok(Some(name))
     }
 
+    /// To all processes but the stopped ones.
+    pub(super) fn signal(&self, signal: Signal) -> Result<(), Failure> {
+        let running = self.slots.iter().filter_map(|slot| slot.process.as_ref().ok());
+        running.chain(&self.zombies).try_for_each(|process| process.signal(signal))
+    }
+
     /// Every slot has a process, and nobody is stopped.
     pub(super) fn are_healed(&self) -> bool {
         self.slots.iter().all(|slot| slot.process.is_ok() && slot.stopped.is_none())
@@ -221,6 +227,7 @@ impl Processes {
 impl Drop for Processes {
     fn drop(&mut self) {
         // A stopped process does not see that its input closes.
+        let _ = self.signal(Signal::CONT);
         for (stopped, ..) in self.slots.iter_mut().filter_map(|slot| slot.stopped.take()) {
             let _ = stopped.member.kill();
         }

@@ -1,4 +1,4 @@
-//! Last stable offsets, high watermarks and open transactions, asked for on a connection of their own.
+//! Last stable offsets, high watermarks and transactions, asked for on a connection of their own.
 
 use std::net::TcpStream;
 use std::time::Duration;
@@ -7,6 +7,7 @@ use ottla::wire::messages::describe_producers::{DescribeProducersRequest, TopicR
 use ottla::wire::messages::list_offsets::{
     ListOffsetsPartition, ListOffsetsRequest, ListOffsetsTopic,
 };
+use ottla::wire::messages::list_transactions::ListTransactionsRequest;
 
 use super::line::Line;
 use crate::requests::{Outcome, Request, framed_as, unframed};
@@ -96,5 +97,13 @@ impl Watermarks {
             }));
         }
         Some(open)
+    }
+
+    /// Whether the coordinator is ending transactions.
+    pub(super) fn are_ending(&mut self) -> Option<bool> {
+        let states = ["PrepareCommit", "PrepareAbort", "PrepareEpochFence"];
+        let state_filters = states.map(String::from).to_vec();
+        let request = ListTransactionsRequest { state_filters, ..Default::default() };
+        Some(!self.call(&request, 0)?.transaction_states.is_empty())
     }
 }

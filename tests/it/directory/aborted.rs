@@ -311,28 +311,20 @@ async fn write_transactions(data: &Path, topic_id: Uuid) {
     let append = |build: &dyn Fn(i64) -> Vec<u8>| partition.append_internal(None, build).unwrap();
     let now_ms = env.clock.now_ms();
     for round in 0..ROUNDS {
-        for (producer, sequence) in sequences.iter_mut().enumerate() {
+        for producer in 0..4 {
             for first in (0..RECORDS_OF_A_ROUND).step_by(5) {
                 let sequence = round * RECORDS_OF_A_ROUND + first;
                 append(&|base| {
                     let mut batch = BatchBuilder::new(base, 0);
                     if producer < 3 {
                         let id = 4_000 + producer as i64;
-<<<<<<< ours
-                        batch = batch.producer(id, 0, *sequence).transactional();
-=======
                         batch = batch.producer(id, 0, sequence as i32).transactional();
->>>>>>> theirs
                     }
                     for number in first..first + 5 {
                         batch.push(now_ms, None, Some(&value(producer, round, number)));
                     }
                     batch.build()
                 });
-<<<<<<< ours
-                *sequence += 5;
-=======
->>>>>>> theirs
             }
         }
         for producer in (0..3).filter(|producer| ends(*producer, round)) {

@@ -83,10 +83,6 @@ async fn an_index_cut_at_any_byte_is_made_anew() {
     }
 }
 
-<<<<<<< ours
-/// Damages a file's bytes.
-=======
->>>>>>> theirs
 type Edit = fn(&mut Vec<u8>);
 
 #[tokio::test]
