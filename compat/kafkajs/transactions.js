@@ -130,8 +130,9 @@ async function fencing(scenario) {
     await send(scenario, open, messages(['left open']))
     const second = await transactional(scenario, 'writer')
     await comes(second, 'of the second')
-    const code = await refusal(sends ? scenario.send(open, messages(['late'])) : open.commit())
-    assert(FENCED.includes(code), code)
+    const fenced = async call => assert(FENCED.includes(await refusal(call)))
+    if (sends) await fenced(scenario.send(open, messages(['late'])))
+    await fenced(end(open, !sends))
     await comes(second, 'later')
   }
   await reader.stop()

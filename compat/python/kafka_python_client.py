@@ -39,7 +39,9 @@ def broker_errors():
         # It stands for each of the codes by which the group says that it has rebalanced.
         raise BrokerError(ILLEGAL_GENERATION, error) from error
     except KafkaError as error:
-        raise BrokerError(getattr(error, "errno", None), error) from error
+        # A producer may have the broker's code in its text only.
+        code = re.search(r"\[Error (\d+)\]", str(error))
+        raise BrokerError(getattr(error, "errno", code and int(code[1])), error) from error
 
 
 def configuration(bootstrap, settings):
@@ -150,12 +152,8 @@ class Producer:
         return offset
 
     def initialize(self):
-        try:
+        with broker_errors():
             self.client.init_transactions()
-        except KafkaError as error:
-            # The broker's code is in its text only.
-            code = re.search(r"\[Error (\d+)\]", str(error))
-            raise BrokerError(code and int(code[1]), error) from error
 
     def begin(self):
         self.client.begin_transaction()
