@@ -23,6 +23,12 @@ const fn setting(path: &'static str) -> Accepted {
     Accepted { api: "DescribeConfigs", step: "the broker: *", path, ours: ANY, theirs: ANY, why }
 }
 
+/// A transaction whose marker a partition refuses.
+const fn stuck(api: &'static str, step: &'static str, path: &'static str) -> Accepted {
+    let why = "a marker that is refused does not keep a transaction from being completed; in the reference it does";
+    Accepted { api, step, path, ours: ANY, theirs: ANY, why }
+}
+
 pub(crate) const ACCEPTED: &[Accepted] = &[
     Accepted {
         api: "IncrementalAlterConfigs",
@@ -188,4 +194,31 @@ pub(crate) const ACCEPTED: &[Accepted] = &[
     setting("results[\"1\"].configs[\"log.dirs\"].*"),
     setting("results[\"1\"].configs[\"node.id\"].*"),
     setting("results[\"1\"].configs[\"process.roles\"].*"),
+    Accepted {
+        api: "EndTxn",
+        step: "TimedOut: *, committed true",
+        path: "error_code",
+        ours: "90",
+        theirs: "48",
+        why: "a commit after the coordinator's own abort is fenced, as Kafka's later versions do (KAFKA-20785)",
+    },
+    stuck(ANY, "Prepare*", ANY),
+    stuck(ANY, ANY, "transaction_states[\"*-Prepare*\"]*"),
+    stuck("Prod*", "records", "responses[*].partition_responses[3*].base_offset"),
+    Accepted {
+        api: "Fetch",
+        step: "transactions-large, *: 0, isolation 1, at most 0 bytes",
+        path: "responses[*].partitions[*].aborted_transactions[*]",
+        ours: "nothing",
+        theirs: ANY,
+        why: "the reference takes the next entry of the index for the end of what it has read",
+    },
+    Accepted {
+        api: "Produce",
+        step: "one has a wrong checksum",
+        path: "responses[*].partition_responses[1].error_message",
+        ours: "\"Invalid magic found in record: 9\"",
+        theirs: "None",
+        why: "the reference fails on that batch before it has its words",
+    },
 ];

@@ -2,7 +2,7 @@
 //!
 //! Behavior:
 //! - All partitions of a transaction are added or none: if one does not exist the others are answered
-//!   with OPERATION_NOT_ATTEMPTED.
+//!   with OPERATION_NOT_ATTEMPTED. Clients may not add internal topics: TOPIC_AUTHORIZATION_FAILED.
 //! - A request without transactions, which Apache Kafka never answers, gets an empty answer.
 //!
 //! Version notes: up to version 3 a client and its one transaction, PRODUCER_FENCED from 2; from 4
@@ -14,6 +14,7 @@ use std::sync::Arc;
 use super::transactions::fenced_as;
 use super::{Api, Context, Reply};
 use crate::coordinator::transaction::{Add, Producer, TopicPartition};
+use crate::metadata::is_internal_topic;
 use crate::wire::ErrorCode;
 use crate::wire::messages::add_partitions_to_txn::{
     AddPartitionsToTxnPartitionResult, AddPartitionsToTxnRequest, AddPartitionsToTxnResponse,
@@ -78,11 +79,15 @@ async fn answer(
         partitions.map(move |partition| TopicPartition { topic: name.clone(), partition })
     };
     let partitions: BTreeSet<_> = transaction.topics.iter().flat_map(named).collect();
-    if partitions.iter().any(|it| !exists(&it.topic, it.partition)) {
-        return results(&partitions, |it| match exists(&it.topic, it.partition) {
-            true => ErrorCode::OperationNotAttempted,
-            false => ErrorCode::UnknownTopicOrPartition,
-        });
+    let error_of = |it: &TopicPartition| match exists(&it.topic, it.partition) {
+        _ if version < BATCH_VERSION && is_internal_topic(&it.topic) => {
+            Some(ErrorCode::TopicAuthorizationFailed)
+        }
+        false => Some(ErrorCode::UnknownTopicOrPartition),
+        true => None,
+    };
+    if partitions.iter().any(|it| error_of(it).is_some()) {
+        return results(&partitions, |it| error_of(it).unwrap_or(ErrorCode::OperationNotAttempted));
     }
     let add = Add {
         id: transaction.transactional_id,
@@ -101,7 +106,24 @@ async fn answer(
     }
     let added = transactions.add_partitions(add).await;
     let error = fenced_as(added.err().unwrap_or(ErrorCode::None), version >= FENCED_VERSION);
-    results(&partitions, |_| error)
+    echoed(&transaction.topics, error)
+}
+
+/// What was asked, in its own form, with one error.
+fn echoed(
+    topics: &[AddPartitionsToTxnTopic],
+    error: ErrorCode,
+) -> Vec<AddPartitionsToTxnTopicResult> {
+    let partition_error_code = error.code();
+    let result = |&partition_index: &i32| AddPartitionsToTxnPartitionResult {
+        partition_index,
+        partition_error_code,
+    };
+    let topics = topics.iter().map(|topic| AddPartitionsToTxnTopicResult {
+        name: topic.name.clone(),
+        results_by_partition: topic.partitions.iter().map(result).collect(),
+    });
+    topics.collect()
 }
 
 fn results(

@@ -139,6 +139,10 @@ impl<'a> Append<'a> {
             Ok(partition) => partition,
             Err(error) => return (refusal(data.index, error), None),
         };
+        let guard = match self.admissions.of(&partition) {
+            Ok(guard) => guard,
+            Err(error) => return (refused(data.index, error), None),
+        };
         if let Some(error) = self.refused {
             return (refusal(data.index, error), None);
         }
@@ -149,10 +153,6 @@ impl<'a> Append<'a> {
         if is_internal_topic(name) && !self.internal_allowed {
             return (refusal(data.index, ErrorCode::InvalidTopicException), None);
         }
-        let guard = match self.admissions.of(&partition) {
-            Ok(guard) => guard,
-            Err(error) => return (refused(data.index, error), None),
-        };
         let version = self.version;
         let appended = if takes_long(&partition, records) {
             let (partition, records) = (partition.clone(), records.clone());

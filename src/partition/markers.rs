@@ -27,8 +27,8 @@ pub struct TransactionMarker {
 impl TransactionMarker {
     /// False of the numbers that stand for none, of which no marker can be made (Kafka answers
     /// UNKNOWN_SERVER_ERROR).
-    pub fn has_producer(&self) -> bool {
-        self.producer_id >= 0 && self.producer_epoch != -1
+    pub fn is_whole(&self) -> bool {
+        self.producer_id >= 0 && self.producer_epoch != -1 && self.transaction_version != -1
     }
 }
 
@@ -108,7 +108,7 @@ impl Partition {
     /// Ends a producer's transaction here. A marker is written also where none is open, as in
     /// Kafka: it fences the producer's older epochs.
     pub fn append_marker(&self, marker: &TransactionMarker) -> Result<Appended, MarkerError> {
-        if !marker.has_producer() {
+        if !marker.is_whole() {
             return Err(MarkerError::NoProducer);
         }
         let now_ms = self.env.clock.now_ms();

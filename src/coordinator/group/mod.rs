@@ -34,6 +34,7 @@ use crate::wire::ErrorCode;
 
 pub use admin::commit_refused;
 pub use command::{Asked, Caller, Command, Reply};
+pub(super) use consumer::TopicPattern;
 pub use consumer::{ConsumerRecord, heartbeat_refused};
 pub use join::refused;
 pub use machine::GroupMachine;
@@ -122,7 +123,7 @@ impl Groups {
         partition: i32,
         marker: TransactionMarker,
     ) -> Result<(), ErrorCode> {
-        if !marker.has_producer() {
+        if !marker.is_whole() {
             return Err(ErrorCode::UnknownServerError);
         }
         let ended = self.call_shard(partition, Command::EndTransaction(marker)).await;

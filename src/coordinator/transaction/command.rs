@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::state::{Producer, State, TopicPartition};
+use crate::coordinator::group::TopicPattern;
 use crate::wire::ErrorCode;
 use crate::wire::messages::describe_transactions::DescribedTransaction;
 use crate::wire::messages::list_transactions::ListedTransaction;
@@ -73,7 +74,7 @@ pub(super) struct Filters {
     /// Begun before more than these milliseconds; negative for any.
     pub duration_ms: i64,
     /// Of this form.
-    pub pattern: Option<regex::bytes::Regex>,
+    pub pattern: Option<TopicPattern>,
 }
 
 /// An answer.

@@ -46,5 +46,5 @@ pub(super) fn is_listed(
     (producer_ids.is_empty() || producer_ids.contains(&transaction.producer.id))
         && states.as_ref().is_none_or(|states| states.contains(&transaction.state))
         && (*duration_ms < 0 || lasts_ms > *duration_ms)
-        && pattern.as_ref().is_none_or(|pattern| pattern.is_match(id.as_bytes()))
+        && pattern.as_ref().is_none_or(|pattern| pattern.matches(id))
 }

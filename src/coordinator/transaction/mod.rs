@@ -21,7 +21,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::group::Groups;
+use super::group::{Groups, TopicPattern};
 use super::shards::TopicShards;
 use crate::config::ServerConfig;
 use crate::env::Env;
@@ -153,38 +153,32 @@ impl Transactions {
 
     /// Lists transactional ids (Kafka: `listTransactionStates`).
     pub async fn list(&self, request: &ListTransactionsRequest) -> ListTransactionsResponse {
-        let (known, unknown): (Vec<_>, Vec<_>) =
-            request.state_filters.iter().cloned().partition(|name| State::is_name(name));
-        let listed = self.listed(request, &known).await;
-        let (error, transaction_states) = match listed {
-            Ok(listed) => (ErrorCode::None, listed),
-            Err(error) => (error, Vec::new()),
-        };
-        ListTransactionsResponse {
-            error_code: error.code(),
-            unknown_state_filters: unknown,
-            transaction_states,
-            ..Default::default()
+        match self.listed(request).await {
+            Ok(transaction_states) => ListTransactionsResponse {
+                unknown_state_filters: unknown_states(request),
+                transaction_states,
+                ..Default::default()
+            },
+            Err(error) => {
+                ListTransactionsResponse { error_code: error.code(), ..Default::default() }
+            }
         }
     }
 
     async fn listed(
         &self,
         request: &ListTransactionsRequest,
-        states: &[String],
     ) -> Result<Vec<ListedTransaction>, ErrorCode> {
         let pattern = request.transactional_id_pattern.as_deref().filter(|it| !it.is_empty());
-        let whole = |pattern| {
-            // Java's classes of characters are those of ASCII.
-            let mut pattern = regex::bytes::RegexBuilder::new(&format!("^(?:{pattern})$"));
-            pattern.unicode(false).build().map_err(|_| ErrorCode::InvalidRegularExpression)
-        };
+        let compile =
+            |pattern| TopicPattern::new(pattern).map_err(|_| ErrorCode::InvalidRegularExpression);
         let filters = Filters {
-            states: (!request.state_filters.is_empty())
-                .then(|| states.iter().filter_map(|name| State::from_name(name)).collect()),
+            states: (!request.state_filters.is_empty()).then(|| {
+                request.state_filters.iter().filter_map(|name| State::from_name(name)).collect()
+            }),
             producer_ids: request.producer_id_filters.clone(),
             duration_ms: request.duration_filter,
-            pattern: pattern.map(whole).transpose()?,
+            pattern: pattern.map(compile).transpose()?,
         };
         let mut all = Vec::new();
         for reply in self.shards.call_all(|| Command::List(filters.clone())).await? {
@@ -251,4 +245,15 @@ fn refusal(reply: &Reply) -> ErrorCode {
         Reply::Refused(error) => *error,
         _ => ErrorCode::UnknownServerError,
     }
+}
+
+/// The names of states that Kafka does not have, each once.
+fn unknown_states(request: &ListTransactionsRequest) -> Vec<String> {
+    let mut unknown: Vec<String> = Vec::new();
+    for name in request.state_filters.iter().filter(|name| !State::is_name(name)) {
+        if !unknown.contains(name) {
+            unknown.push(name.clone());
+        }
+    }
+    unknown
 }

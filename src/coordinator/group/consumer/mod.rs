@@ -48,6 +48,7 @@ pub use heartbeat::heartbeat_refused;
 use member::{LEAVE_EPOCH, Member};
 pub(super) use migrate::Downgrades;
 pub use record::ConsumerRecord;
+pub(in crate::coordinator) use regex::TopicPattern;
 pub(super) use timers::Timers;
 
 /// Epoch of a group before its first member, and of the target assignment it then has.

@@ -1,4 +1,5 @@
-//! Patterns of topics to subscribe to (KIP-848: `SubscribedTopicRegex`).
+//! Patterns of topics to subscribe to (KIP-848: `SubscribedTopicRegex`), and of transactional ids to
+//! list.
 //!
 //! The reference compiles them with RE2/J. Here [`translate`](parser::translate) reads a pattern by
 //! the rules of RE2/J, whose errors are part of the answer, and writes it anew for the `regex`
@@ -35,19 +36,19 @@ const DEPTH_MAX: u32 = 250;
 
 /// A pattern that is matched against names of topics.
 #[derive(Clone, Debug)]
-pub(in crate::coordinator::group) struct TopicPattern(Regex);
+pub(in crate::coordinator) struct TopicPattern(Regex);
 
 impl TopicPattern {
     /// Compiles a pattern. The error is the message that the reference answers with
     /// INVALID_REGULAR_EXPRESSION (Kafka: `GroupMetadataManager.throwIfRegularExpressionIsInvalid`).
-    pub(in crate::coordinator::group) fn new(pattern: &str) -> Result<Self, String> {
+    pub(in crate::coordinator) fn new(pattern: &str) -> Result<Self, String> {
         compile(pattern).map(Self).map_err(|reason| {
             format!("SubscribedTopicRegex `{pattern}` is not a valid regular expression: {reason}.")
         })
     }
 
     /// Whether the whole name matches.
-    pub(in crate::coordinator::group) fn matches(&self, topic: &str) -> bool {
+    pub(in crate::coordinator) fn matches(&self, topic: &str) -> bool {
         self.0.is_match(topic.as_bytes())
     }
 }
