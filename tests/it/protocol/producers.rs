@@ -7,12 +7,10 @@ use ottla::wire::messages::produce::PartitionProduceResponse;
 
 use super::client::{Target, Topic, soon};
 use super::errors::{
-    COORDINATOR_LOAD_IN_PROGRESS as LOADING, COORDINATOR_NOT_AVAILABLE, INVALID_PRODUCER_EPOCH,
-    OUT_OF_ORDER_SEQUENCE_NUMBER,
+    COORDINATOR_LOAD_IN_PROGRESS as LOADING, INVALID_PRODUCER_EPOCH, OUT_OF_ORDER_SEQUENCE_NUMBER,
 };
 use super::find_coordinator::{TRANSACTION, find};
 use super::produce::{answer, batch_of, produce};
-use crate::broker::against_kafka;
 
 checks![
     every_version_gives_a_new_producer_id,
@@ -128,20 +126,12 @@ fn a_transactional_id_needs_its_coordinator(target: &Target) {
     let id = target.name();
     let init =
         |version| init(target, |request| request.transactional_id = Some(id.clone()), version);
+    soon("the coordinator", || (find(target, &id, TRANSACTION, 6).error_code == 0).then_some(()));
     for version in 0..=5 {
-        if against_kafka() {
-            soon("the coordinator", || {
-                (find(target, &id, TRANSACTION, 6).error_code == 0).then_some(())
-            });
-            let given =
-                soon("a producer id", || Some(init(version)).filter(|given| given.error_code == 0));
-            assert!(given.producer_id >= 0, "version {version}");
-        } else {
-            // There are no transactions here yet.
-            let refused = init(version);
-            assert_eq!(refused.error_code, COORDINATOR_NOT_AVAILABLE, "version {version}");
-            assert_eq!((refused.producer_id, refused.producer_epoch), (-1, -1));
-        }
+        let given =
+            soon("a producer id", || Some(init(version)).filter(|given| given.error_code == 0));
+        assert!(given.producer_id >= 0, "version {version}");
+        assert_eq!(given.producer_epoch, version, "every producer fences the one before");
     }
 }
 
