@@ -8,6 +8,9 @@
 //!
 //! Version notes: from version 2 a marker says by which `transaction.version` it ends (KIP-1228).
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use super::{Api, Context, Reply};
 use crate::coordinator::transaction::{TopicPartition, write_marker};
 use crate::partition::TransactionMarker;
@@ -28,26 +31,54 @@ impl Api for WriteTxnMarkers {
         request: WriteTxnMarkersRequest,
         _version: i16,
     ) -> Reply<WriteTxnMarkersResponse> {
-        let mut markers: Vec<WritableTxnMarkerResult> = Vec::new();
+        let mut answer = Answer::default();
         for marker in &request.markers {
-            let mut topics = write(context, marker).await;
-            if topics.is_empty() {
-                continue;
-            }
-            let producer_id = marker.producer_id;
-            match markers.iter_mut().find(|known| known.producer_id == producer_id) {
-                Some(known) => known.topics.append(&mut topics),
-                None => markers.push(WritableTxnMarkerResult { producer_id, topics }),
-            }
+            write(context, marker, &mut answer).await;
         }
-        Reply::Ready(WriteTxnMarkersResponse { markers })
+        Reply::Ready(answer.into())
     }
 }
 
-async fn write(
-    context: Context<'_>,
-    written: &WritableTxnMarker,
-) -> Vec<WritableTxnMarkerTopicResult> {
+/// What became of each marker; of a partition that is named again, the last.
+#[derive(Default)]
+struct Answer(Vec<(i64, BTreeMap<TopicPartition, ErrorCode>)>);
+
+impl Answer {
+    fn add(&mut self, producer_id: i64, place: TopicPartition, error: ErrorCode) {
+        match self.0.iter_mut().find(|(known, _)| *known == producer_id) {
+            Some((_, places)) => drop(places.insert(place, error)),
+            None => self.0.push((producer_id, BTreeMap::from([(place, error)]))),
+        }
+    }
+}
+
+impl From<Answer> for WriteTxnMarkersResponse {
+    fn from(answer: Answer) -> Self {
+        let of_producer = |(producer_id, places)| WritableTxnMarkerResult {
+            producer_id,
+            topics: by_topic(places),
+        };
+        Self { markers: answer.0.into_iter().map(of_producer).collect() }
+    }
+}
+
+fn by_topic(places: BTreeMap<TopicPartition, ErrorCode>) -> Vec<WritableTxnMarkerTopicResult> {
+    let mut topics: Vec<WritableTxnMarkerTopicResult> = Vec::new();
+    for (TopicPartition { topic, partition: partition_index }, error) in places {
+        let error_code = error.code();
+        let result = WritableTxnMarkerPartitionResult { partition_index, error_code };
+        match topics.last_mut() {
+            Some(last) if *last.name == *topic => last.partitions.push(result),
+            _ => topics.push(WritableTxnMarkerTopicResult {
+                name: topic.to_string(),
+                partitions: vec![result],
+            }),
+        }
+    }
+    topics
+}
+
+async fn write(context: Context<'_>, written: &WritableTxnMarker, answer: &mut Answer) {
     let marker = TransactionMarker {
         producer_id: written.producer_id,
         producer_epoch: written.producer_epoch,
@@ -56,21 +87,14 @@ async fn write(
         transaction_version: written.transaction_version.into(),
     };
     let shared = context.shared;
-    let mut topics = Vec::new();
     for topic in &written.topics {
-        let name = topic.name.clone();
-        let mut partitions = Vec::new();
-        for &partition_index in &topic.partition_indexes {
-            let place = TopicPartition { topic: name.as_str().into(), partition: partition_index };
+        let name: Arc<str> = topic.name.as_str().into();
+        for &partition in &topic.partition_indexes {
+            let place = TopicPartition { topic: name.clone(), partition };
             let outcome = write_marker(&shared.registry, &shared.groups, &place, &marker).await;
-            let error_code = told(outcome).code();
-            partitions.push(WritableTxnMarkerPartitionResult { partition_index, error_code });
-        }
-        if !partitions.is_empty() {
-            topics.push(WritableTxnMarkerTopicResult { name, partitions });
+            answer.add(written.producer_id, place, told(outcome));
         }
     }
-    topics
 }
 
 /// A coordinator that writes markers knows of partitions only, not of other coordinators.

@@ -28,7 +28,7 @@ impl TransactionMarker {
     /// False of the numbers that stand for none, of which no marker can be made (Kafka answers
     /// UNKNOWN_SERVER_ERROR).
     pub fn is_whole(&self) -> bool {
-        self.producer_id >= 0 && self.producer_epoch != -1 && self.transaction_version != -1
+        self.producer_id != -1 && self.producer_epoch != -1 && self.transaction_version != -1
     }
 }
 
