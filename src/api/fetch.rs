@@ -288,8 +288,8 @@ impl Reader {
             if first || read.chunk.len() <= most {
                 (read.bounds, read.chunk, read.aborted)
             } else {
-                // Without the right to the first batch, one that does not fit is left for later, and
-                // as in Kafka there is no list then, unless there was no room at all.
+                // Without the right to the first batch, one that does not fit is left for later.
+                // As in Kafka there is no list then, unless there was no room at all.
                 (read.bounds, nothing, read.aborted.filter(|_| most == 0))
             }
         };

@@ -199,7 +199,7 @@ impl Content {
         }
         for (header, bytes) in self.batches.range(self.index_of(replay_from)..) {
             // What it aborts is in memory.
-            let _ = replay.batch(header, header.is_control().then_some(&bytes[..]));
+            replay.batch(header, header.is_control().then_some(&bytes[..]));
         }
         self.openings
     }

@@ -217,9 +217,9 @@ pub trait Log: Send + Sync {
     fn configure(&self, config: LogConfig);
 
     /// Appends one batch whose base offset is at or above `end_offset` (above it only where
-    /// compaction leaves gaps), with the transaction that it aborts. Rolls first where the batch does
-    /// not fit; then `snapshot` is asked for the bytes to keep beside the new segment (the producers'
-    /// state before this batch).
+    /// compaction leaves gaps), with the transaction that it aborts. Rolls first where the batch
+    /// does not fit; then `snapshot` is asked for the bytes to keep beside the new segment (the
+    /// producers' state before this batch).
     fn append(
         &self,
         batch: BatchBytes<'_>,

@@ -449,9 +449,9 @@ impl Segment {
         Ok(end)
     }
 
-    /// Verifies every batch, cuts the file at the first bad byte and rebuilds the indexes of offsets
-    /// and times, as `LogSegment.recover`; `each` hears of the good batches and `before_cut` runs before bytes
-    /// are cut off. Gives how many were.
+    /// Verifies every batch, cuts the file at the first bad byte and rebuilds the indexes of
+    /// offsets and times, as `LogSegment.recover`; `each` hears of the good batches and
+    /// `before_cut` runs before bytes are cut off. Gives how many were.
     ///
     /// A cut is synced: otherwise a crash after later appends could bring back, behind them, what
     /// was cut off here.

@@ -7,8 +7,8 @@
 //! ```
 //!
 //! Entries are sorted by last offset. A segment gets the file with its first entry; most have none.
-//! As the other indexes it is complete when its segment is sealed, and before that recovery makes it
-//! anew: what it says follows from the batches and from the producers' state before them.
+//! As the other indexes it is complete when its segment is sealed, and before that recovery makes
+//! it anew: what it says follows from the batches and from the producers' state before them.
 
 use std::io;
 use std::ops::ControlFlow;
