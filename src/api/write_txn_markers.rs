@@ -4,11 +4,12 @@
 //! Behavior:
 //! - A marker is written also where nothing is open; one of an older coordinator or producer is
 //!   refused.
-//! - The markers of one producer share an answer; one without partitions has none.
+//! - The markers of one producer share an answer; one without partitions has none. One that names a
+//!   partition twice, which Apache Kafka never answers, is refused with INVALID_REQUEST.
 //!
 //! Version notes: from version 2 a marker says by which `transaction.version` it ends (KIP-1228).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::{Api, Context, Reply};
@@ -17,7 +18,8 @@ use crate::partition::TransactionMarker;
 use crate::wire::ErrorCode;
 use crate::wire::messages::write_txn_markers::{
     WritableTxnMarker, WritableTxnMarkerPartitionResult, WritableTxnMarkerResult,
-    WritableTxnMarkerTopicResult, WriteTxnMarkersRequest, WriteTxnMarkersResponse,
+    WritableTxnMarkerTopic, WritableTxnMarkerTopicResult, WriteTxnMarkersRequest,
+    WriteTxnMarkersResponse,
 };
 
 pub(super) struct WriteTxnMarkers;
@@ -86,14 +88,21 @@ async fn write(context: Context<'_>, written: &WritableTxnMarker, answer: &mut A
         committed: written.transaction_result,
         transaction_version: written.transaction_version.into(),
     };
-    let shared = context.shared;
-    for topic in &written.topics {
+    let named = |topic: &WritableTxnMarkerTopic| {
         let name: Arc<str> = topic.name.as_str().into();
-        for &partition in &topic.partition_indexes {
-            let place = TopicPartition { topic: name.clone(), partition };
-            let outcome = write_marker(&shared.registry, &shared.groups, &place, &marker).await;
-            answer.add(written.producer_id, place, told(outcome));
-        }
+        let partitions = topic.partition_indexes.clone().into_iter();
+        partitions.map(move |partition| TopicPartition { topic: name.clone(), partition })
+    };
+    let places: Vec<_> = written.topics.iter().flat_map(named).collect();
+    let is_repeated = places.iter().collect::<BTreeSet<_>>().len() < places.len();
+    let shared = context.shared;
+    for place in places {
+        let error = if is_repeated {
+            ErrorCode::InvalidRequest
+        } else {
+            told(write_marker(&shared.registry, &shared.groups, &place, &marker).await)
+        };
+        answer.add(written.producer_id, place, error);
     }
 }
 
