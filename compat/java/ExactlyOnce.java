@@ -78,7 +78,8 @@ final class ExactlyOnce {
         var offsets = new HashMap<>(committed);
         for (ConsumerRecord<String, String> record : records) {
             TopicPartition input = inputs.get(record.partition());
-            var before = offsets.put(input, new OffsetAndMetadata(record.offset() + 1, record.leaderEpoch(), "transformed"));
+            var next = new OffsetAndMetadata(record.offset() + 1, record.leaderEpoch(), "transformed");
+            OffsetAndMetadata before = offsets.put(input, next);
             Check.equal("what is read of " + input, before == null ? 0 : before.offset(), record.offset());
             String output = outputs.get(0).topic();
             producer.send(new ProducerRecord<>(output, record.partition(), record.key(), transformed(record.value())));
@@ -130,7 +131,9 @@ final class ExactlyOnce {
             consumer.assign(outputs);
             var ends = consumer.endOffsets(outputs);
             Check.await("the output", () -> {
-                consumer.poll(Broker.POLL).forEach(record -> read.get(outputs.get(record.partition())).add(record.value()));
+                for (ConsumerRecord<String, String> record : consumer.poll(Broker.POLL)) {
+                    read.get(outputs.get(record.partition())).add(record.value());
+                }
                 return outputs.stream().allMatch(partition -> consumer.position(partition) == ends.get(partition));
             });
         }

@@ -2,6 +2,7 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import org.apache.kafka.clients.admin.ListOffsetsOptions;
 import org.apache.kafka.clients.admin.OffsetSpec;
@@ -73,7 +74,7 @@ final class Transactions {
 
     private void transaction(int size, boolean commits) throws Exception {
         producer.beginTransaction();
-        var answers = new ArrayList<java.util.concurrent.Future<RecordMetadata>>();
+        var answers = new ArrayList<Future<RecordMetadata>>();
         int first = number;
         for (int i = 0; i < size; i++, number++) {
             TopicPartition partition = partitions.get(number % PARTITIONS);
@@ -164,8 +165,8 @@ final class Transactions {
     }
 
     /** Its fetches wait there for long. */
-    static KafkaConsumer<String, String> atTheEnd(Broker broker, TopicPartition partition, Map<String, Object> isolation)
-            throws Exception {
+    static KafkaConsumer<String, String> atTheEnd(Broker broker, TopicPartition partition,
+            Map<String, Object> isolation) throws Exception {
         var settings = new HashMap<>(isolation);
         settings.put("fetch.max.wait.ms", 20_000);
         KafkaConsumer<String, String> consumer = broker.consumer(settings);

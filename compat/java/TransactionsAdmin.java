@@ -61,7 +61,8 @@ final class TransactionsAdmin {
     }
 
     private List<TransactionListing> listing(String id, ListTransactionsOptions options) throws Exception {
-        return admin.listTransactions(options).all().get().stream().filter(l -> l.transactionalId().equals(id)).toList();
+        var listed = admin.listTransactions(options).all().get();
+        return listed.stream().filter(listing -> listing.transactionalId().equals(id)).toList();
     }
 
     private void isDescribed(String id, long startMs) throws Exception {

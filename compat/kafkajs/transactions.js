@@ -17,8 +17,10 @@ const COMMITTED = { readUncommitted: false }
 const UNCOMMITTED = { readUncommitted: true }
 
 /** A producer of transactions, of one request at a time, as the client's guide has it. */
-const transactional = (scenario, what, settings = {}) =>
-  scenario.producer({ transactionalId: `${scenario.topic}-${what}`, idempotent: true, maxInFlightRequests: 1, ...settings })
+function transactional(scenario, what, settings = {}) {
+  const transactionalId = `${scenario.topic}-${what}`
+  return scenario.producer({ transactionalId, idempotent: true, maxInFlightRequests: 1, ...settings })
+}
 
 const messages = values => values.map((value, number) => ({ partition: number % PARTITIONS, value }))
 
@@ -74,7 +76,10 @@ async function transactions(scenario) {
     for (const partition of new Set(places.map(([partition]) => partition))) ends[partition]++
   }
   // The end of a transaction is answered before its markers are written.
-  await until('the last markers', async () => (await scenario.bounds(admin)).every(([, end], partition) => end === ends[partition]))
+  await until('the last markers', async () => {
+    const bounds = await scenario.bounds(admin)
+    return bounds.every(([, end], partition) => end === ends[partition])
+  })
   const outside = await scenario.producer()
   const last = await send(scenario, outside, messages(['last', 'last', 'last']))
   expect(last)

@@ -13,7 +13,8 @@ from kafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAs
 from kafka.errors import CommitFailedError, InvalidProducerEpochError, KafkaError, ProducerFencedError
 from kafka.structs import OffsetAndMetadata
 
-from client import NEW_GROUPS, NULL_HEADER_VALUE, NULL_KEY_AND_VALUE, TIMEOUT_S, BrokerError, Record, Transaction, ignored
+from client import NEW_GROUPS, NULL_HEADER_VALUE, NULL_KEY_AND_VALUE, TIMEOUT_S
+from client import BrokerError, Record, Transaction, ignored
 
 ILLEGAL_GENERATION = 22
 LACKS = {NEW_GROUPS, NULL_HEADER_VALUE, NULL_KEY_AND_VALUE}
