@@ -11,6 +11,7 @@ use ottla::log::local::{EngineSettings, LocalEngine};
 use ottla::log::{Engine, LogId};
 use ottla::partition::Partition;
 use ottla::records::BatchBuilder;
+use ottla::wire::messages::describe_producers::{DescribeProducersRequest, TopicRequest};
 use ottla::wire::messages::fetch::{
     FetchPartition, FetchRequest, FetchResponse, FetchTopic, PartitionData,
 };
@@ -26,6 +27,7 @@ use crate::broker::Broker;
 use crate::rdkafka_records::read_all;
 use crate::reference::{self, Options, Reference};
 use crate::requests::{Outcome, Request, framed_as, unframed};
+use crate::wait::until;
 use crate::{needs, raw_client};
 
 const TOPIC: &str = "undecided";
@@ -107,6 +109,9 @@ fn fill(port: u16) {
     producers[1].begin_transaction().unwrap();
     send(1, ROUNDS, 5);
     send(3, ROUNDS + 1, 3);
+    // Kafka's markers follow the answers.
+    let mut client = Client::open(port);
+    until("the last markers", TIMEOUT, || (client.open_transactions() == 1).then_some(()));
 }
 
 /// A connection that sends typed requests.
@@ -123,6 +128,13 @@ impl Client {
             Outcome::Answer(frame) => unframed::<R>(&frame, version).unwrap().1,
             other => panic!("{other:?}"),
         }
+    }
+
+    fn open_transactions(&mut self) -> usize {
+        let topic = TopicRequest { name: TOPIC.into(), partition_indexes: vec![0] };
+        let described = self.call(&DescribeProducersRequest { topics: vec![topic] }, 0);
+        let producers = &described.topics[0].partitions[0].active_producers;
+        producers.iter().filter(|producer| producer.current_txn_start_offset >= 0).count()
     }
 
     fn topic_id(&mut self) -> Uuid {
