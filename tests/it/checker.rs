@@ -1,4 +1,4 @@
-//! The checker as a child process.
+//! The checker, or another program that takes orders and tells its progress, as a child process.
 
 use std::env;
 use std::io::{BufRead, BufReader, Write};
@@ -12,7 +12,7 @@ use crate::broker::Broker;
 use crate::wait::until;
 
 const RUN_TIMEOUT: Duration = Duration::from_mins(15);
-/// Longer than a checker needs to see that nothing moves, and to end.
+/// Longer than a program needs to see that nothing moves, and to end.
 const ROUND_TIMEOUT: Duration = Duration::from_mins(3);
 
 /// The checker beside this binary. `cargo test` has built it; `cargo test --test it` has not.
@@ -32,7 +32,7 @@ pub(crate) fn checker() -> Command {
     }))
 }
 
-/// A checker that runs; killed when dropped, and its members end with it.
+/// A program that runs; killed when dropped, and a checker's members end with it.
 pub(crate) struct Run {
     child: Child,
     lines: Arc<Mutex<Vec<String>>>,
@@ -45,6 +45,11 @@ impl Run {
         let mut command = checker();
         command.args(["run", "--bootstrap", &broker.bootstrap_servers()]);
         command.args(["--seed", &seed.to_string()]).args(arguments);
+        Self::spawn(&mut command)
+    }
+
+    /// A program of another kind.
+    pub(crate) fn spawn(command: &mut Command) -> Self {
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let output = BufReader::new(child.stdout.take().unwrap());
         let lines: Arc<Mutex<Vec<String>>> = Arc::default();
@@ -69,13 +74,23 @@ impl Run {
         numbers.map_or((0, 0), |(a, b)| (a.parse().unwrap(), b.parse().unwrap()))
     }
 
-    /// Waits until so many more records than at `mark` are acked and committed; false when the checker gave up.
+    /// Waits until so many more records than at `mark` are acked and committed; false when the program gave up.
     pub(crate) fn goes_on(&mut self, mark: (u64, u64), records: u64) -> bool {
-        until("progress of the group", ROUND_TIMEOUT, || {
+        self.comes_to("progress", |run| {
+            let (acked, committed) = run.progress();
+            acked >= mark.0 + records && committed >= mark.1 + records
+        })
+    }
+
+    /// Waits until it has told this; false when it gave up.
+    pub(crate) fn tells(&mut self, what: &str) -> bool {
+        self.comes_to(what, |run| run.lines.lock().unwrap().iter().any(|line| line == what))
+    }
+
+    fn comes_to(&mut self, what: &str, is_there: impl Fn(&Self) -> bool) -> bool {
+        until(what, ROUND_TIMEOUT, || {
             let ended = self.child.try_wait().unwrap().is_some();
-            let (acked, committed) = self.progress();
-            let gone_on = acked >= mark.0 + records && committed >= mark.1 + records;
-            (ended || gone_on).then_some(!ended)
+            (ended || is_there(self)).then_some(!ended)
         })
     }
 

@@ -24,6 +24,7 @@ mod group_load;
 mod hostile;
 mod needs;
 mod protocol;
+mod streams;
 mod structure;
 mod transactions;
 mod wait;

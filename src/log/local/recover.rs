@@ -368,7 +368,8 @@ impl Opening<'_> {
         let newer = (Bound::Excluded(listed_end), Bound::Unbounded);
         let snapshot = self.load_snapshot(snapshots, newer, replay)?;
         if first.is_none() || snapshot.is_some() {
-            let from = snapshot.map_or(start_offset, |offset| offset.max(start_offset));
+            // Not from the start if it is later: what the snapshot has open may end below it.
+            let from = snapshot.unwrap_or(start_offset);
             replay_from(segments, from, replay, |_, _| Ok(()))?;
         }
         Ok(snapshots.len() < known)
