@@ -188,6 +188,21 @@ async fn snapshots_above_the_end_go_and_unusable_ones_are_passed_over() {
 }
 
 #[tokio::test]
+async fn what_ended_below_a_later_start_is_replayed_too() {
+    let bench = killed().await;
+    bench
+        .restart(async |log| {
+            append_some(&*log, 1);
+            log.delete_before(log.end_offset() - 1).unwrap();
+        })
+        .await;
+    let (start, replayed) = bench.restart(async |log| log.start_offset()).await;
+    let (snapshot, _) = replayed.snapshots.last().unwrap();
+    assert!(*snapshot < start, "{snapshot} {start}");
+    assert_eq!(replayed.offsets.first(), Some(snapshot));
+}
+
+#[tokio::test]
 async fn epochs_end_with_the_log_and_are_learned_from_batches() {
     let bench = Bench::new(SMALL);
     bench
