@@ -74,6 +74,8 @@ lines! {
     "aborted" Aborted { transaction: u64 }
     /// The worker was told that its producer is not the one any more, and ends.
     "fenced" Fenced { at_ns: u64 }
+    /// The worker's client has not come back from a call, although it had a timeout, and the worker ends.
+    "hung" Hung { at_ns: u64 }
     /// A record of the output, by the reader that reads along, after it had it.
     "seen" Seen { at_ns: u64, partition: i32, offset: i64, value: &'a str }
     /// Committed offsets, while those of transactions that are done may still be on their way.

@@ -192,7 +192,7 @@ impl Processes {
             }
             if let Some(status) = process.member.child.try_wait()? {
                 // It is fenced also by the broker, which aborts a transaction that takes too long.
-                if !(status.success() && process.has("fenced ")) {
+                if !(status.success() && process.has("fenced ") || process.has("hung ")) {
                     troubles.push(format!("{} ended by itself: {status}", process.member.name));
                 }
                 slot.process = Err(now);
@@ -200,7 +200,7 @@ impl Processes {
         }
         for mut zombie in mem::take(&mut self.zombies) {
             match zombie.member.child.try_wait()? {
-                Some(status) if status.success() => {}
+                Some(status) if status.success() || zombie.has("hung ") => {}
                 Some(status) => troubles.push(format!("{}: {status}", zombie.member.name)),
                 None => self.zombies.push(zombie),
             }

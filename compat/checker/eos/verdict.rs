@@ -61,6 +61,7 @@ struct Verdict<'a> {
     /// By transactional id, when it was asked for and when it was given.
     owners: HashMap<&'a str, Vec<(u64, u64)>>,
     fenced: BTreeSet<&'a str>,
+    hung: u64,
     done: Vec<(&'a str, &'a str)>,
     input: BTreeMap<Place, &'a str>,
     output: BTreeMap<Place, &'a str>,
@@ -177,6 +178,7 @@ impl<'a> Verdict<'a> {
             Line::Fenced { .. } => {
                 self.fenced.insert(journal);
             }
+            Line::Hung { .. } => self.hung += 1,
             Line::Seen { at_ns, partition, offset, value } => {
                 rises(reading.seen.insert(partition, offset + 1), offset, Fault::Reordered);
                 self.seen.insert((partition, offset), (at_ns, value));
@@ -442,8 +444,9 @@ impl Display for Verdict<'_> {
         let aborted = self.written.len() - self.output.len().min(self.written.len());
         writeln!(
             f,
-            "eos: {begun} transactions begun, {committed} committed, {unknown} unknown ({came} of them did), {aborted} aborted records in the output, {} fenced",
-            self.fenced.len()
+            "eos: {begun} transactions begun, {committed} committed, {unknown} unknown ({came} of them did), {aborted} aborted records in the output, {} fenced, {} hung",
+            self.fenced.len(),
+            self.hung
         )?;
         let done = |kind: &str| self.done.iter().filter(|done| done.0 == kind).count();
         let zombies =

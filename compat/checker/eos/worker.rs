@@ -5,7 +5,7 @@
 //! transactional id, unless the error says that somebody else has that id: then it ends.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -29,6 +29,8 @@ use crate::{Failure, Protocol, committed};
 
 /// Of one try; what times out is tried again where the client says so.
 const TIMEOUT: Duration = Duration::from_secs(5);
+/// librdkafka 2.12 may wait for an answer to its offsets for ever when the broker has been killed.
+const HUNG_AFTER_S: u32 = 30;
 const POLL: Duration = Duration::from_millis(50);
 const SEEK_TRIES: usize = 20;
 const BATCH_MAX: usize = 100;
@@ -137,9 +139,10 @@ impl ConsumerContext for Watcher {
 pub(crate) fn run(options: &WorkerOptions) -> Result<(), Failure> {
     let journal = Journal(Arc::new(Mutex::new(Writer::create(&options.journal)?)));
     let leaving = leave_when_input_closes();
+    let calls = end_when_hung(&journal);
     let (mut random, mut transaction) = (Rng::with_seed(options.seed), 0);
     while !leaving.load(Ordering::Relaxed) {
-        let mut worker = Worker::connect(options, &journal, &mut random, transaction)?;
+        let mut worker = Worker::connect(options, &journal, &calls, &mut random, transaction)?;
         let Err(error) = worker.work(&leaving) else { break };
         transaction = worker.transaction;
         let fatal = worker.producer.client().fatal_error();
@@ -152,9 +155,28 @@ pub(crate) fn run(options: &WorkerOptions) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Counts the beginnings and the ends of calls. Time that passes while the process is stopped does not count.
+fn end_when_hung(journal: &Journal) -> Arc<AtomicU64> {
+    let calls = Arc::new(AtomicU64::new(0));
+    let (journal, counter) = (journal.clone(), Arc::clone(&calls));
+    thread::spawn(move || {
+        let (mut last, mut seconds) = (0, 0);
+        while seconds < HUNG_AFTER_S {
+            thread::sleep(Duration::from_secs(1));
+            let count = counter.load(Ordering::Relaxed);
+            seconds = if count == last && count % 2 == 1 { seconds + 1 } else { 0 };
+            last = count;
+        }
+        journal.line(Line::Hung { at_ns: now_ns() });
+        std::process::abort();
+    });
+    calls
+}
+
 struct Worker<'a> {
     options: &'a WorkerOptions,
     journal: &'a Journal,
+    calls: &'a AtomicU64,
     random: &'a mut Rng,
     consumer: BaseConsumer<Watcher>,
     producer: ThreadedProducer<Acks>,
@@ -166,6 +188,7 @@ impl<'a> Worker<'a> {
     fn connect(
         options: &'a WorkerOptions,
         journal: &'a Journal,
+        calls: &'a AtomicU64,
         random: &'a mut Rng,
         transaction: u64,
     ) -> KafkaResult<Self> {
@@ -193,7 +216,7 @@ impl<'a> Worker<'a> {
             .set("transaction.timeout.ms", options.transaction_timeout_ms.to_string())
             .set("linger.ms", "2")
             .create_with_context(Acks(journal.clone()))?;
-        Ok(Self { options, journal, random, consumer, producer, transaction })
+        Ok(Self { options, journal, calls, random, consumer, producer, transaction })
     }
 
     /// An error ends the clients.
@@ -319,7 +342,10 @@ impl<'a> Worker<'a> {
         ask: impl Fn(&ThreadedProducer<Acks>) -> KafkaResult<()>,
     ) -> KafkaResult<()> {
         loop {
-            match ask(&self.producer) {
+            self.calls.fetch_add(1, Ordering::Relaxed);
+            let result = ask(&self.producer);
+            self.calls.fetch_add(1, Ordering::Relaxed);
+            match result {
                 Err(KafkaError::Transaction(error)) if error.is_retriable() => {
                     self.journal.note(&format!("{what} again: {error}"));
                 }
