@@ -36,7 +36,7 @@ final class Application {
     static final long RECENT_ADVANCE_MS = 20_000;
     /** Longer than the time between any two records. */
     private static final Duration ALWAYS = Duration.ofDays(1);
-    private static final Duration CLOSING = Duration.ofSeconds(30);
+    private static final Duration CLOSING = Duration.ofMinutes(1);
 
     private final String name;
     private final StreamsBuilder builder = new StreamsBuilder();
@@ -78,7 +78,7 @@ final class Application {
             // Purged by DeleteRecords.
             "repartition.purge.interval.ms", 1_000));
         // A killed application is missed soon, and so are its transactions.
-        settings.putAll(Map.of("session.timeout.ms", 3_000, "heartbeat.interval.ms", 500, "transaction.timeout.ms", 5_000));
+        settings.putAll(Map.of("session.timeout.ms", 3_000, "heartbeat.interval.ms", 500, "transaction.timeout.ms", 10_000));
         settings.putAll(Map.of("default.key.serde", StringSerde.class, "default.value.serde", StringSerde.class));
         return settings;
     }

@@ -11,21 +11,25 @@ use std::thread;
 use fastrand::Rng;
 use tempfile::TempDir;
 
-use crate::broker::Broker;
+use crate::broker::{Broker, against_kafka};
 use crate::checker::Run;
 use crate::needs::{self, report, seed, setting};
 use crate::reference;
 
 const LAUNCHER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/compat/streams/run");
-/// So that a killed application is missed soon, and its transactions are. The session of a broker is Apache Kafka's: if a
-/// killed node is up again before its session ends, it is fenced while it serves, and then its transaction coordinator
-/// takes partitions without a leader for deleted ones, so that no marker ends their transactions.
+/// So that a killed application is missed soon, and its transactions are; and so that a killed node of Apache Kafka, which
+/// lets nobody in before its last life's session has ended, lets clients in before their transactions time out.
 const SETTINGS: [&str; 4] = [
-    "broker.heartbeat.interval.ms=200",
-    "broker.session.timeout.ms=1000",
     "group.min.session.timeout.ms=1000",
     "transaction.abort.timed.out.transaction.cleanup.interval.ms=1000",
+    "broker.session.timeout.ms=3000",
+    "broker.heartbeat.interval.ms=500",
 ];
+/// What Apache Kafka says when such a node loses its leaders with that session and takes their partitions for deleted
+/// ones: no marker ends the transactions there that were ending then, and no reader of committed records goes on.
+const LOSES_MARKERS: &str = "these partitions are likely deleted already";
+/// Runs of which one must not be void.
+const RUNS_MAX: usize = 3;
 /// Of the input; half of them are orders, whose progress is told.
 const RECORDS_OF_STAGE: u64 = 3_000;
 
@@ -56,7 +60,6 @@ impl Drop for Work {
     fn drop(&mut self) {
         for name in ["app", "judge"].into_iter().filter(|_| thread::panicking()) {
             let log = fs::read_to_string(self.0.path().join(name)).unwrap_or_default();
-            let _ = fs::copy(self.0.path().join(name), format!("/tmp/st/fail-{name}"));
             report(&format!("--- {name}\n{}", reference::tail(&log, 40)));
         }
     }
@@ -124,6 +127,15 @@ impl Streams {
             _ => self.start_application(),
         }
     }
+
+    /// Whether the run says nothing of the application, because Apache Kafka lost markers.
+    fn is_void(&self) -> bool {
+        let is_void = against_kafka() && self.broker.log().contains(LOSES_MARKERS);
+        if is_void {
+            report(&format!("streams: void, for Apache Kafka says: {LOSES_MARKERS}"));
+        }
+        is_void
+    }
 }
 
 #[test]
@@ -136,17 +148,32 @@ fn a_streams_application_gives_its_results_exactly_once() {
     let mut blows = BLOWS.repeat(setting("OTTLA_STREAMS_ROUNDS", 1));
     Rng::with_seed(seed).shuffle(&mut blows);
     report(&format!("streams: {blows:?}, OTTLA_SEED={seed}"));
+    let mut runs = (0..RUNS_MAX).map(|_| run(seed, &blows));
+    assert!(runs.any(|says_something| says_something), "{RUNS_MAX} void runs");
+}
+
+/// False when the run is void.
+fn run(seed: u64, blows: &[Blow]) -> bool {
     let mut streams = Streams::start(seed, blows.len() + 1);
-    for blow in &blows {
+    for blow in blows {
         // In the middle: a quarter of a stage is half of its orders.
         let mark = streams.judge.progress();
-        assert!(streams.judge.goes_on(mark, RECORDS_OF_STAGE / 4), "before {blow:?}");
+        let goes_on = streams.judge.goes_on(mark, RECORDS_OF_STAGE / 4);
+        if streams.is_void() {
+            return false;
+        }
+        assert!(goes_on, "before {blow:?}");
         streams.suffer(*blow);
         streams.judge.order("on");
     }
-    assert!(streams.judge.tells("complete"), "the results are never as expected");
+    let completes = streams.judge.tells("complete");
+    if streams.is_void() {
+        return false;
+    }
+    assert!(completes, "the results are never as expected");
     streams.stop_application();
     let (status, output) = streams.judge.finish();
     report(output.lines().last().unwrap_or_default());
     assert!(status.success(), "{output}");
+    true
 }
