@@ -5,7 +5,7 @@
 //! - A marker is written also where nothing is open; one of an older coordinator or producer is
 //!   refused.
 //! - The markers of one producer share an answer; one without partitions has none. One that names a
-//!   partition twice, which Apache Kafka never answers, is refused with INVALID_REQUEST.
+//!   partition twice is written there once and answered, which Apache Kafka forgets.
 //!
 //! Version notes: from version 2 a marker says by which `transaction.version` it ends (KIP-1228).
 
@@ -93,16 +93,12 @@ async fn write(context: Context<'_>, written: &WritableTxnMarker, answer: &mut A
         let partitions = topic.partition_indexes.clone().into_iter();
         partitions.map(move |partition| TopicPartition { topic: name.clone(), partition })
     };
-    let places: Vec<_> = written.topics.iter().flat_map(named).collect();
-    let is_repeated = places.iter().collect::<BTreeSet<_>>().len() < places.len();
+    // A partition that is named twice gets one marker.
+    let places: BTreeSet<_> = written.topics.iter().flat_map(named).collect();
     let shared = context.shared;
     for place in places {
-        let error = if is_repeated {
-            ErrorCode::InvalidRequest
-        } else {
-            told(write_marker(&shared.registry, &shared.groups, &place, &marker).await)
-        };
-        answer.add(written.producer_id, place, error);
+        let outcome = write_marker(&shared.registry, &shared.groups, &place, &marker).await;
+        answer.add(written.producer_id, place, told(outcome));
     }
 }
 

@@ -92,7 +92,7 @@ impl Streams {
     fn start(seed: u64, stages: usize) -> Self {
         let (broker, work) = (Broker::start_with(&SETTINGS), Work(tempfile::tempdir().unwrap()));
         let (records, stages) = (stages as u64 * RECORDS_OF_STAGE, stages.to_string());
-        let arguments = [&seed.to_string(), &records.to_string(), &stages];
+        let arguments = [&(seed as i64).to_string(), &records.to_string(), &stages];
         let judge = work.start("judge", &broker, &arguments.map(String::as_str));
         let mut streams = Self { broker, work, judge, application: None };
         assert!(streams.judge.tells("ready"));
