@@ -72,6 +72,7 @@ public final class Worker {
                     append("fenced " + System.nanoTime());
                     return;
                 }
+                pause(500);
             }
         }
     }

@@ -32,6 +32,7 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 /// librdkafka 2.12 may wait for an answer to its offsets for ever when the broker has been killed.
 const HUNG_AFTER_S: u32 = 30;
 const POLL: Duration = Duration::from_millis(50);
+const NEW_CLIENTS_AFTER: Duration = Duration::from_millis(500);
 const SEEK_TRIES: usize = 20;
 const BATCH_MAX: usize = 100;
 
@@ -151,6 +152,7 @@ pub(crate) fn run(options: &WorkerOptions) -> Result<(), Failure> {
             journal.line(Line::Fenced { at_ns: now_ns() });
             break;
         }
+        thread::sleep(NEW_CLIENTS_AFTER);
     }
     Ok(())
 }
