@@ -359,16 +359,16 @@ impl Opening<'_> {
         let listed_end = first.map_or(i64::MIN, |segment| segment.base_offset);
         if first.is_some() {
             let snapshot = self.load_snapshot(snapshots, ..=listed_end, replay)?;
-            // Of a segment that holds the start, all batches count, as in `LogSegment.recover`.
-            let from = snapshot.map_or(start_offset, |offset| offset.max(start_offset));
-            replay_from(segments, from.min(listed_end), replay, |segment, aborted| {
+            // Of a segment that holds the start, all batches count, as in `LogSegment.recover`;
+            // and a snapshot may be below the start, as what it has open may end there.
+            let from = snapshot.unwrap_or(start_offset.min(listed_end));
+            replay_from(segments, from, replay, |segment, aborted| {
                 if is_unlisted(segment) { segment.replace_aborted(&aborted) } else { Ok(()) }
             })?;
         }
         let newer = (Bound::Excluded(listed_end), Bound::Unbounded);
         let snapshot = self.load_snapshot(snapshots, newer, replay)?;
         if first.is_none() || snapshot.is_some() {
-            // Not from the start if it is later: what the snapshot has open may end below it.
             let from = snapshot.unwrap_or(start_offset);
             replay_from(segments, from, replay, |_, _| Ok(()))?;
         }

@@ -147,6 +147,20 @@ async fn a_list_is_made_anew_from_the_snapshot_before_its_segment() {
 }
 
 #[tokio::test]
+async fn a_list_is_made_anew_from_a_snapshot_below_a_later_start_too() {
+    let bench = closed().await;
+    bench.remove("/data/.kafka_cleanshutdown");
+    bench.write("/data/log-start-offset-checkpoint", b"0\n1\norders 0 10\n");
+    for newer in [12, 16] {
+        bench.remove(&format!("{LOG}/{newer:020}.snapshot"));
+    }
+    let (start, replayed) = bench.restart(async |log| log.start_offset()).await;
+    assert_eq!(start, 10);
+    assert_eq!(replayed.snapshots, [(8, b"at 8".to_vec())]);
+    assert_eq!(replayed.offsets, (8..16).collect::<Vec<_>>());
+}
+
+#[tokio::test]
 async fn a_segment_has_an_index_only_with_an_entry_and_takes_it_along() {
     let bench = Bench::new(SMALL);
     let has = |base: i64| bench.names().contains(&file(base));
