@@ -25,7 +25,7 @@ use std::sync::Arc;
 
 use super::shards::TopicShards;
 use crate::config::{GroupConfig, ServerConfig};
-use crate::env::Env;
+use crate::env::{Env, Random};
 use crate::log::BoxFuture;
 use crate::metadata::{Metadata, TopicError};
 use crate::partition::{Partition, Registry, TransactionMarker};
@@ -61,11 +61,17 @@ impl Groups {
         registry: &Arc<Registry>,
     ) -> Self {
         let settings = Arc::new(config.groups);
-        let host =
-            GroupHost { settings: settings.clone(), env: env.clone(), metadata: metadata.clone() };
-        let start = move |partition: Arc<Partition>| {
-            let host = OnPartition { host: host.clone(), partition: partition.clone() };
-            Shard::start_loading(host.host.env.clone(), partition, Arc::new(host))
+        let start = {
+            let (settings, env, metadata) = (settings.clone(), env.clone(), metadata.clone());
+            move |partition: Arc<Partition>| {
+                let host = GroupHost {
+                    settings: settings.clone(),
+                    random: env.random.clone(),
+                    metadata: metadata.clone(),
+                    partition: partition.clone(),
+                };
+                Shard::start_loading(env.clone(), partition, Arc::new(host))
+            }
         };
         Self {
             settings,
@@ -80,7 +86,7 @@ impl Groups {
         &self.settings
     }
 
-    /// Makes the topic where there is none. When this returns, groups can be coordinated.
+    /// Makes the topic where there is none; what is asked then waits for its shards.
     pub async fn ensure_topic(&self) -> Result<(), TopicError> {
         self.shards.ensure_topic().await
     }
@@ -148,24 +154,20 @@ impl Groups {
     }
 }
 
-#[derive(Clone)]
+/// What a machine of groups needs of the broker.
 struct GroupHost {
     settings: Arc<GroupConfig>,
-    env: Env,
+    random: Arc<Random>,
     metadata: Metadata,
-}
-
-struct OnPartition {
-    host: GroupHost,
     partition: Arc<Partition>,
 }
 
-impl Host<GroupMachine> for OnPartition {
+impl Host<GroupMachine> for GroupHost {
     fn load(&self) -> BoxFuture<'_, Loaded<GroupMachine>> {
         Box::pin(async {
             let max_batch_bytes = self.partition.config().max_message_bytes as usize;
-            let GroupHost { settings, env, metadata } = self.host.clone();
-            let (random, image) = (env.random.clone(), metadata.image());
+            let (settings, random) = (self.settings.clone(), self.random.clone());
+            let image = self.metadata.image();
             let machine = GroupMachine::new(settings, random, max_batch_bytes, image);
             Ok((machine, self.partition.bounds().log_start_offset))
         })

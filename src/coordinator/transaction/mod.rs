@@ -66,40 +66,33 @@ impl Transactions {
         groups: &Arc<Groups>,
     ) -> Self {
         let stopped = Arc::new(AtomicBool::new(false));
-        let host = {
-            let (settings, ids, stopped) =
-                (config.transactions, Arc::new(metadata.clone()), stopped.clone());
+        let start = {
+            let (env, settings, stopped) = (env.clone(), config.transactions, stopped.clone());
             let (metadata, registry, groups) = (metadata.clone(), registry.clone(), groups.clone());
-            move |partition: Arc<Partition>| TransactionHost {
-                settings,
-                version: metadata
-                    .image()
-                    .finalized_features
-                    .get(VERSION_FEATURE)
-                    .copied()
-                    .unwrap_or(0),
-                ids: ids.clone(),
-                groups: groups.clone(),
-                registry: registry.clone(),
-                partition,
-                shard: Arc::default(),
-                ending: Arc::default(),
-                stopped: stopped.clone(),
+            move |partition: Arc<Partition>| {
+                let version = metadata.image().finalized_features.get(VERSION_FEATURE).copied();
+                let host = TransactionHost {
+                    settings,
+                    version: version.unwrap_or(0),
+                    ids: Arc::new(metadata.clone()),
+                    groups: groups.clone(),
+                    registry: registry.clone(),
+                    partition: partition.clone(),
+                    shard: Arc::default(),
+                    ending: Arc::default(),
+                    stopped: stopped.clone(),
+                };
+                let own = host.shard.clone();
+                let shard = Shard::start_loading(env.clone(), partition, Arc::new(host));
+                let _ = own.set(shard.clone());
+                shard
             }
         };
-        let env = env.clone();
-        let start = Box::new(move |partition: Arc<Partition>| {
-            let host = host(partition.clone());
-            let own = host.shard.clone();
-            let shard = Shard::start_loading(env.clone(), partition, Arc::new(host));
-            let _ = own.set(shard.clone());
-            shard
-        });
-        let shards = TopicShards::new(STATE_TOPIC, config, metadata, registry, start);
+        let shards = TopicShards::new(STATE_TOPIC, config, metadata, registry, Box::new(start));
         Self { config: config.clone(), metadata: metadata.clone(), shards, stopped }
     }
 
-    /// Makes the topic where there is none. When this returns, transactions can be coordinated.
+    /// Makes the topic where there is none; what is asked then waits for its shards.
     pub async fn ensure_topic(&self) -> Result<(), TopicError> {
         self.shards.ensure_topic().await
     }
