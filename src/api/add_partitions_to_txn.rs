@@ -9,11 +9,10 @@
 //! brokers and several, also only to ask.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use super::transactions::fenced_as;
 use super::{Api, Context, Reply};
-use crate::coordinator::transaction::{Add, Producer, TopicPartition};
+use crate::coordinator::transaction::{Add, Producer, TopicPartition, by_topic};
 use crate::metadata::is_internal_topic;
 use crate::wire::ErrorCode;
 use crate::wire::messages::add_partitions_to_txn::{
@@ -70,13 +69,10 @@ async fn answer(
 ) -> Vec<AddPartitionsToTxnTopicResult> {
     let image = context.shared.metadata.image();
     let exists = |topic: &str, partition: i32| {
-        let partitions = image.topic(topic).map_or(0, |topic| topic.partitions.len());
-        usize::try_from(partition).is_ok_and(|partition| partition < partitions)
+        image.topic(topic).is_some_and(|topic| topic.has_partition(partition))
     };
     let named = |topic: &AddPartitionsToTxnTopic| {
-        let name: Arc<str> = topic.name.as_str().into();
-        let partitions = topic.partitions.clone().into_iter();
-        partitions.map(move |partition| TopicPartition { topic: name.clone(), partition })
+        TopicPartition::of_topic(&topic.name, topic.partitions.clone())
     };
     let partitions: BTreeSet<_> = transaction.topics.iter().flat_map(named).collect();
     let error_of = |it: &TopicPartition| match exists(&it.topic, it.partition) {
@@ -130,18 +126,14 @@ fn results(
     partitions: &BTreeSet<TopicPartition>,
     error: impl Fn(&TopicPartition) -> ErrorCode,
 ) -> Vec<AddPartitionsToTxnTopicResult> {
-    let mut topics: Vec<AddPartitionsToTxnTopicResult> = Vec::new();
-    for place in partitions {
-        let partition_error_code = error(place).code();
-        let partition_index = place.partition;
-        let result = AddPartitionsToTxnPartitionResult { partition_index, partition_error_code };
-        match topics.last_mut() {
-            Some(last) if *last.name == *place.topic => last.results_by_partition.push(result),
-            _ => topics.push(AddPartitionsToTxnTopicResult {
-                name: place.topic.to_string(),
-                results_by_partition: vec![result],
-            }),
-        }
-    }
-    topics
+    let results = partitions.iter().map(|place| {
+        let (partition_index, partition_error_code) = (place.partition, error(place).code());
+        (place, AddPartitionsToTxnPartitionResult { partition_index, partition_error_code })
+    });
+    by_topic(results)
+        .map(|(name, results_by_partition)| AddPartitionsToTxnTopicResult {
+            name,
+            results_by_partition,
+        })
+        .collect()
 }

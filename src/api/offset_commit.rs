@@ -63,11 +63,10 @@ fn take_unknown(
             topic_id: topic.topic_id,
             partitions: Vec::new(),
         };
-        let partitions = found.map_or(0, |found| found.partitions.len());
-        let error = if partitions == 0 { error } else { ErrorCode::UnknownTopicOrPartition };
+        let error = if found.is_none() { error } else { ErrorCode::UnknownTopicOrPartition };
         topic.partitions.retain(|partition| {
             let index = partition.partition_index;
-            let exists = usize::try_from(index).is_ok_and(|index| index < partitions);
+            let exists = found.is_some_and(|found| found.has_partition(index));
             if !exists {
                 let error_code = error.code();
                 let refused = OffsetCommitResponsePartition { partition_index: index, error_code };

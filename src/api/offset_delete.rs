@@ -53,11 +53,11 @@ fn take_unknown(
     let image = context.shared.metadata.image();
     let mut answers = Vec::new();
     for topic in &mut request.topics {
-        let count = image.topic(&topic.name).map_or(0, |found| found.partitions.len());
+        let found = image.topic(&topic.name);
         let mut unknown = Vec::new();
         topic.partitions.retain(|partition| {
             let index = partition.partition_index;
-            let exists = usize::try_from(index).is_ok_and(|index| index < count);
+            let exists = found.is_some_and(|found| found.has_partition(index));
             if !exists {
                 let error_code = ErrorCode::UnknownTopicOrPartition.code();
                 unknown.push(OffsetDeleteResponsePartition { partition_index: index, error_code });

@@ -84,8 +84,8 @@ fn take_unknown(
     let image = context.shared.metadata.image();
     let mut answers = Vec::new();
     for topic in &mut request.topics {
-        let partitions = image.topic(&topic.name).map_or(0, |found| found.partitions.len());
-        let exists = |index| usize::try_from(index).is_ok_and(|index| index < partitions);
+        let found = image.topic(&topic.name);
+        let exists = |index| found.is_some_and(|found| found.has_partition(index));
         let gone = topic.partitions.extract_if(.., |it| !exists(it.partition_index));
         let partitions: Vec<_> = gone.map(|it| unknown(it.partition_index)).collect();
         if !partitions.is_empty() {

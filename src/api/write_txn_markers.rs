@@ -10,10 +10,9 @@
 //! Version notes: from version 2 a marker says by which `transaction.version` it ends (KIP-1228).
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use super::{Api, Context, Reply};
-use crate::coordinator::transaction::{TopicPartition, write_marker};
+use crate::coordinator::transaction::{TopicPartition, by_topic, write_marker};
 use crate::partition::TransactionMarker;
 use crate::wire::ErrorCode;
 use crate::wire::messages::write_txn_markers::{
@@ -58,26 +57,22 @@ impl From<Answer> for WriteTxnMarkersResponse {
     fn from(answer: Answer) -> Self {
         let of_producer = |(producer_id, places)| WritableTxnMarkerResult {
             producer_id,
-            topics: by_topic(places),
+            topics: topic_results(&places),
         };
         Self { markers: answer.0.into_iter().map(of_producer).collect() }
     }
 }
 
-fn by_topic(places: BTreeMap<TopicPartition, ErrorCode>) -> Vec<WritableTxnMarkerTopicResult> {
-    let mut topics: Vec<WritableTxnMarkerTopicResult> = Vec::new();
-    for (TopicPartition { topic, partition: partition_index }, error) in places {
-        let error_code = error.code();
-        let result = WritableTxnMarkerPartitionResult { partition_index, error_code };
-        match topics.last_mut() {
-            Some(last) if *last.name == *topic => last.partitions.push(result),
-            _ => topics.push(WritableTxnMarkerTopicResult {
-                name: topic.to_string(),
-                partitions: vec![result],
-            }),
-        }
-    }
-    topics
+fn topic_results(
+    places: &BTreeMap<TopicPartition, ErrorCode>,
+) -> Vec<WritableTxnMarkerTopicResult> {
+    let results = places.iter().map(|(place, error)| {
+        let (partition_index, error_code) = (place.partition, error.code());
+        (place, WritableTxnMarkerPartitionResult { partition_index, error_code })
+    });
+    by_topic(results)
+        .map(|(name, partitions)| WritableTxnMarkerTopicResult { name, partitions })
+        .collect()
 }
 
 async fn write(context: Context<'_>, written: &WritableTxnMarker, answer: &mut Answer) {
@@ -89,9 +84,7 @@ async fn write(context: Context<'_>, written: &WritableTxnMarker, answer: &mut A
         transaction_version: written.transaction_version.into(),
     };
     let named = |topic: &WritableTxnMarkerTopic| {
-        let name: Arc<str> = topic.name.as_str().into();
-        let partitions = topic.partition_indexes.clone().into_iter();
-        partitions.map(move |partition| TopicPartition { topic: name.clone(), partition })
+        TopicPartition::of_topic(&topic.name, topic.partition_indexes.clone())
     };
     // A partition that is named twice gets one marker.
     let places: BTreeSet<_> = written.topics.iter().flat_map(named).collect();

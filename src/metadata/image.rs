@@ -73,6 +73,13 @@ pub struct PartitionImage {
     pub partition_epoch: i32,
 }
 
+impl TopicImage {
+    /// Whether it has a partition of this number.
+    pub fn has_partition(&self, number: i32) -> bool {
+        usize::try_from(number).is_ok_and(|number| number < self.partitions.len())
+    }
+}
+
 impl PartitionImage {
     /// Stands where the log has named a higher partition number but not yet this one.
     pub(super) const MISSING: Self = Self { leader: -1, leader_epoch: -1, partition_epoch: -1 };

@@ -1,19 +1,12 @@
 //! What operators are shown of transactions (KIP-664, KIP-994, KIP-1152).
 
 use super::command::Filters;
-use super::state::{TopicPartition, Transaction};
+use super::state::{Transaction, by_topic};
 use crate::wire::messages::describe_transactions::{DescribedTransaction, TransactionTopic};
 use crate::wire::messages::list_transactions::ListedTransaction;
 
 pub(super) fn describe(id: &str, transaction: &Transaction) -> DescribedTransaction {
-    let mut topics: Vec<TransactionTopic> = Vec::new();
-    for TopicPartition { topic, partition } in &transaction.partitions {
-        match topics.last_mut() {
-            Some(last) if *last.topic == **topic => last.partitions.push(*partition),
-            _ => topics
-                .push(TransactionTopic { topic: topic.to_string(), partitions: vec![*partition] }),
-        }
-    }
+    let topics = by_topic(transaction.partitions.iter().map(|it| (it, it.partition)));
     DescribedTransaction {
         error_code: 0,
         transactional_id: id.to_owned(),
@@ -22,7 +15,7 @@ pub(super) fn describe(id: &str, transaction: &Transaction) -> DescribedTransact
         transaction_start_time_ms: transaction.start_ms,
         producer_id: transaction.producer.id,
         producer_epoch: transaction.producer.epoch,
-        topics,
+        topics: topics.map(|(topic, partitions)| TransactionTopic { topic, partitions }).collect(),
     }
 }
 

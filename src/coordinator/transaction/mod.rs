@@ -40,7 +40,7 @@ use machine::{ProducerIds, TransactionMachine};
 use markers::TransactionHost;
 pub use markers::write_marker;
 use state::State;
-pub use state::{Producer, TopicPartition};
+pub use state::{Producer, TopicPartition, by_topic};
 
 /// The topic of transactions (Kafka: `Topic.TRANSACTION_STATE_TOPIC_NAME`).
 pub const STATE_TOPIC: &str = "__transaction_state";

@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::state::{NO_EPOCH, Producer, State, TopicPartition, Transaction};
+use super::state::{NO_EPOCH, Producer, State, TopicPartition, Transaction, by_topic};
 use crate::coordinator::value::{ReplayError, prefixed, value};
 use crate::shard::KeyValue;
 use crate::wire::records::{PartitionsSchema, TransactionLogKey, TransactionLogValue};
@@ -61,7 +61,7 @@ fn to_value(transaction: &Transaction) -> TransactionLogValue {
         transaction_timeout_ms: transaction.timeout_ms,
         transaction_status: transaction.state as i8,
         transaction_partitions: (transaction.state != State::Empty)
-            .then(|| by_topic(&transaction.partitions)),
+            .then(|| to_topics(&transaction.partitions)),
         transaction_last_update_timestamp_ms: transaction.last_update_ms,
         transaction_start_timestamp_ms: transaction.start_ms,
         client_transaction_version: transaction.client_version,
@@ -81,7 +81,9 @@ fn from_value(value: TransactionLogValue) -> Result<Transaction, ReplayError> {
         last_epoch: value.last_producer_epoch,
         timeout_ms: value.transaction_timeout_ms,
         state: state.ok_or(ReplayError::State(value.transaction_status))?,
-        partitions: topics.flat_map(partitions).collect(),
+        partitions: topics
+            .flat_map(|it| TopicPartition::of_topic(&it.topic, it.partition_ids))
+            .collect(),
         start_ms: value.transaction_start_timestamp_ms,
         last_update_ms: value.transaction_last_update_timestamp_ms,
         client_version: value.client_transaction_version,
@@ -93,22 +95,7 @@ fn from_value(value: TransactionLogValue) -> Result<Transaction, ReplayError> {
     Ok(transaction)
 }
 
-fn partitions(topic: PartitionsSchema) -> impl Iterator<Item = TopicPartition> {
-    let name: Arc<str> = topic.topic.into();
-    let numbers = topic.partition_ids.into_iter();
-    numbers.map(move |partition| TopicPartition { topic: name.clone(), partition })
-}
-
-fn by_topic(partitions: &BTreeSet<TopicPartition>) -> Vec<PartitionsSchema> {
-    let mut topics: Vec<PartitionsSchema> = Vec::new();
-    for TopicPartition { topic, partition } in partitions {
-        match topics.last_mut() {
-            Some(last) if *last.topic == **topic => last.partition_ids.push(*partition),
-            _ => topics.push(PartitionsSchema {
-                topic: topic.to_string(),
-                partition_ids: vec![*partition],
-            }),
-        }
-    }
-    topics
+fn to_topics(partitions: &BTreeSet<TopicPartition>) -> Vec<PartitionsSchema> {
+    let topics = by_topic(partitions.iter().map(|it| (it, it.partition)));
+    topics.map(|(topic, partition_ids)| PartitionsSchema { topic, partition_ids }).collect()
 }

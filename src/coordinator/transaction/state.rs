@@ -1,6 +1,6 @@
 //! Where the transactions of one transactional id stand (Kafka: `TransactionMetadata`).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// First `transaction.version` in which every end of a transaction raises the epoch (KIP-890).
@@ -78,6 +78,25 @@ pub struct TopicPartition {
     pub topic: Arc<str>,
     /// Number of the partition.
     pub partition: i32,
+}
+
+impl TopicPartition {
+    /// Partitions of one topic.
+    pub fn of_topic(topic: &str, partitions: Vec<i32>) -> impl Iterator<Item = Self> + use<> {
+        let topic: Arc<str> = topic.into();
+        partitions.into_iter().map(move |partition| Self { topic: topic.clone(), partition })
+    }
+}
+
+/// What is said of partitions, in a list for each topic, as messages and records have it.
+pub fn by_topic<'a, T>(
+    said: impl Iterator<Item = (&'a TopicPartition, T)>,
+) -> impl Iterator<Item = (String, Vec<T>)> {
+    let mut topics: BTreeMap<&str, Vec<T>> = BTreeMap::new();
+    for (partition, it) in said {
+        topics.entry(&partition.topic).or_default().push(it);
+    }
+    topics.into_iter().map(|(topic, list)| (topic.to_owned(), list))
 }
 
 /// Id and epoch of a producer.
