@@ -229,26 +229,14 @@ pub(super) fn write_offsets(
     turn: &mut Turn,
 ) -> OffsetCommitResponse {
     let mut records = Vec::new();
-    let topics = request.topics.iter().map(|topic| OffsetCommitResponseTopic {
-        name: topic.name.clone(),
-        topic_id: topic.topic_id,
-        partitions: topic
-            .partitions
-            .iter()
-            .map(|partition| {
-                let metadata = partition.committed_metadata.as_deref().unwrap_or_default();
-                let units = metadata.encode_utf16().count();
-                let error = if units > turn.settings.offset_metadata_max_bytes {
-                    ErrorCode::OffsetMetadataTooLarge
-                } else {
-                    records.push(offset_record(request, topic, partition, turn.now_ms));
-                    ErrorCode::None
-                };
-                committed(partition.partition_index, error)
-            })
-            .collect(),
+    let response = commit_answered(request, |topic, partition| {
+        let metadata = partition.committed_metadata.as_deref().unwrap_or_default();
+        if metadata.encode_utf16().count() > turn.settings.offset_metadata_max_bytes {
+            return ErrorCode::OffsetMetadataTooLarge;
+        }
+        records.push(offset_record(request, topic, partition, turn.now_ms));
+        ErrorCode::None
     });
-    let response = OffsetCommitResponse { topics: topics.collect(), ..Default::default() };
     if !turn.fits(&records) {
         return commit_refused(request, ErrorCode::UnknownServerError);
     }
@@ -286,19 +274,26 @@ fn delete_refused(error: ErrorCode) -> OffsetDeleteResponse {
     OffsetDeleteResponse { error_code: error.code(), ..Default::default() }
 }
 
-fn committed(partition_index: i32, error: ErrorCode) -> OffsetCommitResponsePartition {
-    OffsetCommitResponsePartition { partition_index, error_code: error.code() }
-}
-
 /// Every partition of the request with this error.
 pub fn commit_refused(request: &OffsetCommitRequest, error: ErrorCode) -> OffsetCommitResponse {
+    commit_answered(request, |_, _| error)
+}
+
+/// Every partition of the request with its error.
+fn commit_answered(
+    request: &OffsetCommitRequest,
+    mut error: impl FnMut(&OffsetCommitRequestTopic, &OffsetCommitRequestPartition) -> ErrorCode,
+) -> OffsetCommitResponse {
     let topics = request.topics.iter().map(|topic| OffsetCommitResponseTopic {
         name: topic.name.clone(),
         topic_id: topic.topic_id,
         partitions: topic
             .partitions
             .iter()
-            .map(|partition| committed(partition.partition_index, error))
+            .map(|partition| OffsetCommitResponsePartition {
+                partition_index: partition.partition_index,
+                error_code: error(topic, partition).code(),
+            })
             .collect(),
     });
     OffsetCommitResponse { topics: topics.collect(), ..Default::default() }
