@@ -38,6 +38,16 @@ pub fn marker_record(committed: bool, coordinator_epoch: i32) -> ([u8; 4], [u8; 
     ([0, 0, 0, u8::from(committed)], [0, 0, a, b, c, d])
 }
 
+/// Whether a control record of this kind, the second number of its key, commits (true) or aborts;
+/// None for other kinds.
+pub fn marker_commits(kind: i16) -> Option<bool> {
+    match kind {
+        0 => Some(false),
+        1 => Some(true),
+        _ => None,
+    }
+}
+
 /// What a batch is that a coordinator is about to append.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Admission {

@@ -30,7 +30,7 @@ use crate::log::{AppendError, CommitObserver, Engine, Log, LogConfig, LogId, Ope
 pub use append::{Appended, InternalAppendError, ProduceError, Refusal};
 pub use bounds::{Bounds, NotCommitted};
 pub use delete::DeleteError;
-pub use markers::{Admission, MarkerError, TransactionMarker, marker_record};
+pub use markers::{Admission, MarkerError, TransactionMarker, marker_commits, marker_record};
 pub use offsets::Found;
 pub use producers::{ActiveProducer, ProducerError};
 pub use read::{FetchError, Isolation, ReadOutcome};

@@ -14,7 +14,7 @@ use crate::log::{AbortedTransaction, Replay};
 use crate::records::{BatchHeader, Records};
 
 use super::verification::Verifications;
-use super::{Guard, snapshot};
+use super::{Guard, marker_commits, snapshot};
 
 /// Batches of each producer that are known again when they are sent again.
 const BATCHES_RETAINED: usize = 5;
@@ -311,8 +311,6 @@ pub(super) struct Marker {
 
 /// The marker in a control batch; None for any other batch, control or not.
 pub(super) fn marker(header: &BatchHeader, batch: &[u8]) -> Option<Marker> {
-    const ABORT: i16 = 0;
-    const COMMIT: i16 = 1;
     if !header.is_control() || !header.has_producer_id() {
         return None;
     }
@@ -322,8 +320,7 @@ pub(super) fn marker(header: &BatchHeader, batch: &[u8]) -> Option<Marker> {
     let (_key_version, kind) = (key.try_get_i16().ok()?, key.try_get_i16().ok()?);
     let (_value_version, coordinator_epoch) =
         (value.try_get_i16().ok()?, value.try_get_i32().ok()?);
-    let marker = Marker { coordinator_epoch, aborts: kind == ABORT };
-    matches!(kind, ABORT | COMMIT).then_some(marker)
+    Some(Marker { coordinator_epoch, aborts: !marker_commits(kind)? })
 }
 
 /// Kafka's `ProducerAppendInfo.checkSequence`.

@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use super::consumer::ConsumerRecord;
 use crate::coordinator::value::{ReplayError, prefixed, value};
-use crate::partition::marker_record;
+use crate::partition::{marker_commits, marker_record};
 use crate::shard::KeyValue;
 use crate::wire::records::{
     GroupMetadataKey, GroupMetadataValue, OffsetCommitKey, OffsetCommitValue,
@@ -25,9 +25,6 @@ const OLD_OFFSET_KEY: i16 = 0;
 /// Keys that say that a share or streams group exists (`ShareGroupMetadataKey`,
 /// `StreamsGroupMetadataKey`).
 const OTHER_GROUP_KEYS: [i16; 2] = [11, 17];
-/// `EndTransactionMarker` of an abort and of a commit (`ControlRecordType`).
-const ABORT_MARKER: i16 = 0;
-const COMMIT_MARKER: i16 = 1;
 
 /// A record of `__consumer_offsets`.
 #[derive(Clone, Debug, PartialEq)]
@@ -88,9 +85,8 @@ impl Record {
         if control {
             // The key of a control record is its version and its kind.
             let marker = number().map_err(ReplayError::Key)?;
-            let ends = [ABORT_MARKER, COMMIT_MARKER].contains(&marker);
             // What it says beside that is the partition's business.
-            return Ok(ends.then_some(Self::EndTransaction(marker == COMMIT_MARKER, -1)));
+            return Ok(marker_commits(marker).map(|commits| Self::EndTransaction(commits, -1)));
         }
         Ok(Some(match kind {
             GroupMetadataKey::KEY => {
