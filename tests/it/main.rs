@@ -22,6 +22,7 @@ mod group_clients;
 mod group_command;
 mod group_load;
 mod hostile;
+mod journals;
 mod needs;
 mod protocol;
 mod streams;
