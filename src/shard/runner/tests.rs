@@ -3,6 +3,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
+use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use super::*;
@@ -185,6 +186,12 @@ async fn what_is_answered_is_found_again_by_a_replay() {
     assert_eq!(again.seen(), [5, 0], "the replay has no effects but the last state's");
 }
 
+/// Asks, and waits for the answer in a task.
+fn asking(shard: &Shard<Sum>, ask: Ask) -> JoinHandle<Answer<Sum>> {
+    let shard = shard.clone();
+    tokio::spawn(async move { shard.call(ask).await })
+}
+
 /// Lets every task run as far as it can.
 async fn settle() {
     for _ in 0..32 {
@@ -196,12 +203,7 @@ async fn settle() {
 async fn replies_and_effects_wait_for_the_commit_also_those_of_reads() {
     let rig = Rig::new(&MemoryEngine::new(Commit::Pending)).await;
     let shard = rig.shard().await;
-    let ask = |ask| {
-        tokio::spawn({
-            let shard = shard.clone();
-            async move { shard.call(ask).await }
-        })
-    };
+    let ask = |ask| asking(&shard, ask);
     let (add, get) = (ask(Ask::Add(4)), ask(Ask::Get));
     settle().await;
     assert!(!add.is_finished() && !get.is_finished());
@@ -217,10 +219,7 @@ async fn a_failed_write_answers_everyone_and_replays() {
     let rig = Rig::new(&MemoryEngine::default()).await;
     let shard = rig.shard().await;
     assert_eq!(shard.call(Ask::Add(1)).await, Ok(1));
-    let waiting = tokio::spawn({
-        let shard = shard.clone();
-        async move { shard.call(Ask::Wait(i64::MAX)).await }
-    });
+    let waiting = asking(&shard, Ask::Wait(i64::MAX));
     settle().await;
     assert_eq!(shard.call(Ask::TooLarge).await, Err(CallError::Lost));
     assert_eq!(waiting.await.unwrap(), Err(CallError::Lost));
@@ -235,10 +234,7 @@ async fn a_tick_answers_who_waits() {
     let rig = Rig::new(&MemoryEngine::default()).await;
     let shard = rig.shard().await;
     shard.call(Ask::Add(7)).await.unwrap();
-    let waiting = tokio::spawn({
-        let shard = shard.clone();
-        async move { shard.call(Ask::Wait(1_000)).await }
-    });
+    let waiting = asking(&shard, Ask::Wait(1_000));
     settle().await;
     assert!(!waiting.is_finished());
     rig.clock.advance(1_000);
@@ -250,10 +246,7 @@ async fn what_is_due_comes_before_a_command_though_the_timer_is_late() {
     let rig = Rig::new(&MemoryEngine::default()).await;
     let shard = rig.shard().await;
     shard.call(Ask::Add(7)).await.unwrap();
-    let waiting = tokio::spawn({
-        let shard = shard.clone();
-        async move { shard.call(Ask::Wait(1_000)).await }
-    });
+    let waiting = asking(&shard, Ask::Wait(1_000));
     settle().await;
     rig.clock.advance(1_000);
     assert_eq!(shard.call(Ask::Add(1)).await, Ok(8));
@@ -330,12 +323,7 @@ async fn what_the_partition_does_not_admit_has_not_happened() {
 async fn everyone_who_was_to_be_answered_is_refused() {
     let rig = Rig::new(&MemoryEngine::new(Commit::Pending)).await;
     let shard = rig.shard().await;
-    let ask = |ask| {
-        tokio::spawn({
-            let shard = shard.clone();
-            async move { shard.call(ask).await }
-        })
-    };
+    let ask = |ask| asking(&shard, ask);
     let waiting = ask(Ask::Wait(i64::MAX));
     settle().await;
     let (add, refused) = (ask(Ask::Add(4)), ask(within(None, 2)));
