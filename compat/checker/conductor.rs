@@ -12,6 +12,7 @@ use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaResult;
 
 use crate::group::Group;
 use crate::journal::{Entry, Writer};
@@ -79,12 +80,7 @@ impl<'a> Conductor<'a> {
         let name = options.name.clone().unwrap_or_else(|| format!("checker-{run}"));
         let partitions = options.partitions;
         let bootstrap = &options.bootstrap;
-        let observer: BaseConsumer = ClientConfig::new()
-            .set("bootstrap.servers", bootstrap)
-            .set("group.id", &name)
-            .set("enable.auto.commit", "false")
-            .set("reconnect.backoff.max.ms", "1000")
-            .create()?;
+        let observer = observer(bootstrap, &name, "read_committed")?;
         create_topic(bootstrap, &name, partitions)?;
         wait_until_served(&observer, &name, partitions)?;
         let journal = directory.join("producer.journal");
@@ -251,6 +247,21 @@ impl<'a> Conductor<'a> {
     }
 }
 
+/// Reads the group's offsets; read committed, it waits for those of transactions that are done.
+pub(crate) fn observer(
+    bootstrap: &str,
+    group: &str,
+    isolation_level: &str,
+) -> KafkaResult<BaseConsumer> {
+    ClientConfig::new()
+        .set("bootstrap.servers", bootstrap)
+        .set("group.id", group)
+        .set("enable.auto.commit", "false")
+        .set("isolation.level", isolation_level)
+        .set("reconnect.backoff.max.ms", "1000")
+        .create()
+}
+
 pub(crate) fn create_topic(bootstrap: &str, topic: &str, partitions: i32) -> Result<(), Failure> {
     let admin: AdminClient<DefaultClientContext> =
         ClientConfig::new().set("bootstrap.servers", bootstrap).create()?;
@@ -264,7 +275,11 @@ pub(crate) fn create_topic(bootstrap: &str, topic: &str, partitions: i32) -> Res
 }
 
 /// Kafka answers the creation of a topic before its partitions serve; records sent in between may end out of order.
-fn wait_until_served(consumer: &BaseConsumer, topic: &str, partitions: i32) -> Result<(), Failure> {
+pub(crate) fn wait_until_served(
+    consumer: &BaseConsumer,
+    topic: &str,
+    partitions: i32,
+) -> Result<(), Failure> {
     let deadline = Instant::now() + BEGIN_TIMEOUT;
     for partition in 0..partitions {
         while let Err(error) = consumer.fetch_watermarks(topic, partition, BEGIN_TIMEOUT) {

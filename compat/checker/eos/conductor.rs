@@ -5,9 +5,7 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::KafkaResult;
 use rustix::process::Signal;
 
 use super::line::Line;
@@ -17,7 +15,7 @@ use super::reading::{Along, Topic};
 use super::watermarks::Watermarks;
 use super::worker::WorkerOptions;
 use super::{RunOptions, verdict};
-use crate::conductor::{create_topic, judged};
+use crate::conductor::{create_topic, judged, observer, wait_until_served};
 use crate::journal::{Entry, Writer};
 use crate::orders::{Order, Orders};
 use crate::workload::Workload;
@@ -63,16 +61,15 @@ impl<'a> Conductor<'a> {
         // Of chance, not of the seed: a plan is repeated with new topics.
         let run = format!("{:08x}", fastrand::u32(..));
         let (bootstrap, partitions) = (&options.bootstrap, options.partitions);
+        let group = format!("eos-{run}");
+        let observer = observer(bootstrap, &group, "read_uncommitted")?;
         let topic = |name| -> Result<Topic, Failure> {
             let (bootstrap, name) = (bootstrap.clone(), format!("eos-{run}-{name}"));
             create_topic(&bootstrap, &name, partitions)?;
-            // Kafka answers before the partitions serve.
-            while Watermarks::new(&bootstrap).bounds(&name, partitions).is_none() {
-                thread::sleep(LOOK_INTERVAL);
-            }
+            wait_until_served(&observer, &name, partitions)?;
             Ok(Topic { bootstrap, name, partitions })
         };
-        let (input, output, group) = (topic("input")?, topic("output")?, format!("eos-{run}"));
+        let (input, output) = (topic("input")?, topic("output")?);
         let producer = directory.join("producer.journal");
         let worker = WorkerOptions {
             bootstrap: bootstrap.clone(),
@@ -102,7 +99,7 @@ impl<'a> Conductor<'a> {
             of_workers: Series::of_workers(seed),
             waiting: None,
             hand: options.broker_faults.then(|| (Orders::listen(), false)),
-            observer: observer(bootstrap, &group, "read_uncommitted")?,
+            observer,
             journal: Writer::create(&directory.join("conductor.journal"))?,
             committed: vec![-1; partitions as usize],
             began: Instant::now(),
@@ -290,15 +287,4 @@ impl<'a> Conductor<'a> {
             self.journal.append(&Entry::Error(error));
         }
     }
-}
-
-/// Reads the group's offsets; read committed, it waits for those of transactions that are done.
-fn observer(bootstrap: &str, group: &str, isolation_level: &str) -> KafkaResult<BaseConsumer> {
-    ClientConfig::new()
-        .set("bootstrap.servers", bootstrap)
-        .set("group.id", group)
-        .set("enable.auto.commit", "false")
-        .set("isolation.level", isolation_level)
-        .set("reconnect.backoff.max.ms", "1000")
-        .create()
 }
