@@ -19,7 +19,7 @@ use crate::journal::{Entry, Writer};
 use crate::orders::{Order, Orders};
 use crate::plan::{self, Action, Event};
 use crate::workload::{Tally, Workload};
-use crate::{Failure, MemberOptions, RunOptions, committed, verdict};
+use crate::{Failure, MemberOptions, RunOptions, Trial, committed, verdict};
 
 const TURN: Duration = Duration::from_millis(2);
 const LOOK_INTERVAL: Duration = Duration::from_millis(50);
@@ -29,7 +29,7 @@ const WINDOW: std::ops::RangeInclusive<u64> = 2_000..=100_000;
 
 /// Makes a run and judges it; whether it is clean.
 pub(crate) fn run(options: &RunOptions) -> Result<bool, Failure> {
-    judged(options.seed, options.directory.as_deref(), |seed, directory| {
+    judged(&options.trial, |seed, directory| {
         Conductor::begin(options, seed, directory)?.conduct()?;
         verdict::judge_directory(directory)
     })
@@ -37,18 +37,16 @@ pub(crate) fn run(options: &RunOptions) -> Result<bool, Failure> {
 
 /// Something that is seeded and leaves journals in a directory; they stay when it is not clean, or was given one.
 pub(crate) fn judged(
-    seed: Option<u64>,
-    directory: Option<&Path>,
+    trial: &Trial,
     run: impl FnOnce(u64, &Path) -> Result<bool, Failure>,
 ) -> Result<bool, Failure> {
-    let seed = seed.unwrap_or_else(|| fastrand::u64(..));
+    let seed = trial.seed.unwrap_or_else(|| fastrand::u64(..));
     println!("checker: seed {seed}");
     let temporary = tempfile::Builder::new().prefix("checker-").disable_cleanup(true).tempdir()?;
-    let is_given = directory.is_some();
-    let directory = directory.unwrap_or(temporary.path());
+    let directory = trial.directory.as_deref().unwrap_or(temporary.path());
     std::fs::create_dir_all(directory)?;
     let clean = run(seed, directory)?;
-    if clean || is_given {
+    if clean || trial.directory.is_some() {
         std::fs::remove_dir_all(temporary.path())?;
     }
     if !clean {
@@ -138,8 +136,8 @@ impl<'a> Conductor<'a> {
                 if progress != moved.1 {
                     moved = (looked, progress);
                     self.print_progress(progress);
-                } else if moved.0.elapsed().as_secs() >= self.options.stall_s {
-                    troubles.push(format!("nothing moved for {} s", self.options.stall_s));
+                } else if moved.0.elapsed().as_secs() >= self.options.trial.stall_s {
+                    troubles.push(format!("nothing moved for {} s", self.options.trial.stall_s));
                 }
                 sound &= !self.report(&troubles);
             }

@@ -114,10 +114,17 @@ struct RunOptions {
     /// protocol
     #[arg(long, default_value_t = 6_000)]
     session_ms: u32,
+    #[command(flatten)]
+    trial: Trial,
+}
+
+/// What every run can be told.
+#[derive(Debug, Args)]
+struct Trial {
     /// Give up when nothing has moved for so many seconds
     #[arg(long, default_value_t = 60)]
     stall_s: u64,
-    /// Of the plan of events; a new one without it
+    /// Of the plan of what happens; a new one without it
     #[arg(long)]
     seed: Option<u64>,
     /// Where the journals go and stay; without it, they stay in a temporary directory when there are faults

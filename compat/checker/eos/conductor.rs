@@ -31,7 +31,7 @@ const OFFSETS_PARTITIONS: i32 = 50;
 
 /// Makes a run and judges it; whether it is clean.
 pub(super) fn run(options: &RunOptions) -> Result<bool, Failure> {
-    judged(options.seed, options.directory.as_deref(), |seed, directory| {
+    judged(&options.trial, |seed, directory| {
         Conductor::begin(options, seed, directory)?.conduct(directory)?;
         verdict::judge_directory(directory)
     })
@@ -127,8 +127,8 @@ impl<'a> Conductor<'a> {
                 let progress = (self.workload.tally().acked, self.committed_records());
                 if progress != moved.1 || self.is_broker_disturbed() {
                     moved = (looked, progress);
-                } else if moved.0.elapsed().as_secs() >= self.options.stall_s {
-                    troubles.push(format!("nothing moved for {} s", self.options.stall_s));
+                } else if moved.0.elapsed().as_secs() >= self.options.trial.stall_s {
+                    troubles.push(format!("nothing moved for {} s", self.options.trial.stall_s));
                 }
                 sound = troubles.is_empty();
                 self.report(&troubles);
@@ -238,7 +238,8 @@ impl<'a> Conductor<'a> {
     fn settle(mut self, along: Along) -> Result<(), Failure> {
         let troubles = self.workers.leave()?;
         self.report(&troubles);
-        let patience = self.options.stall_s + u64::from(self.options.transaction_timeout_ms) / 500;
+        let patience =
+            self.options.trial.stall_s + u64::from(self.options.transaction_timeout_ms) / 500;
         let deadline = Instant::now() + Duration::from_secs(patience);
         let (input, output) = (&self.input, &self.output);
         let mut watermarks = Watermarks::new(&self.options.bootstrap);

@@ -39,7 +39,7 @@ use clap::{Args, Subcommand, ValueEnum};
 
 pub(crate) use line::Line;
 
-use crate::{Failure, Protocol};
+use crate::{Failure, Protocol, Trial};
 use worker::WorkerOptions;
 
 /// Exactly-once processing
@@ -88,15 +88,8 @@ pub(crate) struct RunOptions {
     session_ms: u32,
     #[arg(long, default_value_t = 8_000)]
     transaction_timeout_ms: u32,
-    /// Give up when nothing has moved for so many seconds
-    #[arg(long, default_value_t = 60)]
-    stall_s: u64,
-    /// Of the plan of faults; a new one without it
-    #[arg(long)]
-    seed: Option<u64>,
-    /// Where the journals go and stay; without it, they stay in a temporary directory when there are faults
-    #[arg(long)]
-    directory: Option<PathBuf>,
+    #[command(flatten)]
+    trial: Trial,
 }
 
 /// Whose clients a worker has.
