@@ -93,11 +93,14 @@ impl Run {
 
     /// Waits until it has told this; false when it gave up.
     pub(crate) fn tells(&mut self, what: &str) -> bool {
-        until(what, ROUND_TIMEOUT, || {
-            let has_told = self.lines.lock().unwrap().iter().any(|line| line == what);
-            let ended = self.has_ended();
-            (ended || has_told).then_some(!ended)
-        })
+        until(what, ROUND_TIMEOUT, || self.has_told(what))
+    }
+
+    /// As [`Run::tells`] without the wait; None while it is open.
+    pub(crate) fn has_told(&mut self, what: &str) -> Option<bool> {
+        let has_told = self.lines.lock().unwrap().iter().any(|line| line == what);
+        let ended = self.has_ended();
+        (ended || has_told).then_some(!ended)
     }
 
     /// The end of the run: its status and what it printed, the progress left out.

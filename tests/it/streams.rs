@@ -119,11 +119,11 @@ impl Streams {
         assert!(status.success(), "{status}: {output}");
     }
 
-    /// As the judge does, while the application that its own death keeps from starting is helped.
-    fn goes_on(&mut self, mark: (u64, u64), records: u64) -> bool {
-        until("progress", ROUND_TIMEOUT, || {
+    /// Asks the judge, while the application that its own death keeps from starting is helped.
+    fn until(&mut self, what: &str, ask: impl Fn(&mut Run) -> Option<bool>) -> bool {
+        until(what, ROUND_TIMEOUT, || {
             self.help();
-            self.judge.has_gone_on(mark, records)
+            ask(&mut self.judge)
         })
     }
 
@@ -185,7 +185,8 @@ fn run(seed: u64, blows: &[Blow]) -> bool {
     for blow in blows {
         // In the middle: a quarter of a stage is half of its orders.
         let mark = streams.judge.progress();
-        let goes_on = streams.goes_on(mark, RECORDS_OF_STAGE / 4);
+        let quarter = RECORDS_OF_STAGE / 4;
+        let goes_on = streams.until("progress", |judge| judge.has_gone_on(mark, quarter));
         if streams.is_void() {
             return false;
         }
@@ -193,7 +194,7 @@ fn run(seed: u64, blows: &[Blow]) -> bool {
         streams.suffer(*blow);
         streams.judge.order("on");
     }
-    let completes = streams.judge.tells("complete");
+    let completes = streams.until("complete", |judge| judge.has_told("complete"));
     if streams.is_void() {
         return false;
     }
