@@ -14,7 +14,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 
 use crate::api::{FetchSessions, Shared};
-use crate::config::{ConfigError, ServerConfig};
+use crate::config::{CleanerConfig, ConfigError, ServerConfig};
 use crate::coordinator::group::Groups;
 use crate::coordinator::transaction::Transactions;
 use crate::env::{Disk, Env, Offload, OpenMode, OsClock, OsDisk, Random, write_all_at};
@@ -22,7 +22,7 @@ use crate::log::local::{EngineError, EngineSettings, LocalEngine};
 use crate::log::{AppendError, Engine, MemoryEngine};
 use crate::metadata::{self, Directory, DirectoryError, Endpoint};
 use crate::net::{self, BindError, Listener, PERMIT_BYTES, SocketOptions};
-use crate::partition::Registry;
+use crate::partition::{Cleaner, CleanerSettings, Registry, keep_retention};
 
 /// Memory for large requests where `queued.max.request.bytes` leaves it to the broker.
 const REQUEST_MEMORY_BYTES: usize = 128 * 1024 * 1024;
@@ -82,6 +82,8 @@ pub struct Broker {
     bound: Vec<Bound>,
     stop: watch::Sender<bool>,
     servers: Vec<JoinHandle<()>>,
+    retention: JoinHandle<()>,
+    cleaner: Cleaner,
     engine: Arc<dyn Engine>,
 }
 
@@ -146,9 +148,12 @@ impl Broker {
         let Shared { config, metadata, registry, groups, transactions, .. } = &*self.shared;
         tracing::info!("[KafkaRaftServer nodeId={}] shutting down", config.node_id);
         self.stop.send_replace(true);
+        self.retention.abort();
         for server in self.servers {
             let _ = server.await;
         }
+        let _ = self.retention.await;
+        self.cleaner.stop().await;
         transactions.close().await;
         groups.close().await;
         let broker_epoch = metadata.broker_epoch();
@@ -244,10 +249,17 @@ impl Builder {
             registry,
             env,
         });
+        let retention = keep_retention(
+            shared.env.clone(),
+            Arc::downgrade(&shared.registry),
+            shared.config.retention_timing,
+        );
+        let retention = tokio::spawn(retention);
+        let cleaner = Cleaner::start(&shared.env, &shared.registry, cleaner_settings(&shared));
         let (stop, stopped) = watch::channel(false);
         let serve = |listener| tokio::spawn(net::serve(listener, shared.clone(), stopped.clone()));
         let servers = listeners.into_iter().map(serve).collect();
-        Ok(Broker { shared, bound, stop, servers, engine })
+        Ok(Broker { shared, bound, stop, servers, retention, cleaner, engine })
     }
 }
 
@@ -260,6 +272,12 @@ impl Bound {
             addresses: listener.addresses(),
         }
     }
+}
+
+/// What counts for compaction, whenever it is asked.
+fn cleaner_settings(shared: &Shared) -> CleanerSettings {
+    let (config, metadata) = (shared.config.clone(), shared.metadata.clone());
+    Arc::new(move || CleanerConfig::read(&metadata.image().broker_layers(&config.explicit)))
 }
 
 /// What the broker's registration names: where clients are told to connect, as far as that is one

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
@@ -43,12 +44,14 @@ pub struct Registry {
     env: Env,
     engine: Arc<dyn Engine>,
     topics: RwLock<Topics>,
+    /// Told when a compacted partition may have something to compact.
+    pub(super) sealed: Arc<Notify>,
 }
 
 impl Registry {
     /// No partitions, to be kept by `engine`.
     pub fn new(env: Env, engine: Arc<dyn Engine>) -> Self {
-        Self { env, engine, topics: RwLock::default() }
+        Self { env, engine, topics: RwLock::default(), sealed: Arc::default() }
     }
 
     /// The storage engine.
@@ -69,7 +72,9 @@ impl Registry {
             let config = Arc::clone(config);
             let engine = &*self.engine;
             let opening = Partition::open(&self.env, engine, id, leader_epoch, config);
-            opened.push((partition, opening.await?));
+            let opened_one = opening.await?;
+            opened_one.set_cleaner(&self.sealed);
+            opened.push((partition, opened_one));
         }
         let mut topics = self.write();
         topics.names.insert(*topic_id, Arc::clone(name));
@@ -112,6 +117,11 @@ impl Registry {
         let topics = self.read();
         let partitions = topics.by_name.get(topic).into_iter().flat_map(Topic::values);
         partitions.cloned().collect()
+    }
+
+    /// Every open partition, by topic name and number.
+    pub fn all(&self) -> Vec<Arc<Partition>> {
+        self.read().by_name.values().flat_map(Topic::values).cloned().collect()
     }
 
     /// Applies a changed configuration to every partition of a topic.

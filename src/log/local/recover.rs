@@ -161,6 +161,13 @@ impl Opening<'_> {
             }
         }
         // Snapshots of the metadata log end in `.checkpoint.deleted` and are not ours.
+        if !gone.is_empty() {
+            // Before the `.cleaned` ones, by which they are known for unfinished.
+            for name in gone.drain(..) {
+                self.remove(name)?;
+            }
+            self.disk().sync_dir(&self.directory)?;
+        }
         gone.extend(ends(".deleted").filter(|name| split_name(name).is_some()));
         gone.extend(ends(TEMPORARY_SUFFIX));
         gone.extend(ends(".cleaned"));
@@ -186,7 +193,8 @@ impl Opening<'_> {
                 let file = self.disk().open(&self.directory.join(name), OpenMode::Read)?;
                 let length = file.len()?;
                 let mut scanner = Scanner::new(file, 0, length, WALK_BUFFER_BYTES);
-                first = first.min(base);
+                // The first one is replaced also where nothing is left.
+                (first, end) = (first.min(base), end.max(base + 1));
                 while let Some(batch) = scanner.next()? {
                     end = end.max(batch.header.last_offset() + 1);
                 }
@@ -200,6 +208,8 @@ impl Opening<'_> {
                 self.remove(name)?;
             }
         }
+        // Or what was replaced could come back beside its replacement.
+        self.disk().sync_dir(&self.directory)?;
         for name in swaps {
             let from = self.directory.join(name);
             self.disk().rename(&from, &from.with_extension(""))?;
