@@ -22,7 +22,7 @@ use crate::log::local::{EngineError, EngineSettings, LocalEngine};
 use crate::log::{AppendError, Engine, MemoryEngine};
 use crate::metadata::{self, Directory, DirectoryError, Endpoint};
 use crate::net::{self, BindError, Listener, PERMIT_BYTES, SocketOptions};
-use crate::partition::Registry;
+use crate::partition::{Registry, keep_retention};
 
 /// Memory for large requests where `queued.max.request.bytes` leaves it to the broker.
 const REQUEST_MEMORY_BYTES: usize = 128 * 1024 * 1024;
@@ -82,6 +82,7 @@ pub struct Broker {
     bound: Vec<Bound>,
     stop: watch::Sender<bool>,
     servers: Vec<JoinHandle<()>>,
+    retention: JoinHandle<()>,
     engine: Arc<dyn Engine>,
 }
 
@@ -146,9 +147,11 @@ impl Broker {
         let Shared { config, metadata, registry, groups, transactions, .. } = &*self.shared;
         tracing::info!("[KafkaRaftServer nodeId={}] shutting down", config.node_id);
         self.stop.send_replace(true);
+        self.retention.abort();
         for server in self.servers {
             let _ = server.await;
         }
+        let _ = self.retention.await;
         transactions.close().await;
         groups.close().await;
         let broker_epoch = metadata.broker_epoch();
@@ -244,10 +247,16 @@ impl Builder {
             registry,
             env,
         });
+        let retention = keep_retention(
+            shared.env.clone(),
+            Arc::downgrade(&shared.registry),
+            shared.config.retention_timing,
+        );
+        let retention = tokio::spawn(retention);
         let (stop, stopped) = watch::channel(false);
         let serve = |listener| tokio::spawn(net::serve(listener, shared.clone(), stopped.clone()));
         let servers = listeners.into_iter().map(serve).collect();
-        Ok(Broker { shared, bound, stop, servers, engine })
+        Ok(Broker { shared, bound, stop, servers, retention, engine })
     }
 }
 

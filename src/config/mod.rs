@@ -28,7 +28,7 @@ pub use listeners::Listener;
 pub use markdown::markdown_tables;
 pub use properties::parse_properties;
 pub use row::{ConfigError, ConfigType, Effect, Row, Synonym, Valid, Value};
-pub use server::{Notice, ServerConfig, Voter};
+pub use server::{Notice, RetentionTiming, ServerConfig, Voter};
 pub use topic::{TimestampType, TopicConfig};
 pub use transaction::TransactionConfig;
 

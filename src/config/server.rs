@@ -12,6 +12,15 @@ use super::server_rows::SERVER_ROWS;
 use super::transaction::TransactionConfig;
 use super::{BrokerLayers, ConfigMap, TopicConfig};
 
+/// When retention is applied. Times are milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RetentionTiming {
+    /// `log.initial.task.delay.ms`: from the start to the first time.
+    pub initial_delay_ms: u64,
+    /// `log.retention.check.interval.ms`; at least 1.
+    pub interval_ms: u64,
+}
+
 /// A fixed member of the metadata quorum.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Voter {
@@ -79,6 +88,8 @@ pub struct ServerConfig {
     pub transaction_state_log_num_partitions: i32,
     /// `transaction.state.log.segment.bytes`; at least 1.
     pub transaction_state_log_segment_bytes: i32,
+    /// When retention is applied.
+    pub retention_timing: RetentionTiming,
     /// Every key that was set, with its text: the [`BrokerLayers::fixed`] layer, from which topics
     /// inherit. `node.id` and `broker.id` stand in for each other, as in Kafka.
     pub explicit: ConfigMap,
@@ -193,6 +204,10 @@ impl ServerConfig {
             transaction_state_log_segment_bytes: values
                 .integer("transaction.state.log.segment.bytes")
                 as i32,
+            retention_timing: RetentionTiming {
+                initial_delay_ms: count("log.initial.task.delay.ms") as u64,
+                interval_ms: count("log.retention.check.interval.ms") as u64,
+            },
             explicit,
         })
     }

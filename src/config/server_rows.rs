@@ -149,9 +149,9 @@ pub(super) const SERVER_ROWS: &[Row] = rows! {
     /// Default of the topic key `segment.ms` in hours, where `log.roll.ms` is not set.
     "log.roll.hours": Int = "168", AtLeast(1), Now;
     /// Default of the topic key `segment.jitter.ms`.
-    "log.roll.jitter.ms": Long = null, AtLeast(0), Later, dynamic;
+    "log.roll.jitter.ms": Long = null, AtLeast(0), Now, dynamic;
     /// Default of the topic key `segment.jitter.ms` in hours, where `log.roll.jitter.ms` is not set.
-    "log.roll.jitter.hours": Int = "0", AtLeast(0), Later;
+    "log.roll.jitter.hours": Int = "0", AtLeast(0), Now;
     /// Default of the topic key `segment.index.bytes`.
     "log.index.size.max.bytes": Int = "10485760", AtLeast(4), Now, dynamic;
     /// Default of the topic key `index.interval.bytes`.
@@ -163,13 +163,17 @@ pub(super) const SERVER_ROWS: &[Row] = rows! {
     /// Default of the topic key `flush.ms`, where `log.flush.interval.ms` is not set.
     "log.flush.scheduler.interval.ms": Long = "9223372036854775807", AtLeast(0), Now;
     /// Default of the topic key `retention.bytes`.
-    "log.retention.bytes": Long = "-1", Any, Later, dynamic;
+    "log.retention.bytes": Long = "-1", Any, Now, dynamic;
     /// Default of the topic key `retention.ms`; negative for no limit, 0 is refused.
-    "log.retention.ms": Long = null, Any, Later, dynamic;
+    "log.retention.ms": Long = null, Any, Now, dynamic;
     /// Default of the topic key `retention.ms` in minutes, where `log.retention.ms` is not set.
-    "log.retention.minutes": Int = null, Any, Later;
+    "log.retention.minutes": Int = null, Any, Now;
     /// Default of the topic key `retention.ms` in hours, where neither finer key is set.
-    "log.retention.hours": Int = "168", Any, Later;
+    "log.retention.hours": Int = "168", Any, Now;
+    /// Milliseconds between two times that retention is applied.
+    "log.retention.check.interval.ms": Long = "300000", AtLeast(1), Now;
+    /// Milliseconds from the start to the first time that retention is applied.
+    "log.initial.task.delay.ms": Long = "30000", AtLeast(0), Now, internal;
     /// Default of the topic key `max.message.bytes`.
     "message.max.bytes": Int = "1048588", AtLeast(0), Now, dynamic;
     /// Default of the topic key `delete.retention.ms`.
@@ -181,9 +185,9 @@ pub(super) const SERVER_ROWS: &[Row] = rows! {
     /// Default of the topic key `min.cleanable.dirty.ratio`.
     "log.cleaner.min.cleanable.ratio": Double = "0.5", Between(0, 1), Later, dynamic;
     /// Default of the topic key `cleanup.policy`.
-    "log.cleanup.policy": List = "delete", ListOf(POLICIES), Partly("records need a key where `compact` is set"), dynamic;
+    "log.cleanup.policy": List = "delete", ListOf(POLICIES), Partly("`delete`; where `compact` is set, records need a key"), dynamic;
     /// Default of the topic key `file.delete.delay.ms`.
-    "log.segment.delete.delay.ms": Long = "60000", AtLeast(0), Later, dynamic;
+    "log.segment.delete.delay.ms": Long = "60000", AtLeast(0), Now, dynamic;
     /// Default of the topic key `preallocate`.
     "log.preallocate": Boolean = "false", Any, Later, dynamic;
     /// Default of the topic key `message.timestamp.type`.

@@ -24,6 +24,8 @@ pub struct TopicConfig {
     pub segment_bytes: u32,
     /// `segment.ms`; at least 1.
     pub segment_ms: i64,
+    /// `segment.jitter.ms`; at least 0.
+    pub segment_jitter_ms: i64,
     /// `segment.index.bytes`; at least 4.
     pub segment_index_bytes: u32,
     /// `index.interval.bytes`.
@@ -134,6 +136,7 @@ impl TopicConfig {
             segment_bytes: small_segments
                 .map_or_else(|| size("segment.bytes"), |bytes| u32::try_from(bytes).unwrap_or(0)),
             segment_ms: int("segment.ms"),
+            segment_jitter_ms: int("segment.jitter.ms"),
             segment_index_bytes: size("segment.index.bytes"),
             index_interval_bytes: size("index.interval.bytes"),
             flush_messages: int("flush.messages"),

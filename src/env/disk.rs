@@ -85,6 +85,10 @@ pub trait DiskFile: Send + Sync {
     fn is_empty(&self) -> io::Result<bool> {
         Ok(self.len()? == 0)
     }
+    /// When it was last written, in milliseconds since the epoch; None in a simulation.
+    fn modified_ms(&self) -> io::Result<Option<i64>> {
+        Ok(None)
+    }
     /// Cuts or extends (with zeros) the file.
     fn set_len(&self, length: u64) -> io::Result<()>;
     /// Makes contents and length survive a crash (fdatasync).

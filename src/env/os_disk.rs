@@ -15,6 +15,7 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::UNIX_EPOCH;
 
 use rustix::fs::statvfs;
 use rustix::io::{Errno, ReadWriteFlags, fcntl_dupfd_cloexec, preadv2, pwritev};
@@ -143,6 +144,11 @@ impl DiskFile for OsFile {
 
     fn len(&self) -> io::Result<u64> {
         Ok(self.0.metadata()?.len())
+    }
+
+    fn modified_ms(&self) -> io::Result<Option<i64>> {
+        let since_epoch = self.0.metadata()?.modified()?.duration_since(UNIX_EPOCH);
+        Ok(since_epoch.ok().and_then(|time| i64::try_from(time.as_millis()).ok()))
     }
 
     fn set_len(&self, length: u64) -> io::Result<()> {

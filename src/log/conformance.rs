@@ -2,6 +2,7 @@
 //! [`conformance_suite`].
 
 mod aborted;
+mod segments;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -9,6 +10,7 @@ use std::sync::{Arc, Mutex};
 use uuid::Uuid;
 
 pub(crate) use self::aborted::*;
+pub(crate) use self::segments::*;
 use super::test_batch::{TestBatch, aborted_by, split_batches};
 use super::*;
 use crate::env::read_all;
@@ -22,10 +24,12 @@ pub(crate) trait Storage: Send + Sync {
 pub(crate) const CONFIG: LogConfig = LogConfig {
     segment_bytes: 1 << 20,
     segment_ms: i64::MAX,
+    segment_jitter_ms: 0,
     segment_index_bytes: 10 << 20,
     index_interval_bytes: 100,
     flush_messages: i64::MAX,
     flush_ms: i64::MAX,
+    file_delete_delay_ms: 60_000,
 };
 
 /// Hears of commits and checks that they go up.
@@ -574,6 +578,8 @@ macro_rules! conformance_suite {
             segments_change_nothing_a_reader_sees
             a_batch_larger_than_a_segment_is_refused
             roll_and_delete_before_free_segments
+            segments_are_listed_with_their_sizes
+            a_segment_has_the_time_of_its_newest_record
             offsets_may_have_gaps
             batches_are_found_by_time
             epochs_end_where_the_next_begins

@@ -1,9 +1,9 @@
 //! Logs in memory: the executable model of the traits, and the store of memory-only brokers.
 //!
 //! Every contract of [`Log`] and [`Engine`] holds, durability for as long as the
-//! [`MemoryEngine`] or one it was restarted into lives. Segments exist only as the marks at which
-//! snapshots are taken; `segment.ms` and the index limits mean nothing here. Memory is freed batch
-//! by batch.
+//! [`MemoryEngine`] or one it was restarted into lives. Segments exist only as marks, at
+//! which snapshots are taken and the log may be cut; `segment.ms` and the index limits mean nothing
+//! here. Memory is freed batch by batch.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::io;
@@ -13,7 +13,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::{
     AbortedTransaction, AppendError, BatchBytes, BoxFuture, Commit, CommitObserver, Engine, Log,
-    LogConfig, LogDirectory, LogId, LogRead, OpenError, ReadError, Replay,
+    LogConfig, LogDirectory, LogId, LogRead, OpenError, ReadError, Replay, SegmentFacts,
 };
 use crate::records::BatchHeader;
 use crate::wire::Chunk;
@@ -42,7 +42,8 @@ struct Content {
     start_offset: i64,
     end_offset: i64,
     size_bytes: u64,
-    segment: SegmentMark,
+    /// Never empty.
+    segments: VecDeque<SegmentMark>,
     epochs: EpochEntries,
     snapshots: BTreeMap<i64, Vec<u8>>,
     /// End of what the observer knows of.
@@ -172,7 +173,7 @@ impl Content {
             start_offset: 0,
             end_offset: 0,
             size_bytes: 0,
-            segment: SegmentMark::default(),
+            segments: VecDeque::from([SegmentMark::default()]),
             epochs: EpochEntries::default(),
             snapshots: BTreeMap::new(),
             committed: 0,
@@ -226,8 +227,9 @@ impl Content {
         })?;
         assert!(header.base_offset >= self.end_offset, "appends go up");
         let last_offset = header.last_offset();
-        if self.segment.size_bytes + size_bytes > segment_bytes
-            || last_offset - self.segment.base_offset > i64::from(i32::MAX)
+        let active = self.active();
+        if active.size_bytes + size_bytes > segment_bytes
+            || last_offset - active.base_offset > i64::from(i32::MAX)
         {
             self.roll(snapshot);
         }
@@ -237,18 +239,43 @@ impl Content {
         self.epochs.begin(header.leader_epoch, header.base_offset);
         self.batches.push_back((header, bytes.freeze()));
         self.aborted.extend(aborted);
-        self.segment.size_bytes += size_bytes;
+        self.active().size_bytes += size_bytes;
         self.size_bytes += size_bytes;
         self.end_offset = last_offset + 1;
         Ok(())
     }
 
     fn roll(&mut self, snapshot: &mut dyn FnMut() -> Vec<u8>) {
-        if self.segment.size_bytes > 0 {
-            self.snapshots.insert(self.end_offset, snapshot());
-            self.segment.size_bytes = 0;
+        let base_offset = self.end_offset;
+        if self.active().size_bytes > 0 {
+            self.snapshots.insert(base_offset, snapshot());
+            self.segments.push_back(SegmentMark { base_offset, size_bytes: 0 });
         }
-        self.segment.base_offset = self.end_offset;
+        self.active().base_offset = base_offset;
+    }
+
+    fn active(&mut self) -> &mut SegmentMark {
+        self.segments.back_mut().expect("a log has a segment")
+    }
+
+    fn segments(&self) -> Vec<SegmentFacts> {
+        let next = self.segments.iter().skip(1).map(|mark| mark.base_offset);
+        let marks = self.segments.iter().zip(next.chain([self.end_offset]));
+        marks
+            .map(|(&SegmentMark { base_offset, size_bytes }, end_offset)| SegmentFacts {
+                base_offset,
+                end_offset,
+                size_bytes,
+            })
+            .collect()
+    }
+
+    fn segment_time_ms(&self, base_offset: i64) -> Option<i64> {
+        let segments = self.segments();
+        let segment = segments.iter().find(|segment| segment.base_offset == base_offset)?;
+        let offsets = segment.base_offset..segment.end_offset;
+        let batches = self.headers().filter(|header| offsets.contains(&header.base_offset));
+        batches.map(|header| header.max_timestamp).max().filter(|time_ms| *time_ms >= 0)
     }
 
     fn read(&self, from: i64, until: i64, max_bytes: usize) -> Result<LogRead, ReadError> {
@@ -311,6 +338,8 @@ impl Content {
         for (_, bytes) in self.batches.drain(..self.index_of(offset)) {
             self.size_bytes -= bytes.len() as u64;
         }
+        let held = self.segments.partition_point(|mark| mark.base_offset <= offset);
+        self.segments.drain(..held.saturating_sub(1));
         self.aborted.retain(|aborted| aborted.last_offset >= offset);
         self.epochs.truncate_from_start(offset);
         // Batches before the newest snapshot at or below the start are gone for replay, too.
@@ -372,6 +401,14 @@ impl Log for MemoryLog {
 
     fn size_bytes(&self) -> u64 {
         self.content().size_bytes
+    }
+
+    fn segments(&self) -> Vec<SegmentFacts> {
+        self.content().segments()
+    }
+
+    fn segment_time_ms(&self, base_offset: i64) -> Result<Option<i64>, ReadError> {
+        Ok(self.content().segment_time_ms(base_offset))
     }
 
     fn configure(&self, config: LogConfig) {

@@ -65,6 +65,8 @@ pub struct LogConfig {
     pub segment_bytes: u64,
     /// `segment.ms`: a segment rolls when its first record is older than this.
     pub segment_ms: i64,
+    /// `segment.jitter.ms`: each segment rolls earlier by chance, by less than this.
+    pub segment_jitter_ms: i64,
     /// `segment.index.bytes`: largest size of an index file.
     pub segment_index_bytes: u64,
     /// `index.interval.bytes`: bytes of log between two index entries.
@@ -74,6 +76,19 @@ pub struct LogConfig {
     pub flush_messages: i64,
     /// `flush.ms`: longest time a record stays unsynced; `i64::MAX` leaves it to the engine.
     pub flush_ms: i64,
+    /// `file.delete.delay.ms`: how long files that the log has given up stay under another name.
+    pub file_delete_delay_ms: i64,
+}
+
+/// One segment as those see it who decide what a log gives up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SegmentFacts {
+    /// Its first possible offset, by which it is named.
+    pub base_offset: i64,
+    /// Base offset of the next segment; the end of the log for the last one.
+    pub end_offset: i64,
+    /// Bytes of its batches.
+    pub size_bytes: u64,
 }
 
 /// One batch ready to be stored: the 61 bytes of its header, with base offset and leader epoch
@@ -213,6 +228,11 @@ pub trait Log: Send + Sync {
     fn end_offset(&self) -> i64;
     /// Bytes held.
     fn size_bytes(&self) -> u64;
+    /// The segments in order, at least one; appends go to the last.
+    fn segments(&self) -> Vec<SegmentFacts>;
+    /// Largest timestamp of a segment's records, else when it was last written, in milliseconds
+    /// since the epoch; None where neither is known or there is no such segment. Blocks.
+    fn segment_time_ms(&self, base_offset: i64) -> Result<Option<i64>, ReadError>;
     /// Applies changed topic configuration to what follows.
     fn configure(&self, config: LogConfig);
 
@@ -267,7 +287,8 @@ pub trait Log: Send + Sync {
 
     /// Starts a new segment at `end_offset` (no change if the last one is empty).
     fn roll(&self, snapshot: &mut dyn FnMut() -> Vec<u8>) -> Result<(), AppendError>;
-    /// Makes everything below `offset` unreadable and frees whole segments.
+    /// Makes everything below `offset` unreadable and gives up whole segments, whose files go
+    /// after [`LogConfig::file_delete_delay_ms`].
     fn delete_before(&self, offset: i64) -> Result<(), AppendError>;
     /// Syncs everything accepted so far.
     fn flush(&self) -> BoxFuture<'_, Result<(), AppendError>>;

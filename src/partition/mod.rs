@@ -12,6 +12,7 @@ mod offsets;
 mod producers;
 mod read;
 mod registry;
+mod retention;
 mod snapshot;
 #[cfg(test)]
 mod tests;
@@ -35,6 +36,7 @@ pub use offsets::Found;
 pub use producers::{ActiveProducer, ProducerError};
 pub use read::{FetchError, Isolation, ReadOutcome};
 pub use registry::{Registry, TopicToOpen};
+pub use retention::{RetentionError, keep_retention};
 pub use verification::{Guard, ProducerBatch};
 pub use waiters::FetchWait;
 
@@ -50,6 +52,8 @@ pub struct Partition {
     config: ArcSwap<TopicConfig>,
     producers: Mutex<Producers>,
     progress: Arc<Progress>,
+    /// Retention and compaction take turns.
+    upkeep: tokio::sync::Mutex<()>,
 }
 
 impl Partition {
@@ -80,6 +84,7 @@ impl Partition {
             config: ArcSwap::new(config),
             producers: Mutex::new(producers),
             progress,
+            upkeep: tokio::sync::Mutex::default(),
         }))
     }
 
@@ -205,9 +210,11 @@ fn log_config(config: &TopicConfig) -> LogConfig {
     LogConfig {
         segment_bytes: u64::from(config.segment_bytes),
         segment_ms: config.segment_ms,
+        segment_jitter_ms: config.segment_jitter_ms,
         segment_index_bytes: u64::from(config.segment_index_bytes),
         index_interval_bytes: u64::from(config.index_interval_bytes),
         flush_messages: config.flush_messages,
         flush_ms: config.flush_ms,
+        file_delete_delay_ms: config.file_delete_delay_ms,
     }
 }

@@ -114,6 +114,11 @@ impl Registry {
         partitions.cloned().collect()
     }
 
+    /// Every open partition, by topic name and number.
+    pub fn all(&self) -> Vec<Arc<Partition>> {
+        self.read().by_name.values().flat_map(Topic::values).cloned().collect()
+    }
+
     /// Applies a changed configuration to every partition of a topic.
     pub fn configure(&self, topic: &str, config: &Arc<TopicConfig>) {
         for partition in self.partitions(topic) {

@@ -95,10 +95,12 @@ pub(crate) fn config(segment_bytes: u64) -> LogConfig {
     LogConfig {
         segment_bytes,
         segment_ms: i64::MAX,
+        segment_jitter_ms: 0,
         segment_index_bytes: 10 << 20,
         index_interval_bytes: 4096,
         flush_messages: i64::MAX,
         flush_ms: i64::MAX,
+        file_delete_delay_ms: 60_000,
     }
 }
 

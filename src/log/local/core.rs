@@ -20,7 +20,7 @@ use super::recover::Loaded;
 use super::scan::Located;
 use super::segment::Segment;
 use super::sidecars::{PARTITION_METADATA, Snapshots, sync_file};
-use crate::env::DiskFile;
+use crate::env::{DiskFile, Random};
 use crate::log::{AbortedTransaction, AppendError, BatchBytes, Commit, CommitObserver, LogConfig};
 use crate::records::BatchHeader;
 
@@ -67,6 +67,8 @@ pub(super) struct Writer {
     created_ms: i64,
     /// Timestamp of the active segment's first batch, once known.
     first_timestamp_ms: Option<i64>,
+    /// How much earlier than `segment.ms` the active segment rolls.
+    jitter_ms: i64,
     /// Everything below is synced.
     pub(super) synced_end: i64,
     /// End of the last batch whose commit is pending.
@@ -121,6 +123,7 @@ impl Core {
                 is_touched: is_dirty,
                 created_ms,
                 first_timestamp_ms: None,
+                jitter_ms: jitter_ms(&shared.env.random, &config),
                 synced_end,
                 pending_end: 0,
                 announced_end: 0,
@@ -243,7 +246,7 @@ impl Core {
             Some(first) if first >= 0 => header.max_timestamp.saturating_sub(first),
             _ => self.shared.env.clock.now_ms().saturating_sub(writer.created_ms),
         };
-        Ok(waited_ms > config.segment_ms)
+        Ok(waited_ms > config.segment_ms - writer.jitter_ms)
     }
 
     fn write(
@@ -371,6 +374,7 @@ impl Core {
         sealed.release();
         writer.created_ms = shared.env.clock.now_ms();
         writer.first_timestamp_ms = None;
+        writer.jitter_ms = jitter_ms(&shared.env.random, &self.config());
         Ok(())
     }
 
@@ -485,14 +489,23 @@ impl Core {
         if gone.is_empty() {
             return Ok(());
         }
+        let mut aside = Vec::new();
         for segment in gone {
-            segment.remove()?;
+            aside.extend(segment.set_aside()?);
         }
         let disk = self.shared.disk();
         let snapshots = &mut writer.snapshots;
         snapshots.retain_useful(disk, &self.directory, |offset| offset >= first)?;
-        disk.sync_dir(&self.directory)
+        disk.sync_dir(&self.directory)?;
+        self.shared.doom(aside, self.config().file_delete_delay_ms);
+        Ok(())
     }
+}
+
+/// Below `segment.jitter.ms` and `segment.ms` (`LogConfig.randomSegmentJitter`).
+fn jitter_ms(random: &Random, config: &LogConfig) -> i64 {
+    let bound = u64::try_from(config.segment_jitter_ms.min(config.segment_ms)).unwrap_or(0);
+    i64::try_from(random.below(bound)).unwrap_or(0)
 }
 
 /// Whether an error says that the device, or a quota on it, is full.

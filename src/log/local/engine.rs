@@ -11,6 +11,7 @@ use tokio::task::JoinHandle;
 use super::LocalLog;
 use super::checkpoint::{read_text, replace};
 use super::core::Core;
+use super::doomed::Doomed;
 use super::files::{FileCache, lock, remove_if_exists};
 use super::flush::{self, Flusher, Urgency};
 use super::positions::Positions;
@@ -87,6 +88,7 @@ pub(super) struct Shared {
     pub(super) cache: Arc<FileCache>,
     pub(super) positions: Positions,
     pub(super) flusher: Flusher,
+    pub(super) doomed: Doomed,
     /// [`FAILED_FILE`] stood there at the start.
     distrusts_cache: bool,
     /// Why the directory is offline.
@@ -199,6 +201,7 @@ impl LocalEngine {
             positions: Positions::load(disk, root, &existing, text.is_some())?,
             cache: Arc::new(FileCache::new(Arc::clone(&env.disk), settings.open_files_max)),
             flusher: Flusher::new(settings.flush_delay_ms),
+            doomed: Doomed::default(),
             distrusts_cache: disk.kind(&root.join(FAILED_FILE))?.is_some(),
             env: env.clone(),
             root: root.to_owned(),
@@ -296,6 +299,7 @@ impl LocalEngine {
         if found.is_some_and(|found| found != id.topic_id) {
             return Ok(());
         }
+        let delay_ms = open.as_ref().map_or(0, |core| core.config().file_delete_delay_ms);
         if let Some(core) = open {
             core.retire("is deleted").await;
             lock(&self.shared.logs).remove(&name);
@@ -311,7 +315,10 @@ impl LocalEngine {
             // Even if it is gone: an earlier try may have failed right here.
             disk.sync_dir(root)?;
             shared.positions.remove(disk, root, &name)?;
-            if exists { disk.remove_dir_all(&aside) } else { Ok(()) }
+            if exists {
+                shared.doom(vec![aside], delay_ms);
+            }
+            Ok(())
         };
         self.shared.env.offload.run(delete).await
     }

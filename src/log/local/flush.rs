@@ -28,7 +28,7 @@ use crate::log::{AppendError, LogConfig};
 const UNWRITTEN_ENTRIES_MAX: usize = 256;
 
 /// The longest wait that is computed with: a year.
-const DELAY_MAX_MS: u64 = 365 * 86_400_000;
+pub(super) const DELAY_MAX_MS: u64 = 365 * 86_400_000;
 
 /// How soon a log is flushed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -107,7 +107,9 @@ pub(super) async fn run(shared: Arc<Shared>) {
         if shared.check_online().is_err() {
             return shared.tell_failure().await;
         }
-        let due = shared.flusher.next_deadline().into_iter().chain(checkpoint_at).min();
+        let doomed = shared.doomed.next_deadline();
+        let due =
+            [shared.flusher.next_deadline(), checkpoint_at, doomed].into_iter().flatten().min();
         let due = async {
             match due {
                 Some(due) => tokio::time::sleep_until(due).await,
@@ -131,6 +133,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
             checkpoint_at = None;
             shared.write_checkpoints().await;
         }
+        shared.remove_doomed().await;
     }
 }
 

@@ -12,6 +12,7 @@
 
 mod checkpoint;
 mod core;
+mod doomed;
 mod engine;
 mod epochs;
 mod files;
@@ -35,10 +36,11 @@ pub use engine::{EngineError, EngineSettings, LocalEngine};
 use self::core::Core;
 use super::{
     AbortedTransaction, AppendError, BatchBytes, BoxFuture, Commit, Log, LogConfig, LogRead,
-    ReadError,
+    ReadError, SegmentFacts,
 };
 use crate::records::BatchHeader;
 use files::lock;
+use segment::Segment;
 
 /// A log of a [`LocalEngine`].
 struct LocalLog(Arc<Core>);
@@ -55,6 +57,24 @@ impl Log for LocalLog {
     fn size_bytes(&self) -> u64 {
         let segments = self.0.segments.load();
         segments.iter().map(|segment| segment.tail().size_bytes).sum()
+    }
+
+    fn segments(&self) -> Vec<SegmentFacts> {
+        let segments = self.0.segments.load();
+        let next = segments.iter().skip(1).map(|segment| segment.base_offset);
+        let ends = next.chain([self.0.end_offset()]);
+        let facts = |(segment, end_offset): (&Arc<Segment>, i64)| SegmentFacts {
+            base_offset: segment.base_offset,
+            end_offset,
+            size_bytes: segment.tail().size_bytes,
+        };
+        segments.iter().zip(ends).map(facts).collect()
+    }
+
+    fn segment_time_ms(&self, base_offset: i64) -> Result<Option<i64>, ReadError> {
+        let segments = self.0.segments.load();
+        let at = segments.binary_search_by_key(&base_offset, |segment| segment.base_offset);
+        at.map_or(Ok(None), |index| Ok(segments[index].time_ms()?))
     }
 
     fn configure(&self, config: LogConfig) {

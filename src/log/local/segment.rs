@@ -6,9 +6,10 @@
 //! reader, makes a segment shorter.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock};
 
+use super::doomed::DELETED_SUFFIX;
 use super::files::{CachedFile, FileCache, lock, sync};
 use super::index::{Entry, Index, Lookup, OffsetEntry};
 use super::scan::{LOOKUP_BUFFER_BYTES, Located, Scanner, WALK_BUFFER_BYTES};
@@ -289,6 +290,32 @@ impl Segment {
             self.index_file(suffix).remove()?;
         }
         Ok(())
+    }
+
+    /// Gives the files other names, the log file's first as in [`Segment::remove`], under which
+    /// they may be removed later.
+    pub(super) fn set_aside(&self) -> io::Result<Vec<PathBuf>> {
+        self.retire();
+        let mut aside = Vec::new();
+        for suffix in [LOG_SUFFIX, INDEX_SUFFIX, TIME_INDEX_SUFFIX, TXN_INDEX_SUFFIX] {
+            let from = self.index_file(suffix).path();
+            let to = PathBuf::from(format!("{}{DELETED_SUFFIX}", from.display()));
+            match self.cache.disk.rename(&from, &to) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                renamed => renamed.map(|()| aside.push(to))?,
+            }
+        }
+        Ok(aside)
+    }
+
+    /// Largest timestamp of the batches, else when the log file was last written
+    /// (`LogSegment.largestTimestamp`).
+    pub(super) fn time_ms(&self) -> io::Result<Option<i64>> {
+        let time_ms = self.find_largest_time(i64::MIN)?.map(|batch| batch.header.max_timestamp);
+        match time_ms.filter(|time_ms| *time_ms >= 0) {
+            Some(time_ms) => Ok(Some(time_ms)),
+            None => self.file()?.modified_ms(),
+        }
     }
 
     /// The first batch before `limit` that ends at or above `offset`.

@@ -7,6 +7,7 @@ mod produce;
 mod random;
 mod reads;
 mod registry;
+mod retention;
 mod snapshots;
 mod transactions;
 mod verification;

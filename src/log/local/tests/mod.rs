@@ -2,6 +2,7 @@
 //! crash may leave a directory. Random crashes are the simulation's.
 
 mod aborted;
+mod doomed;
 mod flushing;
 mod golden;
 mod recovery;
