@@ -114,7 +114,7 @@ async fn records_without_time_stay_where_the_log_does_not_know_when_it_wrote() {
 #[tokio::test(start_paused = true)]
 async fn every_partition_is_looked_at_from_time_to_time() {
     let (clock, env) = env();
-    let registry = Registry::new(env.clone(), Arc::new(MemoryEngine::default()));
+    let registry = Registry::new(env.clone(), Arc::new(MemoryEngine::default()), 2);
     let registry = Arc::new(registry);
     let topic = TopicToOpen {
         name: "orders".into(),
