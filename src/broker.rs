@@ -228,7 +228,8 @@ impl Builder {
         });
         let listeners = listeners.collect::<Result<Vec<_>, _>>()?;
         let bound: Vec<Bound> = listeners.iter().map(Bound::of).collect();
-        let registry = Arc::new(Registry::new(env.clone(), engine.clone()));
+        let registry =
+            Arc::new(Registry::new(env.clone(), engine.clone(), config.recovery_threads));
         let settings = metadata::Settings::new(&config, endpoints(&config, &bound));
         let directory = directory.map(|root| Directory::open(&env, &root, &settings));
         let directory = directory.transpose()?;

@@ -88,6 +88,8 @@ pub struct ServerConfig {
     pub transaction_state_log_num_partitions: i32,
     /// `transaction.state.log.segment.bytes`; at least 1.
     pub transaction_state_log_segment_bytes: i32,
+    /// `num.recovery.threads.per.data.dir`: partitions opened at the same time; at least 1.
+    pub recovery_threads: usize,
     /// When retention is applied.
     pub retention_timing: RetentionTiming,
     /// Every key that was set, with its text: the [`BrokerLayers::fixed`] layer, from which topics
@@ -204,6 +206,7 @@ impl ServerConfig {
             transaction_state_log_segment_bytes: values
                 .integer("transaction.state.log.segment.bytes")
                 as i32,
+            recovery_threads: count("num.recovery.threads.per.data.dir"),
             retention_timing: RetentionTiming {
                 initial_delay_ms: count("log.initial.task.delay.ms") as u64,
                 interval_ms: count("log.retention.check.interval.ms") as u64,

@@ -268,8 +268,8 @@ pub(super) const SERVER_ROWS: &[Row] = rows! {
     "num.network.threads": Int = "3", AtLeast(1), Nothing, dynamic;
     /// Threads that copy from each other broker.
     "num.replica.fetchers": Int = "1", AtLeast(1), Nothing, dynamic;
-    /// Threads that open and close the logs of a directory.
-    "num.recovery.threads.per.data.dir": Int = "2", AtLeast(1), Nothing, dynamic;
+    /// Logs opened at the same time; set while the broker runs, it counts from the next start.
+    "num.recovery.threads.per.data.dir": Int = "2", AtLeast(1), Now, dynamic;
     /// Threads for what is done from time to time.
     "background.threads": Int = "10", AtLeast(1), Nothing, dynamic;
     /// Whether topics are compacted at all.

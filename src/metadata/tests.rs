@@ -32,7 +32,7 @@ struct Run {
 /// A start; without directory in memory only.
 async fn run(env: &Env, engine: &MemoryEngine, on_disk: bool, settings: Settings) -> Run {
     let engine: Arc<dyn Engine> = Arc::new(engine.clone());
-    let registry = Arc::new(Registry::new(env.clone(), engine));
+    let registry = Arc::new(Registry::new(env.clone(), engine, 2));
     let directory = on_disk.then(|| Directory::open(env, Path::new("/data"), &settings).unwrap());
     let parts = Parts { env: env.clone(), registry: registry.clone(), directory };
     Run { metadata: start(parts, settings).await.unwrap(), registry }
@@ -117,7 +117,7 @@ async fn a_snapshot_prunes_the_log_and_the_next_start_uses_it() {
     // Without the snapshot the log says nothing of the beginning.
     env.disk.remove_file(&Path::new("/data/__cluster_metadata-0").join(snapshots[0])).unwrap();
     let engine = second.stop(&engine).await;
-    let registry = Arc::new(Registry::new(env.clone(), Arc::new(engine)));
+    let registry = Arc::new(Registry::new(env.clone(), Arc::new(engine), 2));
     let directory = Some(Directory::open(&env, Path::new("/data"), &settings()).unwrap());
     let parts = Parts { env: env.clone(), registry, directory };
     let error = start(parts, settings()).await.err().unwrap().to_string();
@@ -133,7 +133,7 @@ async fn logs_of_a_deletion_that_did_not_finish_are_deleted() {
     let engine = engine.restart();
     // As if the process had died between the record and the files.
     let id = LogId { topic: "t".into(), topic_id, partition: 0 };
-    let leftover = Registry::new(env.clone(), Arc::new(engine.clone()));
+    let leftover = Arc::new(Registry::new(env.clone(), Arc::new(engine.clone()), 2));
     let topic = crate::partition::TopicToOpen {
         name: id.topic.clone(),
         topic_id,
@@ -167,7 +167,7 @@ async fn a_topic_that_cannot_be_opened_fails_the_start() {
     // Its directory is taken by a topic that the metadata does not know.
     let id = LogId { topic: "t".into(), topic_id, partition: 0 };
     engine.delete(&id).await.unwrap();
-    let registry = Registry::new(env.clone(), Arc::new(engine.clone()));
+    let registry = Arc::new(Registry::new(env.clone(), Arc::new(engine.clone()), 2));
     let other = crate::partition::TopicToOpen {
         name: id.topic.clone(),
         topic_id: Uuid::from_u128(8),
@@ -176,7 +176,7 @@ async fn a_topic_that_cannot_be_opened_fails_the_start() {
     };
     registry.open_topic(&other).await.unwrap();
     let engine: Arc<dyn Engine> = Arc::new(engine.restart());
-    let registry = Arc::new(Registry::new(env.clone(), engine));
+    let registry = Arc::new(Registry::new(env.clone(), engine, 2));
     let directory = Some(Directory::open(&env, Path::new("/data"), &settings()).unwrap());
     let error = start(Parts { env, registry, directory }, settings()).await.err().unwrap();
     assert!(error.to_string().contains("t-0 holds topic id"), "{error}");

@@ -1,8 +1,8 @@
 //! Which partitions are open, by topic name and by topic id.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
@@ -14,8 +14,11 @@ use crate::log::{AppendError, Engine, LogId, OpenError};
 
 use super::Partition;
 
-/// Topics opened, or partitions closed, at the same time.
-const AT_ONCE: usize = 16;
+/// Partitions closed at the same time.
+const CLOSED_AT_ONCE: usize = 16;
+
+/// Between two lines of the log that tell how many partitions are open.
+const TELL_INTERVAL_MS: i64 = 5_000;
 
 /// A topic whose partitions this broker is to serve.
 #[derive(Clone, Debug)]
@@ -43,15 +46,24 @@ struct Topics {
 pub struct Registry {
     env: Env,
     engine: Arc<dyn Engine>,
+    /// Partitions opened at the same time.
+    open_at_once: usize,
     topics: RwLock<Topics>,
-    /// Told when a compacted partition may have something to compact.
+    /// Told when there may be something to compact.
     pub(super) sealed: Arc<Notify>,
 }
 
 impl Registry {
-    /// No partitions, to be kept by `engine`.
-    pub fn new(env: Env, engine: Arc<dyn Engine>) -> Self {
-        Self { env, engine, topics: RwLock::default(), sealed: Arc::default() }
+    /// No partitions, to be kept by `engine`, of which `open_at_once` open at the same time (at
+    /// least 1).
+    pub fn new(env: Env, engine: Arc<dyn Engine>, open_at_once: usize) -> Self {
+        Self {
+            env,
+            engine,
+            open_at_once: open_at_once.max(1),
+            topics: RwLock::default(),
+            sealed: Arc::default(),
+        }
     }
 
     /// The storage engine.
@@ -61,38 +73,54 @@ impl Registry {
 
     /// Opens a topic's partitions and serves them all, or none. A topic that is open already gets
     /// those it has not yet, and the configuration.
-    pub async fn open_topic(&self, topic: &TopicToOpen) -> Result<(), OpenError> {
-        let TopicToOpen { name, topic_id, partitions, config } = topic;
-        let mut opened = Vec::new();
-        for &(partition, leader_epoch) in partitions {
-            if self.get_by_id(*topic_id, partition).is_some() {
-                continue;
-            }
-            let id = LogId { topic: Arc::clone(name), topic_id: *topic_id, partition };
-            let config = Arc::clone(config);
-            let engine = &*self.engine;
-            let opening = Partition::open(&self.env, engine, id, leader_epoch, config);
-            let opened_one = opening.await?;
-            opened_one.set_cleaner(&self.sealed);
-            opened.push((partition, opened_one));
-        }
-        let mut topics = self.write();
-        topics.names.insert(*topic_id, Arc::clone(name));
-        let open = topics.by_name.entry(Arc::clone(name)).or_default();
-        for partition in open.values() {
-            partition.configure(Arc::clone(config));
-        }
-        open.extend(opened);
-        Ok(())
+    pub async fn open_topic(self: &Arc<Self>, topic: &TopicToOpen) -> Result<(), OpenError> {
+        self.open_topics(vec![topic.clone()]).await
     }
 
-    /// Opens many topics, several at a time; the first error, after all were tried.
+    /// As [`Registry::open_topic`] for many, several partitions at a time; the first error, after
+    /// all were tried.
     pub async fn open_topics(self: &Arc<Self>, topics: Vec<TopicToOpen>) -> Result<(), OpenError> {
-        let open = |topic| {
-            let registry = Arc::clone(self);
-            async move { registry.open_topic(&topic).await }
+        let lacking = topics.iter().flat_map(|topic| {
+            let is_open = |number| self.get_by_id(topic.topic_id, number).is_some();
+            let lacking = topic.partitions.iter().filter(move |(number, _)| !is_open(*number));
+            lacking.map(move |&(partition, leader_epoch)| {
+                let TopicToOpen { name, topic_id, config, .. } = topic.clone();
+                (LogId { topic: name, topic_id, partition }, leader_epoch, config)
+            })
+        });
+        let lacking: Vec<_> = lacking.collect();
+        let progress = Arc::new(Mutex::new(Opening::new(&self.env, lacking.len())));
+        let open = |(id, leader_epoch, config): (LogId, i32, Arc<TopicConfig>)| {
+            let (registry, progress) = (Arc::clone(self), Arc::clone(&progress));
+            async move {
+                let topic_id = id.topic_id;
+                let engine = &*registry.engine;
+                let opened = Partition::open(&registry.env, engine, id, leader_epoch, config).await;
+                let mut progress = progress.lock().unwrap_or_else(PoisonError::into_inner);
+                progress.note(&registry.env, topic_id, opened)
+            }
         };
-        each(topics, open).await
+        let outcome = each(lacking, self.open_at_once, open).await;
+        let mut progress = progress.lock().unwrap_or_else(PoisonError::into_inner);
+        for topic in topics {
+            if !progress.failed.contains(&topic.topic_id) {
+                self.serve(&topic, progress.opened.remove(&topic.topic_id).unwrap_or_default());
+            }
+        }
+        outcome
+    }
+
+    fn serve(&self, topic: &TopicToOpen, opened: Vec<Arc<Partition>>) {
+        let mut topics = self.write();
+        topics.names.insert(topic.topic_id, Arc::clone(&topic.name));
+        let open = topics.by_name.entry(Arc::clone(&topic.name)).or_default();
+        for partition in open.values() {
+            partition.configure(Arc::clone(&topic.config));
+        }
+        for partition in &opened {
+            partition.set_cleaner(&self.sealed);
+        }
+        open.extend(opened.into_iter().map(|partition| (partition.id().partition, partition)));
     }
 
     /// An open partition.
@@ -152,7 +180,7 @@ impl Registry {
         let topics = std::mem::take(&mut *self.write());
         let partitions = topics.by_name.into_values().flat_map(Topic::into_values);
         let close = |partition: Arc<Partition>| async move { partition.close().await };
-        each(partitions, close).await
+        each(partitions, CLOSED_AT_ONCE, close).await
     }
 
     fn take(&self, topic_id: Uuid) -> Option<Topic> {
@@ -170,8 +198,58 @@ impl Registry {
     }
 }
 
+/// Partitions that open.
+struct Opening {
+    /// By topic.
+    opened: BTreeMap<Uuid, Vec<Arc<Partition>>>,
+    /// Topics of which a partition did not open.
+    failed: BTreeSet<Uuid>,
+    done: usize,
+    total: usize,
+    /// When progress was told last.
+    told_ms: i64,
+}
+
+impl Opening {
+    fn new(env: &Env, total: usize) -> Self {
+        Self {
+            opened: BTreeMap::new(),
+            failed: BTreeSet::new(),
+            done: 0,
+            total,
+            told_ms: env.clock.now_ms(),
+        }
+    }
+
+    fn note(
+        &mut self,
+        env: &Env,
+        topic_id: Uuid,
+        outcome: Result<Arc<Partition>, OpenError>,
+    ) -> Result<(), OpenError> {
+        self.done += 1;
+        let now_ms = env.clock.now_ms();
+        if now_ms.saturating_sub(self.told_ms) >= TELL_INTERVAL_MS {
+            self.told_ms = now_ms;
+            tracing::info!("opened {} of {} partitions", self.done, self.total);
+        }
+        match outcome {
+            Ok(partition) => self.opened.entry(topic_id).or_default().push(partition),
+            Err(error) => {
+                self.failed.insert(topic_id);
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+}
+
 /// Runs `work` on every item, several at a time; the first error, after all were tried.
-async fn each<T, E, W>(items: impl IntoIterator<Item = T>, work: impl Fn(T) -> W) -> Result<(), E>
+async fn each<T, E, W>(
+    items: impl IntoIterator<Item = T>,
+    at_once: usize,
+    work: impl Fn(T) -> W,
+) -> Result<(), E>
 where
     E: Send + 'static,
     W: Future<Output = Result<(), E>> + Send + 'static,
@@ -180,7 +258,7 @@ where
     let mut outcome = Ok(());
     let mut items = items.into_iter().fuse();
     loop {
-        while running.len() < AT_ONCE
+        while running.len() < at_once
             && let Some(item) = items.next()
         {
             running.spawn(work(item));

@@ -128,7 +128,10 @@ pub async fn keep_retention(env: Env, registry: Weak<Registry>, timing: Retentio
             return;
         };
         for partition in partitions {
-            let _turn = partition.upkeep.lock().await;
+            // One that is being compacted has its turn next time, as in Kafka.
+            let Ok(_turn) = partition.upkeep.try_lock() else {
+                continue;
+            };
             let now_ms = env.clock.now_ms();
             let checked = Arc::clone(&partition);
             let applied = env.offload.run(move || checked.apply_retention(now_ms)).await;

@@ -72,6 +72,9 @@ struct Beside {
     aborted: bool,
 }
 
+/// A segment of this size takes long enough to check that it is told.
+const TELL_BYTES: u64 = 64 << 20;
+
 /// Ends the names of files that a finished cleaning left to be put in place.
 const SWAP_SUFFIXES: [&str; 4] = [".log.swap", ".index.swap", ".timeindex.swap", ".txnindex.swap"];
 
@@ -289,6 +292,13 @@ impl Opening<'_> {
             },
             || self.remove_segments(if is_trusted { &[] } else { later }),
         )?;
+        let checked_bytes = segment.tail().size_bytes;
+        if checked_bytes >= TELL_BYTES {
+            tracing::info!(
+                directory = %self.directory.display(), segment = segment.base_offset,
+                checked_bytes, segments_left = later.len(), "checked a segment"
+            );
+        }
         if has_markers || beside.aborted {
             findings.unlisted.insert(segment.base_offset);
         }

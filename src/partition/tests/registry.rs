@@ -12,7 +12,7 @@ fn topic(name: &str, topic_id: u128, partitions: &[i32]) -> TopicToOpen {
 
 fn registry() -> (MemoryEngine, Arc<Registry>) {
     let engine = MemoryEngine::default();
-    let registry = Registry::new(env().1, Arc::new(engine.clone()));
+    let registry = Registry::new(env().1, Arc::new(engine.clone()), 2);
     (engine, Arc::new(registry))
 }
 
@@ -75,7 +75,7 @@ async fn many_topics_open_together_and_close_with_their_state() {
     assert!(partition.append(&plain(1), VERSION, None).is_err());
 
     let again = Arc::new(engine.restart());
-    let registry = Arc::new(Registry::new(env().1, again));
+    let registry = Arc::new(Registry::new(env().1, again, 2));
     registry.open_topics(vec![topic("topic-999", 1999, &[0])]).await.unwrap();
     let partition = registry.get("topic-999", 0).unwrap();
     assert_eq!(partition.append(&sequenced(5, 0, 0, 1), VERSION, None).unwrap().base_offset, 0);
@@ -86,7 +86,7 @@ async fn many_topics_open_together_and_close_with_their_state() {
 async fn a_topic_that_cannot_be_opened_is_not_served() {
     let (engine, registry) = registry();
     registry.open_topic(&topic("orders", 7, &[1])).await.unwrap();
-    let fresh = Registry::new(env().1, Arc::new(engine));
+    let fresh = Arc::new(Registry::new(env().1, Arc::new(engine), 2));
     assert!(fresh.open_topic(&topic("orders", 8, &[0, 1])).await.is_err());
     assert!(fresh.get("orders", 0).is_none());
     assert_eq!(fresh.topic_name(Uuid::from_u128(8)), None);

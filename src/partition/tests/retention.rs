@@ -78,7 +78,10 @@ async fn limits_take_effect_when_they_are_changed() {
 #[tokio::test]
 async fn without_delete_in_the_policy_nothing_goes() {
     let config = TopicConfig { delete: false, compact: true, ..config(0, 0) };
-    let bench = bench(6, config).await;
+    let bench = bench(0, config).await;
+    for _ in 0..6 {
+        bench.append_internal(|base_offset| filled(BatchBuilder::new(base_offset, -1), 1));
+    }
     assert_eq!(bench.start_after(i64::MAX / 2), 0);
 }
 
@@ -111,7 +114,7 @@ async fn records_without_time_stay_where_the_log_does_not_know_when_it_wrote() {
 #[tokio::test(start_paused = true)]
 async fn every_partition_is_looked_at_from_time_to_time() {
     let (clock, env) = env();
-    let registry = Registry::new(env.clone(), Arc::new(MemoryEngine::default()));
+    let registry = Registry::new(env.clone(), Arc::new(MemoryEngine::default()), 2);
     let registry = Arc::new(registry);
     let topic = TopicToOpen {
         name: "orders".into(),

@@ -166,7 +166,7 @@ async fn groups() -> Groups {
     let config = ServerConfig { offsets_topic_num_partitions: 3, ..ServerConfig::default() };
     let listener = Endpoint { name: "PLAINTEXT".into(), host: "localhost".into(), port: 9_092 };
     let settings = Settings::new(&config, vec![listener]);
-    let registry = Arc::new(Registry::new(env.clone(), engine));
+    let registry = Arc::new(Registry::new(env.clone(), engine, 2));
     let parts = Parts { env: env.clone(), registry: registry.clone(), directory: None };
     let metadata = metadata::start(parts, settings).await.unwrap();
     Groups::new(&env, &Arc::new(config), &metadata, &registry)

@@ -59,7 +59,7 @@ async fn what_is_left_goes_with_the_next_start() {
 async fn a_deleted_logs_directory_goes_after_the_delay() {
     let bench = Bench::new(SMALL);
     let engine = inline(&bench.disk);
-    bench.open(&engine).await;
+    let _log = bench.open(&engine).await;
     engine.delete(&id()).await.unwrap();
     let deleted = || {
         let names = bench.disk.list(ROOT.as_ref()).unwrap();
