@@ -6,6 +6,7 @@ mod doomed;
 mod flushing;
 mod golden;
 mod recovery;
+mod rewrite;
 
 use std::path::Path;
 use std::sync::Arc;
