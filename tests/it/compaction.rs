@@ -173,7 +173,6 @@ fn send(producer: &BaseProducer, topic: &str, count: usize, random: &mut Rng) {
 
 /// Cleans until nothing changes; what is left then.
 fn clean(port: u16, data: &Path, topic: &str) -> Survivors {
-    wait_cleaned(data, topic);
     let producer = producer(port, topic, "none", Kind::Plain);
     let mut before = None;
     for _ in 0..PASSES_MAX {
@@ -198,7 +197,7 @@ fn clean(port: u16, data: &Path, topic: &str) -> Survivors {
 /// Until the checkpoint of the cleaner stands at the active segment.
 fn wait_cleaned(data: &Path, topic: &str) {
     let name = format!("{topic}-0");
-    until("a clean log", TIMEOUT, || {
+    until(&format!("a clean log of {name} in {}", data.display()), TIMEOUT, || {
         let files = fs::read_dir(data.join(&name)).unwrap();
         let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
         let active = names.filter_map(|file| file.strip_suffix(".log")?.parse::<i64>().ok()).max();
