@@ -13,6 +13,7 @@ mod broker;
 mod checker;
 mod cli;
 mod clients;
+mod compaction;
 mod consumer_groups;
 mod crash;
 mod directory;
