@@ -185,7 +185,7 @@ pub(super) const SERVER_ROWS: &[Row] = rows! {
     /// Default of the topic key `min.cleanable.dirty.ratio`.
     "log.cleaner.min.cleanable.ratio": Double = "0.5", Between(0, 1), Now, dynamic;
     /// Default of the topic key `cleanup.policy`.
-    "log.cleanup.policy": List = "delete", ListOf(POLICIES), Partly("`delete`; where `compact` is set, records need a key"), dynamic;
+    "log.cleanup.policy": List = "delete", ListOf(POLICIES), Now, dynamic;
     /// Default of the topic key `file.delete.delay.ms`.
     "log.segment.delete.delay.ms": Long = "60000", AtLeast(0), Now, dynamic;
     /// Default of the topic key `preallocate`.

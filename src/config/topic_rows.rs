@@ -1,7 +1,7 @@
 //! The topic keys of Apache Kafka 4.3.0, in the order of its `LogConfig`, which is also the order
 //! in which a set of values is checked.
 
-use super::row::Effect::{Later, Now, Partly};
+use super::row::Effect::{Later, Now};
 use super::row::Valid::{
     Any, AtLeast, Between, GzipLevel, ListOf, OneOf, ThrottledReplicas as Replicas,
 };
@@ -54,7 +54,7 @@ pub(super) const TOPIC_ROWS: &[Row] = rows! {
     "min.cleanable.dirty.ratio": Double = "0.5", Between(0, 1), Now, from [("log.cleaner.min.cleanable.ratio", 1)];
     /// What happens to old records: `delete` drops old segments, `compact` keeps the last record
     /// of each key; both may be given; empty keeps everything.
-    "cleanup.policy": List = "delete", ListOf(POLICIES), Partly("`delete`; where `compact` is set, records need a key"), from [("log.cleanup.policy", 1)];
+    "cleanup.policy": List = "delete", ListOf(POLICIES), Now, from [("log.cleanup.policy", 1)];
     /// Lets a replica that is not in sync become leader when no other is left, losing records.
     "unclean.leader.election.enable": Boolean = "false", Any, Later, from [("unclean.leader.election.enable", 1)];
     /// How many replicas must be in sync for a write with `acks=all`.

@@ -5,6 +5,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod compaction;
 mod every_operation;
 mod found;
 mod model;

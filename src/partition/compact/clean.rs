@@ -23,18 +23,18 @@ use super::transactions::CleanedTransactions;
 
 /// What a cleaning may take.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Means {
+pub(in crate::partition) struct Means {
     /// Bytes for keys.
-    pub(super) map_bytes: u64,
+    pub(in crate::partition) map_bytes: u64,
     /// How full they may become, 0 to 1.
-    pub(super) load_factor: f64,
+    pub(in crate::partition) load_factor: f64,
     /// Bytes read at once; one batch at least.
-    pub(super) read_bytes: usize,
+    pub(in crate::partition) read_bytes: usize,
 }
 
 /// Why a cleaning ended early.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum CleanError {
+pub(in crate::partition) enum CleanError {
     /// It was to stop, or the log has changed or is gone.
     #[error("the cleaning was stopped")]
     Stopped,
@@ -62,22 +62,22 @@ pub(super) enum CleanError {
 
 /// What a cleaning did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Cleaned {
+pub(in crate::partition) struct Cleaned {
     /// Everything below is clean now.
-    pub(super) end_offset: i64,
+    pub(in crate::partition) end_offset: i64,
     /// Bytes read to be written anew.
-    pub(super) read_bytes: u64,
+    pub(in crate::partition) read_bytes: u64,
     /// Bytes that were left of them.
-    pub(super) written_bytes: u64,
+    pub(in crate::partition) written_bytes: u64,
 }
 
 /// A cleaning under way.
-pub(super) struct Cleaning<'a> {
-    pub(super) partition: &'a Arc<Partition>,
-    pub(super) means: Means,
-    pub(super) throttle: &'a Throttle,
+pub(in crate::partition) struct Cleaning<'a> {
+    pub(in crate::partition) partition: &'a Arc<Partition>,
+    pub(in crate::partition) means: Means,
+    pub(in crate::partition) throttle: &'a Throttle,
     /// True once it is to end.
-    pub(super) stop: &'a watch::Receiver<bool>,
+    pub(in crate::partition) stop: &'a watch::Receiver<bool>,
 }
 
 /// Batches of the log and the aborted transactions that reach into them.
@@ -97,7 +97,10 @@ struct Work {
 
 impl Cleaning<'_> {
     /// Cleans what there is.
-    pub(super) async fn run(&self, cleanable: &Cleanable) -> Result<Cleaned, CleanError> {
+    pub(in crate::partition) async fn run(
+        &self,
+        cleanable: &Cleanable,
+    ) -> Result<Cleaned, CleanError> {
         let now_ms = self.partition.env.clock.now_ms();
         let map = self.map_keys(cleanable).await?;
         let end_offset = map.latest_offset().saturating_add(1);

@@ -249,7 +249,7 @@ impl Means {
 
 impl Partition {
     /// What could be cleaned now. Blocks.
-    fn cleanable(&self) -> io::Result<Cleanable> {
+    pub(in crate::partition) fn cleanable(&self) -> io::Result<Cleanable> {
         let segments = self.log.segments();
         let bounds = self.bounds();
         let facts = LogFacts {

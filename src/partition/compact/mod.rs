@@ -21,3 +21,9 @@ mod transactions;
 
 pub use cleaner::{Cleaner, CleanerSettings};
 pub(super) use survivors::LastRecord;
+
+#[cfg(test)]
+pub(super) use {
+    clean::{CleanError, Cleaned, Cleaning, Means},
+    throttle::Throttle,
+};

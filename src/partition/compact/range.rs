@@ -18,15 +18,15 @@ pub(super) struct LogFacts<'a> {
 
 /// What could be cleaned of a log.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Cleanable {
+pub(in crate::partition) struct Cleanable {
     /// Everything below was cleaned.
-    pub(super) first_dirty: i64,
+    pub(in crate::partition) first_dirty: i64,
     /// Base offset of the first segment that must stay as it is.
-    pub(super) until: i64,
+    pub(in crate::partition) until: i64,
     /// Bytes of the segments that begin below `first_dirty`.
     pub(super) clean_bytes: u64,
     /// Bytes of the segments from there to `until`.
-    pub(super) dirty_bytes: u64,
+    pub(in crate::partition) dirty_bytes: u64,
     /// A record has been waiting for longer than `max.compaction.lag.ms`.
     pub(super) is_overdue: bool,
     /// Time, or the end of a transaction, may make more of it cleanable.

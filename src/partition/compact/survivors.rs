@@ -29,7 +29,7 @@ pub(in crate::partition) struct LastRecord {
 
 /// Why the cleaning of a log cannot go on: its bytes are not what was written.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum DamagedBatch {
+pub(in crate::partition) enum DamagedBatch {
     /// The CRC-32C is another.
     #[error("the checksum of the batch at offset {0} is wrong")]
     Checksum(i64),

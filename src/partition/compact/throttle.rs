@@ -11,7 +11,7 @@ const INTERVAL: Duration = Duration::from_millis(300);
 const PAUSE_S_MAX: f64 = 86_400.0;
 
 /// Keeps the sum of what it observes below a rate.
-pub(super) struct Throttle(Mutex<Period>);
+pub(in crate::partition) struct Throttle(Mutex<Period>);
 
 struct Period {
     bytes_per_second: f64,
@@ -20,7 +20,7 @@ struct Period {
 }
 
 impl Throttle {
-    pub(super) fn new(bytes_per_second: f64) -> Self {
+    pub(in crate::partition) fn new(bytes_per_second: f64) -> Self {
         let period = Period { bytes_per_second, began: Instant::now(), observed_bytes: 0 };
         Self(Mutex::new(period))
     }

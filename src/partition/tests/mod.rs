@@ -1,6 +1,8 @@
 //! A partition over logs in memory, and batches to put into it.
 
 mod aborted;
+mod cleaner;
+mod compact;
 mod delete;
 mod offsets;
 mod produce;
