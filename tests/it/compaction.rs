@@ -51,7 +51,7 @@ enum Kind {
 const KINDS: [Kind; 4] = [Kind::Plain, Kind::Idempotent, Kind::Committed, Kind::Aborted];
 
 /// Key and value by offset.
-type Survivors = BTreeMap<i64, (Vec<u8>, Option<Vec<u8>>)>;
+pub(crate) type Survivors = BTreeMap<i64, (Vec<u8>, Option<Vec<u8>>)>;
 
 #[test]
 fn the_same_records_survive_as_with_apache_kafka() {
@@ -209,7 +209,7 @@ fn wait_cleaned(data: &Path, topic: &str) {
 }
 
 /// Everything that a reader of uncommitted records sees.
-fn survivors(port: u16, topic: &str) -> Survivors {
+pub(crate) fn survivors(port: u16, topic: &str) -> Survivors {
     let consumer: BaseConsumer = ClientConfig::new()
         .set("bootstrap.servers", format!("localhost:{port}"))
         .set("group.id", "compaction")

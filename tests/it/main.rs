@@ -29,6 +29,7 @@ mod protocol;
 mod streams;
 mod structure;
 mod transactions;
+mod upkeep;
 mod wait;
 mod words;
 
