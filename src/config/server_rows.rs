@@ -189,7 +189,7 @@ pub(super) const SERVER_ROWS: &[Row] = rows! {
     /// Default of the topic key `file.delete.delay.ms`.
     "log.segment.delete.delay.ms": Long = "60000", AtLeast(0), Now, dynamic;
     /// Default of the topic key `preallocate`.
-    "log.preallocate": Boolean = "false", Any, Later, dynamic;
+    "log.preallocate": Boolean = "false", Any, Now, dynamic;
     /// Default of the topic key `message.timestamp.type`.
     "log.message.timestamp.type": String = "CreateTime", OneOf(TIMESTAMP_TYPES), Now, dynamic;
     /// Default of the topic key `message.timestamp.before.max.ms`.

@@ -68,7 +68,7 @@ pub(super) const TOPIC_ROWS: &[Row] = rows! {
     /// Level for `compression.type=zstd`.
     "compression.zstd.level": Int = "3", Between(-131_072, 22), Now, from [("compression.zstd.level", 1)];
     /// Reserves the disk space of a segment when it is created.
-    "preallocate": Boolean = "false", Any, Later, from [("log.preallocate", 1)];
+    "preallocate": Boolean = "false", Any, Now, from [("log.preallocate", 1)];
     /// Whose clock gives records their time: the producer's or the broker's at the append.
     "message.timestamp.type": String = "CreateTime", OneOf(TIMESTAMP_TYPES), Now, from [("log.message.timestamp.type", 1)];
     /// A record whose own time lies further in the past than this is refused.

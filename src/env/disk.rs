@@ -95,6 +95,11 @@ pub trait DiskFile: Send + Sync {
     }
     /// Cuts or extends (with zeros) the file.
     fn set_len(&self, length: u64) -> io::Result<()>;
+    /// Takes room on the device for a file of this length, which it does not get by that; no change
+    /// where the file system cannot.
+    fn reserve(&self, _length: u64) -> io::Result<()> {
+        Ok(())
+    }
     /// Makes contents and length survive a crash (fdatasync).
     fn sync(&self) -> io::Result<()>;
     /// The real file behind this one, for `sendfile`; None in a simulation.

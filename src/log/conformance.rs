@@ -31,6 +31,7 @@ pub(crate) const CONFIG: LogConfig = LogConfig {
     index_interval_bytes: 100,
     flush_messages: i64::MAX,
     flush_ms: i64::MAX,
+    preallocate: false,
     file_delete_delay_ms: 60_000,
 };
 

@@ -78,6 +78,8 @@ pub struct LogConfig {
     pub flush_messages: i64,
     /// `flush.ms`: longest time a record stays unsynced; `i64::MAX` leaves it to the engine.
     pub flush_ms: i64,
+    /// `preallocate`: the room for a segment is taken when it is made.
+    pub preallocate: bool,
     /// `file.delete.delay.ms`: how long files that the log has given up stay under another name.
     pub file_delete_delay_ms: i64,
 }

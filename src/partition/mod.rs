@@ -246,6 +246,7 @@ fn log_config(config: &TopicConfig) -> LogConfig {
         index_interval_bytes: u64::from(config.index_interval_bytes),
         flush_messages: config.flush_messages,
         flush_ms: config.flush_ms,
+        preallocate: config.preallocate,
         file_delete_delay_ms: config.file_delete_delay_ms,
     }
 }

@@ -100,6 +100,7 @@ pub(crate) fn config(segment_bytes: u64) -> LogConfig {
         index_interval_bytes: 4096,
         flush_messages: i64::MAX,
         flush_ms: i64::MAX,
+        preallocate: false,
         file_delete_delay_ms: 60_000,
     }
 }

@@ -100,6 +100,9 @@ impl Core {
     ) -> io::Result<Self> {
         let created_ms = shared.env.clock.now_ms();
         let active = &loaded.segments[loaded.segments.len() - 1];
+        if is_new && config.preallocate {
+            active.reserve(config.segment_bytes)?;
+        }
         let is_dirty = loaded.is_dirty;
         let is_unsynced = is_dirty && active.tail().size_bytes > 0;
         let unsynced = is_unsynced.then(|| active.file()).transpose()?;
@@ -355,9 +358,11 @@ impl Core {
         base_offset: i64,
         snapshot: &mut dyn FnMut() -> Vec<u8>,
     ) -> Result<(), AppendError> {
-        let sealed = self.active();
+        let (sealed, config) = (self.active(), self.config());
+        let give_back = || if config.preallocate { sealed.give_back() } else { Ok(()) };
         sealed
             .finish_indexes()
+            .and_then(|()| give_back())
             .and_then(|()| self.sync_active(writer))
             .and_then(|()| sealed.sync())
             .map_err(|error| self.failure(error))?;
@@ -370,7 +375,12 @@ impl Core {
                 .map_err(|error| self.failure(error))?;
         }
         writer.has_new_names = true;
+        let reserve = |segment: &Segment| match config.preallocate {
+            true => segment.reserve(config.segment_bytes),
+            false => Ok(()),
+        };
         let next = Segment::create(&shared.cache, &self.directory, base_offset)
+            .and_then(|next| reserve(&next).map(|()| next))
             .map_err(|error| self.abandon(base_offset, error))?;
         let mut segments = Vec::clone(&self.segments.load());
         segments.push(Arc::new(next));
@@ -378,7 +388,7 @@ impl Core {
         sealed.release();
         writer.created_ms = shared.env.clock.now_ms();
         writer.first_timestamp_ms = None;
-        writer.jitter_ms = jitter_ms(&shared.env.random, &self.config());
+        writer.jitter_ms = jitter_ms(&shared.env.random, &config);
         Ok(())
     }
 

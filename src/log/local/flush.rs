@@ -239,6 +239,9 @@ impl Core {
         let mut complete = || {
             if writer.is_touched && active.tail().size_bytes > 0 {
                 active.finish_indexes()?;
+                if self.config().preallocate {
+                    active.give_back()?;
+                }
                 active.sync()?;
             }
             if newest < end_offset {

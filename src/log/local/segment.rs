@@ -295,6 +295,17 @@ impl Segment {
         aborted.map_or(Ok(()), |index| sync(lock(index).file().get()?.as_ref()))
     }
 
+    /// Takes room for a log file of this length (`preallocate`); its length stays, so that nothing
+    /// has to tell what is written from what is not.
+    pub(super) fn reserve(&self, length: u64) -> io::Result<()> {
+        self.file()?.reserve(length)
+    }
+
+    /// Gives back the room behind the end of the log file.
+    pub(super) fn give_back(&self) -> io::Result<()> {
+        self.file()?.set_len(self.tail().size_bytes)
+    }
+
     /// Closes the files until they are used again.
     pub(super) fn release(&self) {
         self.log.release();

@@ -5,6 +5,7 @@ mod aborted;
 mod doomed;
 mod flushing;
 mod golden;
+mod preallocate;
 mod recovery;
 mod rewrite;
 
