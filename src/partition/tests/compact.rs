@@ -43,7 +43,7 @@ impl Bench {
     async fn clean(&self, map_bytes: u64) -> Result<Cleaned, CleanError> {
         let (_stop, stop) = watch::channel(false);
         let means = Means { map_bytes, load_factor: 0.9, read_bytes: 700 };
-        let throttle = Throttle::new(f64::MAX);
+        let throttle = Throttle::new(|| f64::MAX);
         let partition = &self.partition;
         let cleaning = Cleaning { partition, means, throttle: &throttle, stop: &stop };
         let cleaned = cleaning.run(&partition.cleanable().unwrap()).await?;
