@@ -1,7 +1,9 @@
-//! The task that cleans: the dirtiest log first, a few at a time (Kafka: `LogCleaner`, `LogCleanerManager`).
+//! The task that cleans: the dirtiest log first, a few at a time (Kafka: `LogCleaner`,
+//! `LogCleanerManager`).
 //!
-//! It looks at the compacted logs `log.cleaner.backoff.ms` after a segment was sealed or a configuration changed, and goes on
-//! looking at that interval while a log waits for time to pass or for a transaction to end; otherwise it sleeps.
+//! It looks at the compacted logs `log.cleaner.backoff.ms` after a segment was sealed or a
+//! configuration changed, and goes on looking at that interval while a log waits for time to pass
+//! or for a transaction to end; otherwise it sleeps.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -128,7 +130,8 @@ impl Shared {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Finds the dirtiest of the logs that are due, and takes it (Kafka: `grabFilthiestCompactedLog`).
+    /// Finds the dirtiest of the logs that are due, and takes it (Kafka:
+    /// `grabFilthiestCompactedLog`).
     async fn look(self: &Arc<Self>) -> Look {
         let mut look = Look::default();
         let partitions = self.registry.all();
@@ -270,7 +273,8 @@ impl Partition {
         Ok(cleanable)
     }
 
-    /// Where retention takes segments away, too, the start passes the checkpoint as a matter of course.
+    /// Where retention takes segments away, too, the start passes the checkpoint as a matter of
+    /// course.
     fn reset_cleaned(&self, facts: &LogFacts<'_>, first_dirty: i64) {
         if !self.config().delete {
             tracing::warn!(
