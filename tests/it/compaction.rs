@@ -18,7 +18,7 @@ use rdkafka::message::Message;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
-use ottla::records::Batches;
+use ottla::records::{Batches, Compression};
 
 use crate::broker::Broker;
 use crate::needs::{self, report, seed, setting};
@@ -212,7 +212,8 @@ fn batches(log: &Path, end: i64) -> Vec<String> {
         for batch in Batches::new(&fs::read(file).unwrap()) {
             let (mut header, batch) = batch.unwrap();
             assert!(header.verify_crc(batch));
-            let size_bytes = (header.attributes & 7 == 0).then_some(header.batch_length);
+            let is_plain = header.compression() == Some(Compression::None);
+            let size_bytes = is_plain.then_some(header.batch_length);
             (header.crc, header.batch_length) = (0, 0);
             if header.has_delete_horizon() {
                 header.base_timestamp = 0;
