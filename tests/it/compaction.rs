@@ -79,15 +79,26 @@ fn the_same_records_survive_as_with_apache_kafka() {
     let kafka = Reference::start(&theirs, &Options { data: Some(filled), extra, ..options });
     let expected = TOPICS.map(|(topic, _)| clean(kafka.port(), kafka.data(), topic));
     kafka.stop();
-    let broker = Broker::start_on(&ours, &CLEANING);
+    let mut broker = Broker::start_on(&ours, &CLEANING);
+    let mut left = Vec::new();
     for ((topic, _), (expected, their_batches)) in TOPICS.into_iter().zip(expected) {
         let (found, batches) = clean(broker.port(), &ours, topic);
         assert_same(topic, seed, &expected, &found);
         let differ = their_batches.iter().zip(&batches).find(|(theirs, ours)| theirs != ours);
         assert_eq!(differ, None, "{topic}, OTTLA_SEED={seed}: Kafka's batch and ours");
         assert_eq!(their_batches.len(), batches.len(), "{topic}, OTTLA_SEED={seed}");
+        left.push(found.clone());
         report(&format!("compaction: {topic}: {} of {records} records survive", found.len()));
     }
+    broker.terminate();
+    let options = Options { data: Some(ours), extra: FILLING.into(), ..Options::default() };
+    let kafka = Reference::start(&theirs, &options);
+    for ((topic, _), left) in TOPICS.into_iter().zip(left) {
+        let mut read = survivors(kafka.port(), topic);
+        read.retain(|_, (key, _)| key != PASS);
+        assert!(read == left, "{topic}, OTTLA_SEED={seed}: Kafka reads otherwise what we cleaned");
+    }
+    kafka.stop();
 }
 
 fn assert_same(topic: &str, seed: u64, expected: &Survivors, found: &Survivors) {
