@@ -237,8 +237,8 @@ pub trait Log: Send + Sync {
     /// Largest timestamp of a segment's records, else when it was last written, in milliseconds
     /// since the epoch; None where neither is known or there is no such segment. Blocks.
     fn segment_time_ms(&self, base_offset: i64) -> Result<Option<i64>, ReadError>;
-    /// Time of a segment's first batch in milliseconds since the epoch; None where it has none or there
-    /// is no such segment. Blocks.
+    /// Time of a segment's first batch in milliseconds since the epoch; None where it has none or
+    /// there is no such segment. Blocks.
     fn segment_first_time_ms(&self, base_offset: i64) -> Result<Option<i64>, ReadError>;
     /// Sizes in bytes of a segment's offset index and time index; zeros where there is no such
     /// segment. Blocks.
@@ -300,8 +300,8 @@ pub trait Log: Send + Sync {
     /// Makes everything below `offset` unreadable and gives up whole segments, whose files go
     /// after [`LogConfig::file_delete_delay_ms`].
     fn delete_before(&self, offset: i64) -> Result<(), AppendError>;
-    /// Begins to write the sealed segments anew that begin at or above `from` and below `until`, both
-    /// of them base offsets of segments. Blocks.
+    /// Begins to write the sealed segments anew that begin at or above `from` and below `until`,
+    /// both of them base offsets of segments. Blocks.
     fn rewrite(&self, from: i64, until: i64) -> Result<Box<dyn Rewrite>, RewriteError>;
     /// Up to where the log is compacted, as was noted last.
     fn cleaned_offset(&self) -> Option<i64>;

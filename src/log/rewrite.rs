@@ -11,10 +11,11 @@
 
 use super::{AbortedTransaction, AppendError};
 
-/// A rewrite of sealed segments under way: one at a time for a log. Dropped, it changes nothing. Its calls block.
+/// A rewrite of sealed segments under way: one at a time for a log. Dropped, it changes nothing.
+/// Its calls block.
 pub trait Rewrite: Send {
-    /// Adds a batch, whose offsets lie in the range and above those of the batch before; with the transaction that it
-    /// aborts, as far as readers still have to know of it.
+    /// Adds a batch, whose offsets lie in the range and above those of the batch before; with the
+    /// transaction that it aborts, as far as readers still have to know of it.
     fn append(
         &mut self,
         batch: &[u8],

@@ -18,6 +18,8 @@ use rdkafka::message::Message;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
+use ottla::records::{Batches, Compression};
+
 use crate::broker::Broker;
 use crate::needs::{self, report, seed, setting};
 use crate::raw_client::Connection;
@@ -77,12 +79,26 @@ fn the_same_records_survive_as_with_apache_kafka() {
     let kafka = Reference::start(&theirs, &Options { data: Some(filled), extra, ..options });
     let expected = TOPICS.map(|(topic, _)| clean(kafka.port(), kafka.data(), topic));
     kafka.stop();
-    let broker = Broker::start_on(&ours, &CLEANING);
-    for ((topic, _), expected) in TOPICS.into_iter().zip(expected) {
-        let found = clean(broker.port(), &ours, topic);
+    let mut broker = Broker::start_on(&ours, &CLEANING);
+    let mut left = Vec::new();
+    for ((topic, _), (expected, their_batches)) in TOPICS.into_iter().zip(expected) {
+        let (found, batches) = clean(broker.port(), &ours, topic);
         assert_same(topic, seed, &expected, &found);
+        let differ = their_batches.iter().zip(&batches).find(|(theirs, ours)| theirs != ours);
+        assert_eq!(differ, None, "{topic}, OTTLA_SEED={seed}: Kafka's batch and ours");
+        assert_eq!(their_batches.len(), batches.len(), "{topic}, OTTLA_SEED={seed}");
+        left.push(found.clone());
         report(&format!("compaction: {topic}: {} of {records} records survive", found.len()));
     }
+    broker.terminate();
+    let options = Options { data: Some(ours), extra: FILLING.into(), ..Options::default() };
+    let kafka = Reference::start(&theirs, &options);
+    for ((topic, _), left) in TOPICS.into_iter().zip(left) {
+        let mut read = survivors(kafka.port(), topic);
+        read.retain(|_, (key, _)| key != PASS);
+        assert!(read == left, "{topic}, OTTLA_SEED={seed}: Kafka reads otherwise what we cleaned");
+    }
+    kafka.stop();
 }
 
 fn assert_same(topic: &str, seed: u64, expected: &Survivors, found: &Survivors) {
@@ -171,8 +187,8 @@ fn send(producer: &BaseProducer, topic: &str, count: usize, random: &mut Rng) {
     producer.flush(TIMEOUT).unwrap();
 }
 
-/// Cleans until nothing changes; what is left then.
-fn clean(port: u16, data: &Path, topic: &str) -> Survivors {
+/// Cleans until nothing changes; the records that are left then, and the batches.
+fn clean(port: u16, data: &Path, topic: &str) -> (Survivors, Vec<String>) {
     let producer = producer(port, topic, "none", Kind::Plain);
     let mut before = None;
     for _ in 0..PASSES_MAX {
@@ -187,11 +203,38 @@ fn clean(port: u16, data: &Path, topic: &str) -> Survivors {
         let mut survivors = survivors(port, topic);
         survivors.retain(|_, (key, _)| key != PASS);
         if before.as_ref() == Some(&survivors) {
-            return survivors;
+            let end = survivors.last_key_value().map_or(0, |(offset, _)| *offset);
+            return (survivors, batches(&data.join(format!("{topic}-0")), end));
         }
         before = Some(survivors);
     }
     panic!("{PASSES_MAX} passes were not enough");
+}
+
+/// The headers of the batches in a log's files up to `end`, but for what depends on when they were
+/// cleaned and, where they are compressed, by which library.
+fn batches(log: &Path, end: i64) -> Vec<String> {
+    let files = fs::read_dir(log).unwrap().map(|file| file.unwrap().path());
+    let mut files: Vec<_> =
+        files.filter(|file| file.extension().is_some_and(|suffix| suffix == "log")).collect();
+    files.sort();
+    let mut headers = Vec::new();
+    for file in files {
+        for batch in Batches::new(&fs::read(file).unwrap()) {
+            let (mut header, batch) = batch.unwrap();
+            assert!(header.verify_crc(batch));
+            let is_plain = header.compression() == Some(Compression::None);
+            let size_bytes = is_plain.then_some(header.batch_length);
+            (header.crc, header.batch_length) = (0, 0);
+            if header.has_delete_horizon() {
+                header.base_timestamp = 0;
+            }
+            if header.last_offset() <= end {
+                headers.push(format!("{size_bytes:?} bytes, {header:?}"));
+            }
+        }
+    }
+    headers
 }
 
 /// Until the checkpoint of the cleaner stands at the active segment.

@@ -1,5 +1,5 @@
-//! Compaction on a disk that crashes at every single operation: the table that a log of keys and values stands for is never
-//! another than that of what was appended.
+//! Compaction on a disk that crashes at every single operation: the table that a log of keys and
+//! values stands for is never another than that of what was appended.
 
 use std::collections::BTreeMap;
 use std::path::Path;

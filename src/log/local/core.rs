@@ -1,7 +1,8 @@
 //! One log: its state, and appending, rolling and deleting.
 //!
-//! Locks, in the order in which they may be held: the gate (flush, close, delete), the structure (what
-//! takes segments away), the writer, a segment's indexes, a segment's tail. Readers take the last two only, and briefly.
+//! Locks, in the order in which they may be held: the gate (flush, close, delete), the structure
+//! (what takes segments away), the writer, a segment's indexes, a segment's tail. Readers take the
+//! last two only, and briefly.
 
 use std::io;
 use std::path::Path;

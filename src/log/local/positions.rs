@@ -1,4 +1,5 @@
-//! Recovery points, start offsets and how far it is compacted of all logs of a directory, and their checkpoint files.
+//! Recovery points, start offsets and how far it is compacted of all logs of a directory, and their
+//! checkpoint files.
 
 use std::collections::{BTreeMap, HashSet};
 use std::io;

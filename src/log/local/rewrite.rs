@@ -7,8 +7,9 @@
 //!   4  0.log
 //! ```
 //!
-//! The names are synced after each step, so that no loss of power mixes two of them. Between 2 and 3 readers are given the
-//! new segment; who has got an old one reads on or finds its files retired and looks again.
+//! The names are synced after each step, so that no loss of power mixes two of them. Between 2 and
+//! 3 readers are given the new segment; who has got an old one reads on or finds its files retired
+//! and looks again.
 
 use std::io;
 use std::sync::Arc;
@@ -98,7 +99,8 @@ impl Core {
         true
     }
 
-    /// Removes what an abandoned rewrite has left: beside it, a recovery would take a finished one for unfinished.
+    /// Removes what an abandoned rewrite has left: beside it, a recovery would take a finished one
+    /// for unfinished.
     fn remove_cleaned_but(&self, base_offset: i64) -> io::Result<()> {
         let disk = self.shared.disk();
         let own = format!("{base_offset:020}.");

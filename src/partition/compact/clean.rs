@@ -1,7 +1,9 @@
-//! One cleaning of one log: keys into the map, then every group of segments anew (Kafka: `Cleaner.clean`).
+//! One cleaning of one log: keys into the map, then every group of segments anew (Kafka:
+//! `Cleaner.clean`).
 //!
-//! It reads and writes piece by piece, each on the offload pool, and looks between pieces whether it is to go on: a large log
-//! holds up nobody, and a cleaning that ends halfway leaves whole groups cleaned and the rest as it was.
+//! It reads and writes piece by piece, each on the offload pool, and looks between pieces whether
+//! it is to go on: a large log holds up nobody, and a cleaning that ends halfway leaves whole
+//! groups cleaned and the rest as it was.
 
 use std::collections::BTreeMap;
 use std::io;

@@ -1,7 +1,9 @@
-//! The task that cleans: the dirtiest log first, a few at a time (Kafka: `LogCleaner`, `LogCleanerManager`).
+//! The task that cleans: the dirtiest log first, a few at a time (Kafka: `LogCleaner`,
+//! `LogCleanerManager`).
 //!
-//! It looks at the compacted logs `log.cleaner.backoff.ms` after a segment was sealed or a configuration changed, and goes on
-//! looking at that interval while a log waits for time to pass or for a transaction to end; otherwise it sleeps.
+//! It looks at the compacted logs `log.cleaner.backoff.ms` after a segment was sealed or a
+//! configuration changed, and goes on looking at that interval while a log waits for time to pass
+//! or for a transaction to end; otherwise it sleeps.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -64,10 +66,11 @@ impl Cleaner {
     /// Starts the task.
     pub fn start(env: &Env, registry: &Arc<Registry>, settings: CleanerSettings) -> Self {
         let (stop, stopped) = watch::channel(false);
+        let rate = Arc::clone(&settings);
         let shared = Arc::new(Shared {
             env: env.clone(),
             registry: Arc::clone(registry),
-            throttle: Throttle::new(settings().io_max_bytes_per_second),
+            throttle: Throttle::new(move || rate().io_max_bytes_per_second),
             settings,
             stopped,
             taken: Mutex::default(),
@@ -93,7 +96,6 @@ async fn run(shared: Arc<Shared>) {
     let mut running = JoinSet::new();
     loop {
         let config = (shared.settings)();
-        shared.throttle.set_rate(config.io_max_bytes_per_second);
         let mut is_worth_another = false;
         while running.len() < config.threads {
             let look = shared.look().await;
@@ -128,18 +130,22 @@ impl Shared {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Finds the dirtiest of the logs that are due, and takes it (Kafka: `grabFilthiestCompactedLog`).
+    /// Finds the dirtiest of the logs that are due, and takes it (Kafka:
+    /// `grabFilthiestCompactedLog`).
     async fn look(self: &Arc<Self>) -> Look {
         let mut look = Look::default();
         let partitions = self.registry.all();
         let is_known = |id: &LogId| partitions.iter().any(|partition| partition.id() == id);
         self.taken().uncleanable.retain(is_known);
-        for partition in partitions {
-            if !partition.config().compact || !self.is_free(&partition) {
-                continue;
-            }
-            let looked_at = Arc::clone(&partition);
-            match self.env.offload.run(move || looked_at.cleanable()).await {
+        let mut candidates = partitions;
+        candidates.retain(|partition| partition.config().compact && self.is_free(partition));
+        if candidates.is_empty() {
+            return look;
+        }
+        let of = |partition: Arc<Partition>| (partition.cleanable(), partition);
+        let look_at = move || candidates.into_iter().map(of).collect::<Vec<_>>();
+        for (cleanable, partition) in self.env.offload.run(look_at).await {
+            match cleanable {
                 Ok(cleanable) => look.note(partition, cleanable),
                 Err(error) => self.give_up(&partition, &error.into()),
             }
@@ -262,15 +268,25 @@ impl Partition {
         let now_ms = self.env.clock.now_ms();
         let cleanable = Cleanable::of(&facts, &self.config(), now_ms, self)?;
         if cleanable.resets_checkpoint {
+            self.reset_cleaned(&facts, cleanable.first_dirty);
+        }
+        Ok(cleanable)
+    }
+
+    /// Where retention takes segments away, too, the start passes the checkpoint as a matter of
+    /// course.
+    fn reset_cleaned(&self, facts: &LogFacts<'_>, first_dirty: i64) {
+        if !self.config().delete {
             tracing::warn!(
                 partition = self.id().directory_name(),
                 checkpoint = facts.checkpoint,
                 start_offset = facts.start_offset,
                 end_offset = facts.end_offset,
-                "what was compacted is told of another log; it begins anew"
+                "how far it was compacted is told of another log; compaction begins anew"
             );
         }
-        Ok(cleanable)
+        // If this fails, it is done again.
+        let _ = self.log.set_cleaned_offset(first_dirty);
     }
 }
 

@@ -1,16 +1,17 @@
-//! Which record of a key is its last: offsets by a hash of the key, in memory of a fixed size, as Kafka's
-//! `SkimpyOffsetMap`.
+//! Which record of a key is its last: offsets by a hash of the key, in memory of a fixed size, as
+//! Kafka's `SkimpyOffsetMap`.
 //!
-//! An entry takes 24 bytes: 128 bits of hash and the offset. Keys themselves are not kept; two with one hash would be
-//! taken for one, which the seed of each map makes a matter of chance, and of no chance to speak of.
+//! An entry takes 24 bytes: 128 bits of hash and the offset. Keys themselves are not kept; two with
+//! one hash would be taken for one, which the seed of each map makes a matter of chance, and of no
+//! chance to speak of.
 
 use twox_hash::XxHash3_128;
 
 /// Bytes of an entry.
 pub(super) const ENTRY_BYTES: u64 = 24;
 
-/// Half a hash, half a hash, and one more than the offset: an empty slot is all zeros, which is also how memory comes
-/// from the system, so that a large map costs what is put into it.
+/// Half a hash, half a hash, and one more than the offset: an empty slot is all zeros, which is
+/// also how memory comes from the system, so that a large map costs what is put into it.
 type Slot = [u64; 3];
 
 /// Offsets by key.
@@ -23,8 +24,8 @@ pub(super) struct KeyMap {
 }
 
 impl KeyMap {
-    /// A map in at most `memory_bytes`, to be filled up to the share `load_factor`, for at most `keys_max` keys. There is
-    /// always room for one, so that cleaning gets on.
+    /// A map in at most `memory_bytes`, to be filled up to the share `load_factor`, for at most
+    /// `keys_max` keys. There is always room for one, so that cleaning gets on.
     pub(super) fn new(seed: u64, memory_bytes: u64, load_factor: f64, keys_max: u64) -> Self {
         let load_factor = load_factor.clamp(0.01, 1.0);
         let wanted = (keys_max as f64 / load_factor).ceil() as u64;
@@ -39,8 +40,8 @@ impl KeyMap {
         }
     }
 
-    /// Notes that a key has a record at `offset`, above those of before; false, and no change, if the map is full (also
-    /// for a key that it has, as Kafka).
+    /// Notes that a key has a record at `offset`, above those of before; false, and no change, if
+    /// the map is full (also for a key that it has, as Kafka).
     pub(super) fn put(&mut self, key: &[u8], offset: i64) -> bool {
         if self.entries >= self.entries_max {
             return false;

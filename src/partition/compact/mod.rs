@@ -7,9 +7,10 @@
 //!   --[segment][segment]-[segment][segment]---[segment]-------------[segment--
 //! ```
 //!
-//! A cleaning reads the dirty segments and notes the last offset of every key, then writes all segments up to there anew
-//! without the records that have a later one (Kafka: `Cleaner`, `LogCleaner`). What is decided about a record, a
-//! batch and a range of segments is decided here without a log: [`key_map`], [`transactions`], [`survivors`].
+//! A cleaning reads the dirty segments and notes the last offset of every key, then writes all
+//! segments up to there anew without the records that have a later one (Kafka: `Cleaner`,
+//! `LogCleaner`). What is decided about a record, a batch and a range of segments is decided here
+//! without a log: [`key_map`], [`transactions`], [`survivors`].
 
 mod clean;
 mod cleaner;

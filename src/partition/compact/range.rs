@@ -1,5 +1,5 @@
-//! What of a log is to be cleaned, as Kafka's `LogCleanerManager.cleanableOffsets`, `LogToClean` and
-//! `Cleaner.groupSegmentsBySize`. Pure: all that is known of the log is given.
+//! What of a log is to be cleaned, as Kafka's `LogCleanerManager.cleanableOffsets`, `LogToClean`
+//! and `Cleaner.groupSegmentsBySize`. Pure: all that is known of the log is given.
 
 use crate::config::TopicConfig;
 use crate::log::SegmentFacts;
@@ -152,8 +152,8 @@ pub(super) struct Group {
     pub(super) until: i64,
 }
 
-/// Puts the segments that begin below `end` into groups that would not be larger than a segment, even if nothing went.
-/// `indexes_bytes` gives the sizes of a segment's two indexes.
+/// Puts the segments that begin below `end` into groups that would not be larger than a segment,
+/// even if nothing went. `indexes_bytes` gives the sizes of a segment's two indexes.
 pub(super) fn group_segments<E>(
     segments: &[SegmentFacts],
     end: i64,

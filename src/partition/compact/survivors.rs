@@ -1,12 +1,13 @@
-//! Which records survive a cleaning, and what of their batches is left (Kafka: `Cleaner.cleanInto`).
+//! Which records survive a cleaning, and what of their batches is left (Kafka:
+//! `Cleaner.cleanInto`).
 //!
 //! - Of each key the record with the largest offset stays. A record without a key goes.
-//! - A tombstone, and a marker of whose transaction nothing is left, gets a delete horizon when it is met first and goes when
-//!   that has passed, so that readers have the time to see it (KIP-534).
+//! - A tombstone, and a marker of whose transaction nothing is left, gets a delete horizon when it
+//!   is met first and goes when that has passed, so that readers have the time to see it (KIP-534).
 //! - Records of aborted transactions go at once.
 //! - What is beyond the last offset of the key map stays as it is, but for the horizon.
-//! - The batch that says where an active producer is, and the one that ends the range that is cleaned, stay without a
-//!   record where need be.
+//! - The batch that says where an active producer is, and the one that ends the range that is
+//!   cleaned, stay without a record where need be.
 
 use std::collections::BTreeMap;
 
@@ -136,8 +137,8 @@ impl Survivors {
     }
 }
 
-/// Puts the keys of a batch into the map, but for those of aborted transactions and those below `from`. False if the map is
-/// full (Kafka: `Cleaner.buildOffsetMapForSegment`).
+/// Puts the keys of a batch into the map, but for those of aborted transactions and those below
+/// `from`. False if the map is full (Kafka: `Cleaner.buildOffsetMapForSegment`).
 pub(super) fn map_batch(
     map: &mut KeyMap,
     transactions: &mut CleanedTransactions,

@@ -1,7 +1,9 @@
-//! What the cleaner knows of transactions while it goes through a log, as Kafka's `CleanedTransactionMetadata`.
+//! What the cleaner knows of transactions while it goes through a log, as Kafka's
+//! `CleanedTransactionMetadata`.
 //!
-//! Records of aborted transactions go like superseded ones. A marker has to stay until nothing of its transaction is left:
-//! so it may go when no batch of the producer was met since the marker before it.
+//! Records of aborted transactions go like superseded ones. A marker has to stay until nothing of
+//! its transaction is left: so it may go when no batch of the producer was met since the marker
+//! before it.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -25,8 +27,8 @@ pub(super) struct CleanedTransactions {
 pub(super) struct MarkerFate {
     /// Nothing of its transaction is left.
     pub(super) is_idle: bool,
-    /// The transaction that it aborts, of which something was left before this cleaning: readers of this log
-    /// have to hear of it.
+    /// The transaction that it aborts, of which something was left before this cleaning: readers of
+    /// this log have to hear of it.
     pub(super) aborts: Option<AbortedTransaction>,
 }
 

@@ -43,7 +43,7 @@ impl Bench {
     async fn clean(&self, map_bytes: u64) -> Result<Cleaned, CleanError> {
         let (_stop, stop) = watch::channel(false);
         let means = Means { map_bytes, load_factor: 0.9, read_bytes: 700 };
-        let throttle = Throttle::new(f64::MAX);
+        let throttle = Throttle::new(|| f64::MAX);
         let partition = &self.partition;
         let cleaning = Cleaning { partition, means, throttle: &throttle, stop: &stop };
         let cleaned = cleaning.run(&partition.cleanable().unwrap()).await?;
@@ -133,7 +133,8 @@ struct Model {
 }
 
 impl Model {
-    /// Takes away what a cleaning up to `end` at `now_ms` has to, as long as its map holds every key.
+    /// Takes away what a cleaning up to `end` at `now_ms` has to, as long as its map holds every
+    /// key.
     fn clean(&mut self, end: i64, now_ms: i64) {
         let is_committed = |transaction: &Option<usize>| {
             transaction.is_none_or(|number| self.transactions[number] == Some(true))
@@ -261,8 +262,8 @@ impl Run {
         self.check_producers(told).await;
     }
 
-    /// What is left of a transaction is followed by its marker, and a reader of committed records is told of every
-    /// aborted one.
+    /// What is left of a transaction is followed by its marker, and a reader of committed records
+    /// is told of every aborted one.
     async fn check_transactions(&self, told: &str) {
         let log = &self.bench.partition.log;
         let read = log.read_committed(0, log.end_offset(), usize::MAX).await.unwrap();
@@ -286,7 +287,8 @@ impl Run {
         assert_eq!(open.keys().collect::<Vec<_>>(), still_open, "{told}");
     }
 
-    /// A replay of all that is left knows of each producer's last batch, and of the open transactions.
+    /// A replay of all that is left knows of each producer's last batch, and of the open
+    /// transactions.
     async fn check_producers(&self, told: &str) {
         let mut replayed = Producers::new(self.now_ms, i64::MAX);
         for (header, batch) in Batches::new(&self.bench.all().await).map(Result::unwrap) {
