@@ -526,7 +526,7 @@ pub(crate) async fn a_deleted_log_is_gone(storage: &dyn Storage) {
     assert_eq!(existing, ["orders-3", "orders-4"]);
 
     let recreated = LogId { topic_id: Uuid::from_u128(77), ..id("orders", 3) };
-    engine.delete(&id("orders", 3)).await.unwrap();
+    engine.delete(&[id("orders", 3)]).await.unwrap();
     assert_eq!(chunk_bytes(&chunk), bytes_of(&batches));
     assert_eq!(engine.existing().unwrap(), ["orders-4"]);
     assert!(try_append(&*log, &TestBatch::new(6, 1, 10), b"").is_err());
@@ -549,7 +549,7 @@ pub(crate) async fn a_log_is_recreated_while_the_engine_runs(storage: &dyn Stora
     let engine = storage.start().await;
     let log = open(&engine).await;
     append_pairs(&*log, 3, 50);
-    engine.delete(&id("orders", 3)).await.unwrap();
+    engine.delete(&[id("orders", 3)]).await.unwrap();
     let recreated = LogId { topic_id: Uuid::from_u128(77), ..id("orders", 3) };
     let observer: Arc<dyn CommitObserver> = Arc::new(Observer::default());
     let mut replay = Replayed::default();

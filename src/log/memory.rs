@@ -139,13 +139,15 @@ impl Engine for MemoryEngine {
         Box::pin(async { Ok(Arc::new(opened?) as Arc<dyn Log>) })
     }
 
-    fn delete<'a>(&'a self, id: &'a LogId) -> BoxFuture<'a, io::Result<()>> {
-        let directory = id.directory_name();
+    fn delete<'a>(&'a self, ids: &'a [LogId]) -> BoxFuture<'a, io::Result<()>> {
         let mut storage = self.storage();
-        if storage.logs.get(&directory).is_some_and(|(found, _)| found == id)
-            && let Some((_, content)) = storage.logs.remove(&directory)
-        {
-            lock(&content).openings += 1;
+        for id in ids {
+            let directory = id.directory_name();
+            if storage.logs.get(&directory).is_some_and(|(found, _)| found == id)
+                && let Some((_, content)) = storage.logs.remove(&directory)
+            {
+                lock(&content).openings += 1;
+            }
         }
         Box::pin(async { Ok(()) })
     }

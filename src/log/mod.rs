@@ -334,9 +334,9 @@ pub trait Engine: Send + Sync {
         observer: Arc<dyn CommitObserver>,
         replay: &'a mut dyn Replay,
     ) -> BoxFuture<'a, Result<Arc<dyn Log>, OpenError>>;
-    /// Forgets and deletes a log; readers that hold its bytes keep them. When this returns, no
-    /// restart brings it back.
-    fn delete<'a>(&'a self, id: &'a LogId) -> BoxFuture<'a, io::Result<()>>;
+    /// Forgets and deletes logs; readers that hold their bytes keep them. When this returns, no
+    /// restart brings them back; the first error, after all were tried.
+    fn delete<'a>(&'a self, ids: &'a [LogId]) -> BoxFuture<'a, io::Result<()>>;
     /// Directory names of the logs that exist in storage, open or not.
     fn existing(&self) -> io::Result<Vec<String>>;
     /// Where the logs lie. Blocks.

@@ -1,6 +1,6 @@
 //! Where metadata machines come from and what their effects do.
 
-use std::io;
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -96,25 +96,26 @@ impl MetadataHost {
 
     /// Deletes topics' logs, also those that a crash has left behind.
     async fn delete(&self, topics: &[Arc<TopicImage>]) {
-        let existing = self.registry.engine().existing().unwrap_or_default();
-        for topic in topics {
-            let mut outcome = self.registry.delete_topic(topic.id).await;
-            // A directory of this name may belong to a topic created since.
-            let recreated = self.image.load().topic(&topic.name).is_some();
-            for partition in (0..).take(if recreated { 0 } else { topic.partitions.len() }) {
-                let id = LogId { topic: topic.name.clone(), topic_id: topic.id, partition };
-                if existing.contains(&id.directory_name()) {
-                    outcome = outcome.and(self.delete_log(&id).await);
-                }
-            }
-            if let Err(error) = outcome {
-                tracing::error!(topic = %topic.name, %error, "files of a deleted topic remain");
-            }
+        let topic_ids: Vec<_> = topics.iter().map(|topic| topic.id).collect();
+        let deleted = self.registry.delete_topics(&topic_ids).await;
+        let engine = self.registry.engine();
+        let existing: HashSet<_> = engine.existing().unwrap_or_default().into_iter().collect();
+        let image = self.image.load();
+        // A directory of this name may belong to a topic created since.
+        let gone = topics.iter().filter(|topic| image.topic(&topic.name).is_none());
+        let logs = gone.flat_map(|topic| {
+            let numbers = (0..).take(topic.partitions.len());
+            numbers.map(|partition| LogId {
+                topic: topic.name.clone(),
+                topic_id: topic.id,
+                partition,
+            })
+        });
+        let left: Vec<_> = logs.filter(|id| existing.contains(&id.directory_name())).collect();
+        if let Err(error) = deleted.and(engine.delete(&left).await) {
+            let topics: Vec<_> = topics.iter().map(|topic| &*topic.name).collect();
+            tracing::error!(?topics, %error, "files of deleted topics remain");
         }
-    }
-
-    async fn delete_log(&self, id: &LogId) -> io::Result<()> {
-        self.registry.engine().delete(id).await
     }
 
     async fn snapshot(&self, state: State) {

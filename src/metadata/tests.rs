@@ -166,7 +166,7 @@ async fn a_topic_that_cannot_be_opened_fails_the_start() {
     let engine = first.stop(&engine).await;
     // Its directory is taken by a topic that the metadata does not know.
     let id = LogId { topic: "t".into(), topic_id, partition: 0 };
-    engine.delete(&id).await.unwrap();
+    engine.delete(std::slice::from_ref(&id)).await.unwrap();
     let registry = Arc::new(Registry::new(env.clone(), Arc::new(engine.clone()), 2));
     let other = crate::partition::TopicToOpen {
         name: id.topic.clone(),

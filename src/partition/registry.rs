@@ -159,20 +159,16 @@ impl Registry {
         }
     }
 
-    /// Stops a topic's partitions and deletes their logs for good; no change if it is not open.
-    /// The topic is gone from here also where its files could not be deleted.
-    pub async fn delete_topic(&self, topic_id: Uuid) -> io::Result<()> {
-        let Some(topic) = self.take(topic_id) else {
-            return Ok(());
-        };
-        for partition in topic.values() {
+    /// Stops topics' partitions and deletes their logs for good; no change for those that are not
+    /// open. The topics are gone from here also where their files could not be deleted.
+    pub async fn delete_topics(&self, topic_ids: &[Uuid]) -> io::Result<()> {
+        let topics = topic_ids.iter().filter_map(|topic_id| self.take(*topic_id));
+        let partitions: Vec<_> = topics.flat_map(Topic::into_values).collect();
+        for partition in &partitions {
             partition.stop();
         }
-        let mut outcome = Ok(());
-        for partition in topic.values() {
-            outcome = outcome.and(self.engine.delete(partition.id()).await);
-        }
-        outcome
+        let ids: Vec<_> = partitions.iter().map(|partition| partition.id().clone()).collect();
+        self.engine.delete(&ids).await
     }
 
     /// Closes every partition; the first error, after all were tried. The engine stays open.

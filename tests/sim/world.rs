@@ -211,7 +211,7 @@ impl World {
     async fn try_start(&mut self) -> Result<(Running, Replayed), String> {
         let engine = start_engine(&env(&self.disk, &self.clock))?;
         if self.deletion == Deletion::Asked {
-            engine.delete(&self.id()).await.map_err(|error| error.to_string())?;
+            engine.delete(&[self.id()]).await.map_err(|error| error.to_string())?;
             self.deletion = Deletion::Done;
         }
         if self.deletion == Deletion::Done {

@@ -115,7 +115,7 @@ pub(crate) async fn a_rewrite_of_what_has_gone_changes_nothing(storage: &dyn Sto
     log.close(Vec::new()).await.unwrap();
     assert!(matches!(under_way.finish(), Err(RewriteError::Log(AppendError::Offline(_)))));
     let deleted = id("orders", 3);
-    engine.delete(&deleted).await.unwrap();
+    engine.delete(std::slice::from_ref(&deleted)).await.unwrap();
     drop(log);
     assert_eq!(engine.existing().unwrap(), Vec::<String>::new());
 }
@@ -166,7 +166,7 @@ pub(crate) async fn how_far_a_log_is_compacted_is_known_until_it_is_deleted(stor
     let engine = storage.start().await;
     let log = open(&engine).await;
     assert_eq!(log.cleaned_offset(), Some(4));
-    engine.delete(&id("orders", 3)).await.unwrap();
+    engine.delete(&[id("orders", 3)]).await.unwrap();
     log.set_cleaned_offset(5).unwrap_err();
     let log = open(&engine).await;
     assert_eq!(log.cleaned_offset(), None);

@@ -287,40 +287,61 @@ impl LocalEngine {
         Ok(Arc::new(LocalLog(core)))
     }
 
-    async fn delete_log(&self, id: &LogId) -> io::Result<()> {
+    /// All names are changed before one sync makes it durable: a topic may have thousands of logs.
+    async fn delete_logs(&self, ids: &[LogId]) -> io::Result<()> {
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let mut outcome = Ok(());
+        let mut going = Vec::new();
+        for id in ids {
+            match self.take_open(id).await {
+                Ok(Some(delay_ms)) => {
+                    let (name, aside) = (id.directory_name(), self.deleted_name(id));
+                    going.push((name, self.shared.root.join(aside), delay_ms));
+                }
+                Ok(None) => {}
+                Err(error) => outcome = outcome.and(Err(error)),
+            }
+        }
+        let shared = Arc::clone(&self.shared);
+        let delete = move || {
+            let (disk, root) = (shared.disk(), &shared.root);
+            let mut outcome = Ok(());
+            for (name, aside, delay_ms) in &going {
+                match disk.rename(&root.join(name), aside) {
+                    Ok(()) => shared.doom(vec![aside.clone()], *delay_ms),
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                    Err(error) => outcome = outcome.and(Err(error)),
+                }
+            }
+            // Even if they are gone: an earlier try may have failed right here.
+            disk.sync_dir(root)?;
+            let names = going.into_iter().map(|(name, ..)| name);
+            shared.positions.remove(disk, root, names)?;
+            outcome
+        };
+        outcome.and(self.shared.env.offload.run(delete).await)
+    }
+
+    /// Takes a log that is to be deleted away from who holds it; gives how long its files stay.
+    /// None where the name by now belongs to another topic.
+    async fn take_open(&self, id: &LogId) -> io::Result<Option<i64>> {
         let name = id.directory_name();
-        let directory = self.shared.root.join(&name);
         let open = lock(&self.shared.logs).get(&name).and_then(Weak::upgrade);
         let found = match &open {
             Some(core) => Some(core.topic_id),
-            None => read_topic_id(self.shared.disk(), &directory)?,
+            None => read_topic_id(self.shared.disk(), &self.shared.root.join(&name))?,
         };
-        // The name may by now belong to another topic.
         if found.is_some_and(|found| found != id.topic_id) {
-            return Ok(());
+            return Ok(None);
         }
         let delay_ms = open.as_ref().map_or(0, |core| core.config().file_delete_delay_ms);
         if let Some(core) = open {
             core.retire("is deleted").await;
             lock(&self.shared.logs).remove(&name);
         }
-        let aside = self.shared.root.join(self.deleted_name(id));
-        let shared = Arc::clone(&self.shared);
-        let delete = move || {
-            let (disk, root) = (shared.disk(), &shared.root);
-            let exists = disk.kind(&directory)?.is_some();
-            if exists {
-                disk.rename(&directory, &aside)?;
-            }
-            // Even if it is gone: an earlier try may have failed right here.
-            disk.sync_dir(root)?;
-            shared.positions.remove(disk, root, &name)?;
-            if exists {
-                shared.doom(vec![aside], delay_ms);
-            }
-            Ok(())
-        };
-        self.shared.env.offload.run(delete).await
+        Ok(Some(delay_ms))
     }
 
     /// Kafka's `LocalLog.logDeleteDirName`: the topic's name is cut where the whole is too long.
@@ -369,8 +390,8 @@ impl Engine for LocalEngine {
         Box::pin(self.open_log(id, config, observer, replay))
     }
 
-    fn delete<'a>(&'a self, id: &'a LogId) -> BoxFuture<'a, io::Result<()>> {
-        Box::pin(self.delete_log(id))
+    fn delete<'a>(&'a self, ids: &'a [LogId]) -> BoxFuture<'a, io::Result<()>> {
+        Box::pin(self.delete_logs(ids))
     }
 
     fn existing(&self) -> io::Result<Vec<String>> {

@@ -142,14 +142,21 @@ impl Positions {
         self.change(name, |position| position.start_offset = None);
     }
 
-    /// Forgets a deleted log, durably.
-    pub(super) fn remove(&self, disk: &dyn Disk, root: &Path, name: &str) -> io::Result<()> {
-        let known = lock(&self.logs).remove(name);
-        let Some(known) = known else { return Ok(()) };
-        if known.cleaned.is_some() {
+    /// Forgets deleted logs, durably.
+    pub(super) fn remove(
+        &self,
+        disk: &dyn Disk,
+        root: &Path,
+        names: impl Iterator<Item = String>,
+    ) -> io::Result<()> {
+        let known: Vec<_> = {
+            let mut logs = lock(&self.logs);
+            names.filter_map(|name| logs.remove(&name)).collect()
+        };
+        if known.iter().any(|position| position.cleaned.is_some()) {
             self.write_cleaned(disk, root)?;
         }
-        self.write(disk, root)
+        if known.is_empty() { Ok(()) } else { self.write(disk, root) }
     }
 
     /// The name of a log that is open.

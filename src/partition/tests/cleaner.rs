@@ -169,7 +169,7 @@ async fn a_deleted_topic_is_left_alone() {
     let run = Run::new(&[("a", compacted()), ("b", compacted())]).await;
     run.fill("a", 5);
     run.fill("b", 5);
-    run.registry.delete_topic(Uuid::from_u128(1)).await.unwrap();
+    run.registry.delete_topics(&[Uuid::from_u128(1)]).await.unwrap();
     pass(BACKOFF_MS * 3).await;
     assert!(run.cleaned("b").is_some());
     // Created again, it begins anew.

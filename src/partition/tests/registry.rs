@@ -53,8 +53,8 @@ async fn a_deleted_topic_is_gone_and_may_come_back_with_another_id() {
     old.append(&plain(3), VERSION, None).unwrap();
     let waiting = tokio::spawn(old.committed(4));
     assert!(registry.open_topic(&topic("orders", 8, &[0])).await.is_err());
-    registry.delete_topic(Uuid::from_u128(7)).await.unwrap();
-    registry.delete_topic(Uuid::from_u128(7)).await.unwrap();
+    registry.delete_topics(&[Uuid::from_u128(7)]).await.unwrap();
+    registry.delete_topics(&[Uuid::from_u128(7)]).await.unwrap();
     assert_eq!(waiting.await.unwrap(), Err(NotCommitted::Stopped));
     assert!(registry.get("orders", 0).is_none());
     assert!(engine.existing().unwrap().is_empty());

@@ -60,7 +60,7 @@ async fn a_deleted_logs_directory_goes_after_the_delay() {
     let bench = Bench::new(SMALL);
     let engine = inline(&bench.disk);
     let _log = bench.open(&engine).await;
-    engine.delete(&id()).await.unwrap();
+    engine.delete(&[id()]).await.unwrap();
     let deleted = || {
         let names = bench.disk.list(ROOT.as_ref()).unwrap();
         names.iter().filter(|name| name.ends_with("-delete")).count()
