@@ -23,6 +23,7 @@ pub use topics::*;
 pub use transactions::*;
 
 use super::codec::{DecodeError, Decoder, Encoder};
+use super::json::Json;
 use super::{Keyed, Message};
 
 /// Version of the framing; 0 was that of a preview release.
@@ -91,6 +92,11 @@ macro_rules! metadata_records {
 
             fn write(&self, encoder: &mut Encoder, version: i16) {
                 match self { $(Self::$kind(record) => record.encode(encoder, version),)* }
+            }
+
+            /// The record as Kafka's tools print it.
+            pub fn to_json(&self, version: i16) -> Json {
+                match self { $(Self::$kind(record) => record.to_json(version),)* }
             }
 
             fn newest_version(&self) -> i16 {
