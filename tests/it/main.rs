@@ -16,6 +16,7 @@ mod clients;
 mod consumer_groups;
 mod crash;
 mod directory;
+mod dump_log;
 mod embedded;
 mod eos_load;
 mod group_clients;

@@ -10,6 +10,7 @@ mod cluster;
 mod consumer_groups;
 mod control;
 mod groups;
+mod shares;
 mod topics;
 mod transactions;
 
@@ -19,6 +20,7 @@ pub use cluster::*;
 pub use consumer_groups::*;
 pub use control::*;
 pub use groups::*;
+pub use shares::*;
 pub use topics::*;
 pub use transactions::*;
 
