@@ -117,7 +117,7 @@ impl State {
     fn control(&mut self, record: &ControlRecord) -> Result<(), ReplayError> {
         match record {
             ControlRecord::KRaftVersion(record) => {
-                self.set_feature(KRAFT_VERSION_FEATURE, record.kraft_version)?;
+                self.set_feature(KRAFT_VERSION_FEATURE, record.k_raft_version)?;
             }
             ControlRecord::Voters(record) => {
                 let voters: Vec<i32> = record.voters.iter().map(|voter| voter.voter_id).collect();

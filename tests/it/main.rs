@@ -17,6 +17,7 @@ mod compaction;
 mod consumer_groups;
 mod crash;
 mod directory;
+mod dump_log;
 mod embedded;
 mod eos_load;
 mod group_clients;
