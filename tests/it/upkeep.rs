@@ -25,6 +25,8 @@ const COMPACTED: &str = "compacted";
 const RETAINED: &str = "retained";
 const KEYS: u64 = 400;
 const VALUE_BYTES_MAX: usize = 3_000;
+/// To each topic: more than a segment, so that every round has something to clean and to give up.
+const RECORDS_AFTER_KILL: usize = 1_500;
 const RETENTION_BYTES: u64 = 2 << 20;
 const SEGMENT_BYTES: u64 = 1 << 20;
 /// Everything is done as often as can be.
@@ -170,7 +172,10 @@ impl Run {
             self.broker.kill9();
         }
         self.broker.restart();
-        for _ in 0..100 {
+        for _ in 0..RECORDS_AFTER_KILL {
+            while producer.in_flight_count() >= 500 {
+                thread::sleep(Duration::from_millis(1));
+            }
             send(&producer, &mut random);
         }
         producer.flush(TIMEOUT).map_err(|error| format!("flush: {error}"))?;
