@@ -44,6 +44,15 @@ pub(crate) struct Moves {
     pub(crate) revoked: Vec<BTreeSet<i32>>,
 }
 
+impl Moves {
+    /// What is left of all lists: in the consumer protocol an assignment may come in steps, and one of them may be empty.
+    pub(crate) fn kept(&self) -> BTreeSet<i32> {
+        let all =
+            |lists: &[BTreeSet<i32>]| lists.iter().flatten().copied().collect::<BTreeSet<_>>();
+        &all(&self.assigned) - &all(&self.revoked)
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Watcher {
     name: String,

@@ -13,7 +13,7 @@ use crate::wait::until;
 
 const RUN_TIMEOUT: Duration = Duration::from_mins(15);
 /// Longer than a program needs to see that nothing moves, and to end.
-const ROUND_TIMEOUT: Duration = Duration::from_mins(3);
+pub(crate) const ROUND_TIMEOUT: Duration = Duration::from_mins(3);
 
 /// The checker beside this binary. `cargo test` has built it; `cargo test --test it` has not.
 pub(crate) fn checker() -> Command {
@@ -76,22 +76,31 @@ impl Run {
 
     /// Waits until so many more records than at `mark` are acked and committed; false when the program gave up.
     pub(crate) fn goes_on(&mut self, mark: (u64, u64), records: u64) -> bool {
-        self.comes_to("progress", |run| {
-            let (acked, committed) = run.progress();
-            acked >= mark.0 + records && committed >= mark.1 + records
-        })
+        until("progress", ROUND_TIMEOUT, || self.has_gone_on(mark, records))
+    }
+
+    /// As [`Run::goes_on`] without the wait; None while it is open.
+    pub(crate) fn has_gone_on(&mut self, mark: (u64, u64), records: u64) -> Option<bool> {
+        let (acked, committed) = self.progress();
+        let has = acked >= mark.0 + records && committed >= mark.1 + records;
+        let ended = self.has_ended();
+        (ended || has).then_some(!ended)
+    }
+
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
     }
 
     /// Waits until it has told this; false when it gave up.
     pub(crate) fn tells(&mut self, what: &str) -> bool {
-        self.comes_to(what, |run| run.lines.lock().unwrap().iter().any(|line| line == what))
+        until(what, ROUND_TIMEOUT, || self.has_told(what))
     }
 
-    fn comes_to(&mut self, what: &str, is_there: impl Fn(&Self) -> bool) -> bool {
-        until(what, ROUND_TIMEOUT, || {
-            let ended = self.child.try_wait().unwrap().is_some();
-            (ended || is_there(self)).then_some(!ended)
-        })
+    /// As [`Run::tells`] without the wait; None while it is open.
+    pub(crate) fn has_told(&mut self, what: &str) -> Option<bool> {
+        let has_told = self.lines.lock().unwrap().iter().any(|line| line == what);
+        let ended = self.has_ended();
+        (ended || has_told).then_some(!ended)
     }
 
     /// The end of the run: its status and what it printed, the progress left out.

@@ -12,9 +12,10 @@ use fastrand::Rng;
 use tempfile::TempDir;
 
 use crate::broker::{Broker, against_kafka};
-use crate::checker::Run;
+use crate::checker::{ROUND_TIMEOUT, Run};
 use crate::needs::{self, report, seed, setting};
 use crate::reference;
+use crate::wait::until;
 
 const LAUNCHER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/compat/streams/run");
 /// So that a killed application is missed soon, and its transactions are; and so that a killed node of Apache Kafka, which
@@ -28,6 +29,8 @@ const SETTINGS: [&str; 4] = [
 /// What Apache Kafka says when such a node loses its leaders with that session and takes their partitions for deleted
 /// ones: no marker ends the transactions there that were ending then, and no reader of committed records goes on.
 const LOSES_MARKERS: &str = "these partitions are likely deleted already";
+/// What the application says when it cannot open its state.
+const DAMAGED: &str = "org.rocksdb.RocksDBException";
 /// Runs of which one must not be void.
 const RUNS_MAX: usize = 3;
 /// Of the input; half of them are orders, whose progress is told.
@@ -59,8 +62,7 @@ struct Work(TempDir);
 impl Drop for Work {
     fn drop(&mut self) {
         for name in ["app", "judge"].into_iter().filter(|_| thread::panicking()) {
-            let log = fs::read_to_string(self.0.path().join(name)).unwrap_or_default();
-            report(&format!("--- {name}\n{}", reference::tail(&log, 40)));
+            report(&format!("--- {name}\n{}", self.last_lines(name)));
         }
     }
 }
@@ -73,6 +75,12 @@ impl Work {
         let mut command = Command::new(LAUNCHER);
         command.args([name, &broker.bootstrap_servers(), "streams"]).args(arguments);
         Run::spawn(command.stderr(log))
+    }
+
+    /// Of a program's log.
+    fn last_lines(&self, name: &str) -> String {
+        let log = fs::read_to_string(self.0.path().join(name)).unwrap_or_default();
+        reference::tail(&log, 60)
     }
 
     fn state(&self) -> PathBuf {
@@ -109,6 +117,25 @@ impl Streams {
     fn stop_application(&mut self) {
         let (status, output) = self.application.take().unwrap().finish();
         assert!(status.success(), "{status}: {output}");
+    }
+
+    /// Asks the judge, while the application that its own death keeps from starting is helped.
+    fn until(&mut self, what: &str, ask: impl Fn(&mut Run) -> Option<bool>) -> bool {
+        until(what, ROUND_TIMEOUT, || {
+            self.help();
+            ask(&mut self.judge)
+        })
+    }
+
+    /// Killed while it deletes the store of a window that has expired, Kafka Streams finds half of that store again, and
+    /// ends instead of starting; its operator deletes the state, which the changelogs have.
+    fn help(&mut self) {
+        let has_ended = self.application.as_mut().is_some_and(Run::has_ended);
+        if has_ended && self.work.last_lines("app").contains(DAMAGED) {
+            report("streams: the application had damaged its state, which is deleted");
+            fs::remove_dir_all(self.work.state()).unwrap();
+            self.start_application();
+        }
     }
 
     fn suffer(&mut self, blow: Blow) {
@@ -158,7 +185,8 @@ fn run(seed: u64, blows: &[Blow]) -> bool {
     for blow in blows {
         // In the middle: a quarter of a stage is half of its orders.
         let mark = streams.judge.progress();
-        let goes_on = streams.judge.goes_on(mark, RECORDS_OF_STAGE / 4);
+        let quarter = RECORDS_OF_STAGE / 4;
+        let goes_on = streams.until("progress", |judge| judge.has_gone_on(mark, quarter));
         if streams.is_void() {
             return false;
         }
@@ -166,7 +194,7 @@ fn run(seed: u64, blows: &[Blow]) -> bool {
         streams.suffer(*blow);
         streams.judge.order("on");
     }
-    let completes = streams.judge.tells("complete");
+    let completes = streams.until("complete", |judge| judge.has_told("complete"));
     if streams.is_void() {
         return false;
     }
