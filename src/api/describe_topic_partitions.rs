@@ -128,20 +128,18 @@ fn described(
     node_id: i32,
 ) -> DescribeTopicPartitionsResponseTopic {
     let listed = topic.partitions.get(range.clone()).unwrap_or_default();
-    let partitions = range.zip(listed).map(|(number, partition)| {
-        DescribeTopicPartitionsResponsePartition {
-            error_code: ErrorCode::None.code(),
+    let partitions =
+        range.zip(listed).map(|(number, partition)| DescribeTopicPartitionsResponsePartition {
+            error_code: partition.leader_error().code(),
             partition_index: number as i32,
-            leader_id: node_id,
+            leader_id: partition.leader,
             leader_epoch: partition.leader_epoch,
             replica_nodes: vec![node_id],
-            isr_nodes: vec![node_id],
-            // With one replica nobody outside the in-sync set could lead.
-            eligible_leader_replicas: Some(Vec::new()),
+            isr_nodes: partition.in_sync(node_id),
+            eligible_leader_replicas: Some(partition.offline(node_id)),
             last_known_elr: Some(Vec::new()),
-            offline_replicas: Vec::new(),
-        }
-    });
+            offline_replicas: partition.offline(node_id),
+        });
     DescribeTopicPartitionsResponseTopic {
         error_code: ErrorCode::None.code(),
         name: Some(topic.name.to_string()),

@@ -180,13 +180,13 @@ fn described(topic: &TopicImage, node_id: i32) -> MetadataResponseTopic {
         is_internal: topic.internal,
         partitions: partitions
             .map(|(index, partition)| MetadataResponsePartition {
-                error_code: ErrorCode::None.code(),
+                error_code: partition.leader_error().code(),
                 partition_index: index as i32,
-                leader_id: node_id,
+                leader_id: partition.leader,
                 leader_epoch: partition.leader_epoch,
                 replica_nodes: vec![node_id],
-                isr_nodes: vec![node_id],
-                offline_replicas: Vec::new(),
+                isr_nodes: partition.in_sync(node_id),
+                offline_replicas: partition.offline(node_id),
             })
             .collect(),
         ..Default::default()

@@ -126,6 +126,20 @@ impl Metadata {
         }
     }
 
+    /// Tells the metadata that a directory has failed: its partitions have no leader when this
+    /// returns (Kafka: `ReplicationControlManager.handleDirectoriesOffline`).
+    pub async fn directory_failed(&self, directory: Uuid) {
+        let mut told = self.shard.call(Command::Fail(directory)).await;
+        while let Ok(Reply::Done(records)) = told
+            && records > 0
+        {
+            told = self.shard.call(Command::Elect).await;
+        }
+        if let Err(error) = told {
+            tracing::warn!(%error, "the metadata log does not tell that a directory failed");
+        }
+    }
+
     /// First offset of the metadata log, above 0 once a snapshot has pruned it.
     pub fn log_start_offset(&self) -> i64 {
         self.partition.bounds().log_start_offset

@@ -7,6 +7,7 @@
 mod append;
 mod bounds;
 mod delete;
+mod directories;
 mod markers;
 mod offsets;
 mod producers;
@@ -31,11 +32,12 @@ use crate::log::{AppendError, CommitObserver, Engine, Log, LogConfig, LogId, Ope
 pub use append::{Appended, InternalAppendError, ProduceError, Refusal};
 pub use bounds::{Bounds, NotCommitted};
 pub use delete::DeleteError;
+pub use directories::{Directories, Place, Places};
 pub use markers::{Admission, MarkerError, TransactionMarker, marker_commits, marker_record};
 pub use offsets::Found;
 pub use producers::{ActiveProducer, ProducerError};
 pub use read::{FetchError, Isolation, ReadOutcome};
-pub use registry::{Registry, TopicToOpen};
+pub use registry::{NotOpen, PartitionToOpen, Registry, TopicToOpen};
 pub use retention::{RetentionError, keep_retention};
 pub use verification::{Guard, ProducerBatch};
 pub use waiters::FetchWait;

@@ -10,7 +10,9 @@ use crate::coordinator::group::Groups;
 use crate::env::{Env, Offload, SimClock, SimDisk};
 use crate::log::{BoxFuture, LogId, MemoryEngine};
 use crate::metadata::{self, Endpoint, Parts, Settings};
-use crate::partition::{Guard, Isolation, Partition, ProducerBatch, Registry, TransactionMarker};
+use crate::partition::{
+    Directories, Guard, Isolation, Partition, ProducerBatch, Registry, TransactionMarker,
+};
 use crate::records::{BatchHeader, Batches};
 use crate::shard::{CallError, Host, Loaded, Shard};
 
@@ -166,7 +168,8 @@ async fn groups() -> Groups {
     let config = ServerConfig { offsets_topic_num_partitions: 3, ..ServerConfig::default() };
     let listener = Endpoint { name: "PLAINTEXT".into(), host: "localhost".into(), port: 9_092 };
     let settings = Settings::new(&config, vec![listener]);
-    let registry = Arc::new(Registry::new(env.clone(), engine, 2));
+    let directories = Directories::one(env.random.uuid(), engine);
+    let registry = Arc::new(Registry::new(env.clone(), directories, 2));
     let parts = Parts { env: env.clone(), registry: registry.clone(), directory: None };
     let metadata = metadata::start(parts, settings).await.unwrap();
     Groups::new(&env, &Arc::new(config), &metadata, &registry)
