@@ -93,3 +93,6 @@ fn told(root: &Path, error: &std::io::Error) -> String {
     );
     directory
 }
+
+#[cfg(test)]
+mod tests;

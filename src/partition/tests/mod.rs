@@ -2,6 +2,7 @@
 
 mod aborted;
 mod delete;
+mod disks;
 mod offsets;
 mod produce;
 mod random;
