@@ -2,13 +2,15 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use uuid::Uuid;
 
 use super::*;
-use crate::env::{Env, Offload, Random, SimClock, SimDisk};
+use crate::env::{CrashMode, Env, Offload, Random, SimClock, SimDisk};
+use crate::log::local::{EngineSettings, LocalEngine};
 use crate::log::{Engine, LogId, MemoryEngine};
-use crate::partition::{Directories, PartitionToOpen, Registry};
+use crate::partition::{Directories, NotOpen, PartitionToOpen, Registry};
 
 fn env() -> Env {
     Env {
@@ -190,4 +192,88 @@ async fn a_topic_that_cannot_be_opened_fails_the_start() {
     let directory = Some(Directory::open(&env, Path::new("/data"), &settings()).unwrap());
     let error = start(Parts { env, registry, directory }, settings()).await.err().unwrap();
     assert!(error.to_string().contains("t-0 holds topic id"), "{error}");
+}
+
+/// Two directories of files on one simulated disk.
+async fn run_on_files(env: &Env, settings: Settings) -> Run {
+    let root = Path::new("/data");
+    let engine = |root: &Path| -> Arc<dyn Engine> {
+        LocalEngine::open(env, root, EngineSettings::default()).unwrap()
+    };
+    let (first, second) = (engine(root), engine(Path::new("/more")));
+    let directory = Directory::open(env, root, &settings).unwrap();
+    let id = directory.adopt(Path::new("/more"), &settings).unwrap();
+    let data = vec![(directory.directory_id(), first.clone()), (id, second)];
+    let directories = Directories::new(first, data, Vec::new());
+    let registry = Arc::new(Registry::new(env.clone(), directories, 2));
+    let parts = Parts { env: env.clone(), registry: registry.clone(), directory: Some(directory) };
+    Run { metadata: start(parts, settings).await.unwrap(), registry }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_disk_refuses_topics_until_there_is_room() {
+    let disk = SimDisk::new(3);
+    let env = Env { disk: Arc::new(disk.clone()), ..env() };
+    let run = run_on_files(&env, settings()).await;
+    for spare_bytes in (0..600).step_by(37) {
+        disk.set_capacity_bytes(Some(disk.used_bytes() + spare_bytes));
+        let topic = |number| NewTopic::with_defaults(&format!("full-{spare_bytes}-{number}"));
+        let mut refused = false;
+        for number in 0..9 {
+            let created = run.metadata.create_topics(vec![topic(number)], false).await;
+            refused |= created[0].is_err();
+        }
+        assert!(refused);
+        disk.set_capacity_bytes(None);
+        let topic = NewTopic::with_defaults(&format!("room-{spare_bytes}"));
+        while run.metadata.create_topics(vec![topic.clone()], false).await[0].is_err() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+    for (_, engine) in run.registry.directories().expendable() {
+        assert!(!engine.is_offline());
+    }
+    let image = run.metadata.image();
+    disk.crash(CrashMode::ProcessKill);
+    let env = Env { disk: Arc::new(disk.restart()), ..env };
+    let again = run_on_files(&env, settings()).await;
+    let names = |image: &MetadataImage| {
+        image.topics().map(|topic| topic.name.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(names(&again.metadata.image()), names(&image));
+    assert!(image.topics().all(|topic| again.registry.get(&topic.name, 0).is_ok()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_directory_that_fails_leaves_the_others_and_comes_back_with_its_epoch_raised() {
+    let disk = SimDisk::new(3);
+    let env = Env { disk: Arc::new(disk.clone()), ..env() };
+    let run = run_on_files(&env, settings()).await;
+    run.create("first").await;
+    run.create("second").await;
+    disk.set_failing_under(Some(Path::new("/more")));
+    let (id, engine) = run.registry.directories().expendable().next().unwrap();
+    run.create("third").await;
+    // Its turn, and the first that meets the failure.
+    run.create("fourth").await;
+    engine.failed().await;
+    run.registry.take_offline(id);
+    run.metadata.directory_failed(id).await;
+    let leader = |run: &Run, name: &str| run.metadata.image().topic(name).unwrap().partitions[0];
+    for (name, led) in [("first", true), ("second", false), ("third", true), ("fourth", false)] {
+        assert_eq!(leader(&run, name).is_led(), led, "{name}");
+        let found = run.registry.get(name, 0);
+        assert_eq!(found.err(), (!led).then_some(NotOpen::Offline), "{name}");
+    }
+    run.create("fifth").await;
+    assert!(run.registry.get("fifth", 0).is_ok());
+    let third = run.metadata.image().topic("second").unwrap().id;
+    assert_eq!(run.metadata.delete_topics(vec![third]).await, [Ok(())]);
+    disk.clear_faults();
+    disk.crash(CrashMode::ProcessKill);
+    let env = Env { disk: Arc::new(disk.restart()), ..env };
+    let again = run_on_files(&env, settings()).await;
+    assert_eq!((leader(&again, "fourth").is_led(), again.leader_epoch("fourth")), (true, 2));
+    let places = again.registry.directories().places().unwrap();
+    assert!(!places.contains_key("second-0"), "deleted when its directory is back");
 }
