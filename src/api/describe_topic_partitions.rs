@@ -8,6 +8,7 @@
 //! - A cursor has to name a topic of the list, and a partition from 0 on; one that lies behind the
 //!   topic's last partition gives the topic without partitions. In a request for all topics its topic
 //!   need not exist.
+//! - A partition whose directory is offline has no leader, and here no error.
 //! - Authorized operations are always there, also for a topic that is not.
 
 use std::collections::BTreeSet;
@@ -130,7 +131,7 @@ fn described(
     let listed = topic.partitions.get(range.clone()).unwrap_or_default();
     let partitions =
         range.zip(listed).map(|(number, partition)| DescribeTopicPartitionsResponsePartition {
-            error_code: partition.leader_error().code(),
+            error_code: ErrorCode::None.code(),
             partition_index: number as i32,
             leader_id: partition.leader,
             leader_epoch: partition.leader_epoch,

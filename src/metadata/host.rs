@@ -98,18 +98,21 @@ impl MetadataHost {
 
     /// Deletes topics' logs, also those that a crash has left behind.
     async fn delete(&self, topics: &[Arc<TopicImage>]) {
+        let mut logs = Vec::new();
+        let mut outcome = Ok(());
         for topic in topics {
-            let mut outcome = self.registry.delete_topic(topic.id).await;
+            outcome = outcome.and(self.registry.delete_topic(topic.id).await);
             // A directory of this name may belong to a topic created since.
             if self.image.load().topic(&topic.name).is_none() {
-                let log =
-                    |partition| LogId { topic: topic.name.clone(), topic_id: topic.id, partition };
-                let logs: Vec<_> = (0..).take(topic.partitions.len()).map(log).collect();
-                outcome = outcome.and(self.registry.directories().delete(&logs).await);
+                logs.extend((0..).take(topic.partitions.len()).map(|partition| LogId {
+                    topic: topic.name.clone(),
+                    topic_id: topic.id,
+                    partition,
+                }));
             }
-            if let Err(error) = outcome {
-                tracing::error!(topic = %topic.name, %error, "files of a deleted topic remain");
-            }
+        }
+        if let Err(error) = outcome.and(self.registry.directories().delete(&logs).await) {
+            tracing::error!(%error, "files of deleted topics remain");
         }
     }
 

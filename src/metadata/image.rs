@@ -6,7 +6,6 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use crate::config::{BrokerLayers, ConfigMap, TopicConfig, resource};
-use crate::wire::ErrorCode;
 
 /// Topics that belong to the broker itself (Kafka: `Topic.isInternal`).
 const INTERNAL_TOPICS: [&str; 3] =
@@ -97,11 +96,6 @@ impl PartitionImage {
     /// Whether it has a leader; none while its directory is offline.
     pub fn is_led(&self) -> bool {
         self.leader >= 0
-    }
-
-    /// What clients are told of its leader.
-    pub fn leader_error(&self) -> ErrorCode {
-        if self.is_led() { ErrorCode::None } else { ErrorCode::LeaderNotAvailable }
     }
 
     /// Its replicas that are in sync, `node_id` being the only one.

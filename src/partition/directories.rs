@@ -4,7 +4,7 @@
 //! directory that has failed, or could not be opened, is gone until the next start, and nothing of
 //! it is made anew elsewhere.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::sync::Arc;
 
@@ -96,11 +96,18 @@ impl Directories {
         Ok(places)
     }
 
-    /// Deletes what of these logs stands in any directory, open or not.
+    /// Deletes what of these logs stands in any directory, open or not; the first error, after all
+    /// were tried.
     pub async fn delete(&self, ids: &[LogId]) -> io::Result<()> {
         let mut outcome = Ok(());
         for (_, engine) in self.data.iter().filter(|(_, engine)| !engine.is_offline()) {
-            let existing = engine.existing()?;
+            let existing: HashSet<String> = match engine.existing() {
+                Ok(existing) => existing.into_iter().collect(),
+                Err(error) => {
+                    outcome = outcome.and(Err(error));
+                    continue;
+                }
+            };
             for id in ids.iter().filter(|id| existing.contains(&id.directory_name())) {
                 outcome = outcome.and(engine.delete(id).await);
             }
