@@ -138,7 +138,7 @@ fn described(
             replica_nodes: vec![node_id],
             isr_nodes: partition.in_sync(node_id),
             eligible_leader_replicas: Some(partition.offline(node_id)),
-            last_known_elr: Some(Vec::new()),
+            last_known_elr: Some(partition.offline(node_id)),
             offline_replicas: partition.offline(node_id),
         });
     DescribeTopicPartitionsResponseTopic {

@@ -131,6 +131,7 @@ impl MetadataMachine {
             change.leader = -1;
             change.isr = Some(Vec::new());
             change.eligible_leader_replicas = Some(vec![node_id]);
+            change.last_known_elr = Some(vec![node_id]);
         }
         (change != nothing).then_some(change)
     }
