@@ -50,6 +50,8 @@ pub struct ServerConfig {
     pub quorum_voters: Vec<Voter>,
     /// `log.dirs`, else `log.dir`; at least one.
     pub log_dirs: Vec<PathBuf>,
+    /// `metadata.log.dir`; None for the first of [`Self::log_dirs`].
+    pub metadata_log_dir: Option<PathBuf>,
     /// `num.partitions`; at least 1.
     pub num_partitions: i32,
     /// `default.replication.factor`; at least 1.
@@ -182,6 +184,7 @@ impl ServerConfig {
                 .iter()
                 .map(PathBuf::from)
                 .collect(),
+            metadata_log_dir: values.text("metadata.log.dir").map(PathBuf::from),
             num_partitions: values.integer("num.partitions") as i32,
             default_replication_factor: i16::try_from(values.integer("default.replication.factor"))
                 .unwrap_or(i16::MAX),

@@ -44,8 +44,12 @@ pub(super) const SERVER_ROWS: &[Row] = rows! {
     "controller.quorum.bootstrap.servers": List = "", AnyList, Now;
     /// Directories for the data, where `log.dirs` is not set.
     "log.dir": List = "./ottla-data", NonEmptyList, Now;
-    /// Directories for the data.
+    /// Directories for the data, each on a disk of its own. New partitions go where the fewest are;
+    /// a directory that fails takes its partitions offline, the others go on.
     "log.dirs": List = null, NonEmptyList, Now;
+    /// Directory for the cluster's metadata, without which the broker cannot run; the first of
+    /// `log.dirs` where it is not set.
+    "metadata.log.dir": String = null, Any, Now;
     /// Partitions of a topic whose creation does not say how many.
     "num.partitions": Int = "1", AtLeast(1), Now;
     /// Replicas of a topic whose creation does not say how many; more than 1 fails on one node.

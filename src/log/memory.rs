@@ -12,6 +12,7 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::{Bytes, BytesMut};
+use uuid::Uuid;
 
 use super::{
     AbortedTransaction, AppendError, BatchBytes, BoxFuture, Commit, CommitObserver, Engine, Log,
@@ -154,6 +155,10 @@ impl Engine for MemoryEngine {
 
     fn existing(&self) -> io::Result<Vec<String>> {
         Ok(self.storage().logs.keys().cloned().collect())
+    }
+
+    fn topic_id(&self, directory_name: &str) -> io::Result<Option<Uuid>> {
+        Ok(self.storage().logs.get(directory_name).map(|(id, _)| id.topic_id))
     }
 
     fn directory(&self) -> LogDirectory {

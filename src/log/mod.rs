@@ -339,8 +339,18 @@ pub trait Engine: Send + Sync {
     fn delete<'a>(&'a self, ids: &'a [LogId]) -> BoxFuture<'a, io::Result<()>>;
     /// Directory names of the logs that exist in storage, open or not.
     fn existing(&self) -> io::Result<Vec<String>>;
+    /// Topic id of the log in a directory of that name; None where none can be read. Blocks.
+    fn topic_id(&self, directory_name: &str) -> io::Result<Option<Uuid>>;
     /// Where the logs lie. Blocks.
     fn directory(&self) -> LogDirectory;
+    /// Whether it has failed: until it is opened again it serves and opens nothing.
+    fn is_offline(&self) -> bool {
+        false
+    }
+    /// Resolves when it has failed.
+    fn failed(&self) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::pending())
+    }
     /// The broker epoch in the clean-shutdown marker found at start; None after an unclean stop.
     fn clean_shutdown_epoch(&self) -> Option<i64>;
     /// After every log is closed: writes the checkpoints and the clean-shutdown marker.

@@ -1,4 +1,7 @@
 //! Which partitions are open, by topic name and by topic id.
+//!
+//! A partition whose directory is offline has its place here, too: it answers KAFKA_STORAGE_ERROR
+//! (Kafka: `HostedPartition.Offline`).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -10,9 +13,10 @@ use uuid::Uuid;
 
 use crate::config::TopicConfig;
 use crate::env::Env;
-use crate::log::{AppendError, Engine, LogId, OpenError};
+use crate::log::{AppendError, LogId, OpenError};
+use crate::wire::ErrorCode;
 
-use super::Partition;
+use super::{Directories, Partition};
 
 /// Partitions closed at the same time.
 const CLOSED_AT_ONCE: usize = 16;
@@ -27,14 +31,61 @@ pub struct TopicToOpen {
     pub name: Arc<str>,
     /// Topic id.
     pub topic_id: Uuid,
-    /// Numbers and leader epochs of the partitions.
-    pub partitions: Vec<(i32, i32)>,
+    /// Its partitions.
+    pub partitions: Vec<PartitionToOpen>,
     /// The topic's configuration.
     pub config: Arc<TopicConfig>,
 }
 
-/// A topic's open partitions, by number.
-type Topic = BTreeMap<i32, Arc<Partition>>;
+/// A partition of a [`TopicToOpen`].
+#[derive(Clone, Copy, Debug)]
+pub struct PartitionToOpen {
+    /// Its number.
+    pub number: i32,
+    /// Its leader's epoch.
+    pub leader_epoch: i32,
+    /// Id of its directory.
+    pub directory: Uuid,
+}
+
+/// Why a partition is not open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotOpen {
+    /// There is none of this name and number.
+    Unknown,
+    /// Its directory has failed, or could not be opened.
+    Offline,
+}
+
+impl NotOpen {
+    /// The code that a client gets.
+    pub fn error_code(self) -> ErrorCode {
+        match self {
+            Self::Unknown => ErrorCode::UnknownTopicOrPartition,
+            Self::Offline => ErrorCode::KafkaStorageError,
+        }
+    }
+}
+
+/// A partition that belongs here.
+struct Hosted {
+    directory: Uuid,
+    /// None while its directory is offline.
+    partition: Option<Arc<Partition>>,
+}
+
+impl Hosted {
+    fn get(&self) -> Result<Arc<Partition>, NotOpen> {
+        self.partition.clone().ok_or(NotOpen::Offline)
+    }
+}
+
+/// A topic's partitions, by number.
+type Topic = BTreeMap<i32, Hosted>;
+
+fn open(topic: &Topic) -> impl Iterator<Item = &Arc<Partition>> {
+    topic.values().filter_map(|hosted| hosted.partition.as_ref())
+}
 
 #[derive(Default)]
 struct Topics {
@@ -45,7 +96,7 @@ struct Topics {
 /// The open partitions of a broker.
 pub struct Registry {
     env: Env,
-    engine: Arc<dyn Engine>,
+    directories: Directories,
     /// Partitions opened at the same time.
     open_at_once: usize,
     topics: RwLock<Topics>,
@@ -54,21 +105,21 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// No partitions, to be kept by `engine`, of which `open_at_once` open at the same time (at
-    /// least 1).
-    pub fn new(env: Env, engine: Arc<dyn Engine>, open_at_once: usize) -> Self {
+    /// No partitions, to be kept in `directories`, of which `open_at_once` open at the same time
+    /// (at least 1).
+    pub fn new(env: Env, directories: Directories, open_at_once: usize) -> Self {
         Self {
             env,
-            engine,
+            directories,
             open_at_once: open_at_once.max(1),
             topics: RwLock::default(),
             sealed: Arc::default(),
         }
     }
 
-    /// The storage engine.
-    pub fn engine(&self) -> &Arc<dyn Engine> {
-        &self.engine
+    /// Where the logs stand.
+    pub fn directories(&self) -> &Directories {
+        &self.directories
     }
 
     /// Opens a topic's partitions and serves them all, or none. A topic that is open already gets
@@ -81,23 +132,19 @@ impl Registry {
     /// all were tried.
     pub async fn open_topics(self: &Arc<Self>, topics: Vec<TopicToOpen>) -> Result<(), OpenError> {
         let lacking = topics.iter().flat_map(|topic| {
-            let is_open = |number| self.get_by_id(topic.topic_id, number).is_some();
-            let lacking = topic.partitions.iter().filter(move |(number, _)| !is_open(*number));
-            lacking.map(move |&(partition, leader_epoch)| {
-                let TopicToOpen { name, topic_id, config, .. } = topic.clone();
-                (LogId { topic: name, topic_id, partition }, leader_epoch, config)
-            })
+            let is_here =
+                |number| self.get_by_id(topic.topic_id, number).err() != Some(NotOpen::Unknown);
+            let lacking = topic.partitions.iter().filter(move |it| !is_here(it.number));
+            lacking.map(|it| (topic.clone(), *it))
         });
         let lacking: Vec<_> = lacking.collect();
         let progress = Arc::new(Mutex::new(Opening::new(&self.env, lacking.len())));
-        let open = |(id, leader_epoch, config): (LogId, i32, Arc<TopicConfig>)| {
+        let open = |(topic, partition): (TopicToOpen, PartitionToOpen)| {
             let (registry, progress) = (Arc::clone(self), Arc::clone(&progress));
             async move {
-                let topic_id = id.topic_id;
-                let engine = &*registry.engine;
-                let opened = Partition::open(&registry.env, engine, id, leader_epoch, config).await;
+                let opened = registry.open_partition(&topic, partition).await;
                 let mut progress = progress.lock().unwrap_or_else(PoisonError::into_inner);
-                progress.note(&registry.env, topic_id, opened)
+                progress.note(&registry.env, topic.topic_id, partition.number, opened)
             }
         };
         let outcome = each(lacking, self.open_at_once, open).await;
@@ -110,29 +157,51 @@ impl Registry {
         outcome
     }
 
-    fn serve(&self, topic: &TopicToOpen, opened: Vec<Arc<Partition>>) {
+    /// One whose directory fails meanwhile is not open, which is no error of the topic.
+    async fn open_partition(
+        &self,
+        topic: &TopicToOpen,
+        PartitionToOpen { number, leader_epoch, directory }: PartitionToOpen,
+    ) -> Result<Hosted, OpenError> {
+        let mut hosted = Hosted { directory, partition: None };
+        if let Some(engine) = self.directories.online(directory) {
+            let TopicToOpen { name, topic_id, config, .. } = topic.clone();
+            let id = LogId { topic: name, topic_id, partition: number };
+            let metadata = self.directories.metadata();
+            match Partition::open(&self.env, &**engine, id, leader_epoch, config).await {
+                Ok(partition) => hosted.partition = Some(partition),
+                Err(_) if engine.is_offline() && !Arc::ptr_eq(engine, metadata) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(hosted)
+    }
+
+    fn serve(&self, topic: &TopicToOpen, opened: Topic) {
         let mut topics = self.write();
         topics.names.insert(topic.topic_id, Arc::clone(&topic.name));
-        let open = topics.by_name.entry(Arc::clone(&topic.name)).or_default();
-        for partition in open.values() {
+        let known = topics.by_name.entry(Arc::clone(&topic.name)).or_default();
+        for partition in open(known) {
             partition.configure(Arc::clone(&topic.config));
         }
-        for partition in &opened {
+        for partition in open(&opened) {
             partition.set_cleaner(&self.sealed);
         }
-        open.extend(opened.into_iter().map(|partition| (partition.id().partition, partition)));
+        known.extend(opened);
     }
 
     /// An open partition.
-    pub fn get(&self, topic: &str, partition: i32) -> Option<Arc<Partition>> {
-        self.read().by_name.get(topic)?.get(&partition).cloned()
+    pub fn get(&self, topic: &str, partition: i32) -> Result<Arc<Partition>, NotOpen> {
+        let topics = self.read();
+        let hosted = topics.by_name.get(topic).and_then(|topic| topic.get(&partition));
+        hosted.ok_or(NotOpen::Unknown)?.get()
     }
 
     /// An open partition of the topic with this id.
-    pub fn get_by_id(&self, topic_id: Uuid, partition: i32) -> Option<Arc<Partition>> {
+    pub fn get_by_id(&self, topic_id: Uuid, partition: i32) -> Result<Arc<Partition>, NotOpen> {
         let topics = self.read();
-        let name = topics.names.get(&topic_id)?;
-        topics.by_name.get(name)?.get(&partition).cloned()
+        let topic = topics.names.get(&topic_id).and_then(|name| topics.by_name.get(name));
+        topic.and_then(|topic| topic.get(&partition)).ok_or(NotOpen::Unknown)?.get()
     }
 
     /// Name of the open topic with this id.
@@ -142,14 +211,30 @@ impl Registry {
 
     /// The open partitions of a topic, in order of their numbers; empty if it is not open.
     pub fn partitions(&self, topic: &str) -> Vec<Arc<Partition>> {
-        let topics = self.read();
-        let partitions = topics.by_name.get(topic).into_iter().flat_map(Topic::values);
-        partitions.cloned().collect()
+        self.read().by_name.get(topic).into_iter().flat_map(open).cloned().collect()
     }
 
     /// Every open partition, by topic name and number.
     pub fn all(&self) -> Vec<Arc<Partition>> {
-        self.read().by_name.values().flat_map(Topic::values).cloned().collect()
+        self.read().by_name.values().flat_map(open).cloned().collect()
+    }
+
+    /// The open partitions of a directory, by topic name and number.
+    pub fn in_directory(&self, directory: Uuid) -> Vec<Arc<Partition>> {
+        let topics = self.read();
+        let hosted = topics.by_name.values().flat_map(Topic::values);
+        let hosted = hosted.filter(|hosted| hosted.directory == directory);
+        hosted.filter_map(|hosted| hosted.partition.clone()).collect()
+    }
+
+    /// Forgets the logs of a directory that has failed; its partitions are offline from now on.
+    pub fn take_offline(&self, directory: Uuid) {
+        let mut topics = self.write();
+        for hosted in topics.by_name.values_mut().flat_map(Topic::values_mut) {
+            if hosted.directory == directory {
+                hosted.partition = None;
+            }
+        }
     }
 
     /// Applies a changed configuration to every partition of a topic.
@@ -162,19 +247,21 @@ impl Registry {
     /// Stops topics' partitions and deletes their logs for good; no change for those that are not
     /// open. The topics are gone from here also where their files could not be deleted.
     pub async fn delete_topics(&self, topic_ids: &[Uuid]) -> io::Result<()> {
-        let topics = topic_ids.iter().filter_map(|topic_id| self.take(*topic_id));
-        let partitions: Vec<_> = topics.flat_map(Topic::into_values).collect();
+        let topics: Vec<_> = topic_ids.iter().filter_map(|topic_id| self.take(*topic_id)).collect();
+        let partitions: Vec<_> = topics.iter().flat_map(open).collect();
         for partition in &partitions {
             partition.stop();
         }
         let ids: Vec<_> = partitions.iter().map(|partition| partition.id().clone()).collect();
-        self.engine.delete(&ids).await
+        self.directories.delete(&ids).await
     }
 
-    /// Closes every partition; the first error, after all were tried. The engine stays open.
+    /// Closes every partition; the first error, after all were tried. The directories stay open.
     pub async fn close_all(&self) -> Result<(), AppendError> {
         let topics = std::mem::take(&mut *self.write());
-        let partitions = topics.by_name.into_values().flat_map(Topic::into_values);
+        let hosted = topics.by_name.into_values().flat_map(Topic::into_values);
+        let is_online = |hosted: &Hosted| self.directories.online(hosted.directory).is_some();
+        let partitions = hosted.filter(is_online).filter_map(|hosted| hosted.partition);
         let close = |partition: Arc<Partition>| async move { partition.close().await };
         each(partitions, CLOSED_AT_ONCE, close).await
     }
@@ -197,7 +284,7 @@ impl Registry {
 /// Partitions that open.
 struct Opening {
     /// By topic.
-    opened: BTreeMap<Uuid, Vec<Arc<Partition>>>,
+    opened: BTreeMap<Uuid, Topic>,
     /// Topics of which a partition did not open.
     failed: BTreeSet<Uuid>,
     done: usize,
@@ -221,7 +308,8 @@ impl Opening {
         &mut self,
         env: &Env,
         topic_id: Uuid,
-        outcome: Result<Arc<Partition>, OpenError>,
+        number: i32,
+        outcome: Result<Hosted, OpenError>,
     ) -> Result<(), OpenError> {
         self.done += 1;
         let now_ms = env.clock.now_ms();
@@ -230,7 +318,9 @@ impl Opening {
             tracing::info!("opened {} of {} partitions", self.done, self.total);
         }
         match outcome {
-            Ok(partition) => self.opened.entry(topic_id).or_default().push(partition),
+            Ok(hosted) => {
+                self.opened.entry(topic_id).or_default().insert(number, hosted);
+            }
             Err(error) => {
                 self.failed.insert(topic_id);
                 return Err(error);

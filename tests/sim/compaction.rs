@@ -9,7 +9,9 @@ use std::time::Duration;
 use ottla::config::{BrokerLayers, CleanerConfig, ConfigMap, TopicConfig};
 use ottla::env::{CrashMode, Env, Fault, Offload, Random, SimClock, SimDisk};
 use ottla::log::local::{EngineSettings, LocalEngine};
-use ottla::partition::{Cleaner, Isolation, Partition, Registry, TopicToOpen};
+use ottla::partition::{
+    Cleaner, Directories, Isolation, Partition, PartitionToOpen, Registry, TopicToOpen,
+};
 use ottla::records::{BatchBuilder, Batches, Compression, Records};
 use uuid::Uuid;
 
@@ -82,7 +84,9 @@ impl World {
         let settings = EngineSettings { open_files_max: 4, ..EngineSettings::default() };
         let engine = LocalEngine::open(&env, Path::new("/data"), settings);
         let engine = engine.map_err(|error| error.to_string())?;
-        let registry = Arc::new(Registry::new(env.clone(), engine, 1));
+        let directory = Uuid::from_u128(1);
+        let directories = Directories::one(directory, engine);
+        let registry = Arc::new(Registry::new(env.clone(), directories, 1));
         let config = TopicConfig {
             compact: true,
             delete: false,
@@ -96,7 +100,7 @@ impl World {
         let topic = TopicToOpen {
             name: "table".into(),
             topic_id: Uuid::from_u128(7),
-            partitions: vec![(0, 0)],
+            partitions: vec![PartitionToOpen { number: 0, leader_epoch: 0, directory }],
             config: Arc::new(config),
         };
         registry.open_topic(&topic).await.map_err(|error| error.to_string())?;

@@ -107,6 +107,11 @@ impl Groups {
         }
     }
 
+    /// Whether the partition that a group lives on is offline.
+    pub fn is_offline(&self, group: &str) -> bool {
+        self.shards.is_offline(self.partition_of(group))
+    }
+
     /// Asks the machine of a group.
     pub async fn call(&self, group: &str, command: Command) -> Result<Reply, ErrorCode> {
         self.call_shard(self.partition_of(group), command).await
@@ -119,7 +124,7 @@ impl Groups {
 
     /// A partition of the topic, if it is there. Only what a shard decides may be appended to it.
     pub fn offsets_partition(&self, index: i32) -> Option<Arc<Partition>> {
-        self.registry.get(OFFSETS_TOPIC, index)
+        self.registry.get(OFFSETS_TOPIC, index).ok()
     }
 
     /// Ends a producer's transaction in a partition of the topic; returns when that is committed

@@ -4,9 +4,11 @@
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, OnceLock, Weak};
+use std::sync::{Arc, Mutex, Weak};
 
+use tokio::sync::SetOnce;
 use tokio::task::JoinHandle;
+use uuid::Uuid;
 
 use super::LocalLog;
 use super::checkpoint::{read_text, replace};
@@ -17,7 +19,7 @@ use super::flush::{self, Flusher, Urgency};
 use super::positions::Positions;
 use super::recover::Opening;
 use super::sidecars::{print_id, read_topic_id, write_topic_id};
-use crate::env::{DirLock, Disk, Env, OpenMode};
+use crate::env::{DirLock, Disk, Env, FileKind, OpenMode};
 use crate::log::{
     AppendError, BoxFuture, CommitObserver, Engine, Log, LogConfig, LogDirectory, LogId, OpenError,
     Replay,
@@ -92,7 +94,7 @@ pub(super) struct Shared {
     /// [`FAILED_FILE`] stood there at the start.
     distrusts_cache: bool,
     /// Why the directory is offline.
-    offline: OnceLock<String>,
+    offline: SetOnce<String>,
     logs: Mutex<HashMap<String, Weak<Core>>>,
 }
 
@@ -110,20 +112,16 @@ impl Shared {
 
     /// Takes the whole directory offline; the flusher tells every log's observer.
     pub(super) fn poison(&self, log: &str, error: &io::Error) -> AppendError {
-        let reason = self.offline.get_or_init(|| {
+        let reason = format!("{}: {log}: {error}", self.root.display());
+        if self.offline.set(reason.clone()).is_ok() {
             tracing::error!(
                 directory = %self.root.display(), log, %error,
                 "log directory failed and is offline until the broker is restarted"
             );
-            // For as long as it matters: with the power the cache goes, too.
-            let failed = self.disk().open(&self.root.join(FAILED_FILE), OpenMode::Create);
-            if let Err(error) = failed {
-                tracing::warn!(%error, "the failure is not noted in the directory");
-            }
-            format!("{}: {log}: {error}", self.root.display())
-        });
+            self.note_failure();
+        }
         self.flusher.wake();
-        AppendError::Offline(reason.clone())
+        AppendError::Offline(self.offline.get().cloned().unwrap_or(reason))
     }
 
     /// Notes a failure for the next start, for as long as it matters: with the power the page cache
@@ -206,7 +204,7 @@ impl LocalEngine {
             env: env.clone(),
             root: root.to_owned(),
             settings,
-            offline: OnceLock::new(),
+            offline: SetOnce::new(),
             logs: Mutex::default(),
         });
         Ok(Arc::new(Self {
@@ -234,8 +232,7 @@ impl LocalEngine {
             write_topic_id(disk, directory, id.topic_id)?;
             Ok((!exists, id.topic_id))
         };
-        let (is_new, found) =
-            prepare().map_err(|source| OpenError::Io { directory: id.directory_name(), source })?;
+        let (is_new, found) = prepare().map_err(|source| self.unopened(id, source))?;
         if found == id.topic_id {
             return Ok(is_new);
         }
@@ -244,6 +241,17 @@ impl LocalEngine {
             found: print_id(found),
             expected: print_id(id.topic_id),
         })
+    }
+
+    /// A log that cannot be opened: for reasons of its own, or because the device is gone.
+    fn unopened(&self, id: &LogId, source: io::Error) -> OpenError {
+        let directory = id.directory_name();
+        let found = self.shared.disk().kind(&self.shared.root);
+        let is_gone = !matches!(found, Ok(Some(FileKind::Directory)));
+        if is_gone || source.raw_os_error() == Some(libc::EIO) {
+            self.shared.poison(&directory, &source);
+        }
+        OpenError::Io { directory, source }
     }
 
     async fn open_log(
@@ -274,7 +282,7 @@ impl LocalEngine {
         };
         let loaded = opening.load(replay).map_err(|source| {
             self.shared.note_failure();
-            io_error(source)
+            self.unopened(id, source)
         })?;
         let needs_flush = loaded.is_dirty && !is_new;
         let shared = Arc::clone(&self.shared);
@@ -408,6 +416,20 @@ impl Engine for LocalEngine {
             path: path.display().to_string(),
             space: online.and_then(|()| self.shared.disk().space(root)).map(Some),
         }
+    }
+
+    fn topic_id(&self, directory_name: &str) -> io::Result<Option<Uuid>> {
+        read_topic_id(self.shared.disk(), &self.shared.root.join(directory_name))
+    }
+
+    fn is_offline(&self) -> bool {
+        self.shared.check_online().is_err()
+    }
+
+    fn failed(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async {
+            self.shared.offline.wait().await;
+        })
     }
 
     fn clean_shutdown_epoch(&self) -> Option<i64> {

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use super::registry::{DIRECTORY, to_open as partition_to_open};
 use super::*;
 use crate::config::{BrokerLayers, CleanerConfig, ConfigMap};
 
@@ -30,8 +31,8 @@ impl Run {
         change: impl Fn(CleanerConfig) -> CleanerConfig + Send + Sync + 'static,
     ) -> Self {
         let (_, env) = env();
-        let engine = Arc::new(MemoryEngine::default());
-        let registry = Arc::new(Registry::new(env.clone(), engine, 1));
+        let directories = Directories::one(DIRECTORY, Arc::new(MemoryEngine::default()));
+        let registry = Arc::new(Registry::new(env.clone(), directories, 1));
         for (number, (name, config)) in topics.iter().enumerate() {
             registry.open_topic(&to_open(name, number, config)).await.unwrap();
         }
@@ -73,7 +74,7 @@ fn to_open(name: &str, number: usize, config: &TopicConfig) -> TopicToOpen {
     TopicToOpen {
         name: name.into(),
         topic_id: Uuid::from_u128(number as u128 + 1),
-        partitions: vec![(0, 0)],
+        partitions: vec![partition_to_open(0, DIRECTORY)],
         config: Arc::new(config.clone()),
     }
 }

@@ -4,6 +4,7 @@ mod aborted;
 mod cleaner;
 mod compact;
 mod delete;
+mod disks;
 mod offsets;
 mod produce;
 mod random;

@@ -1,5 +1,6 @@
 //! Which of the oldest segments go.
 
+use super::registry::{DIRECTORY, to_open};
 use super::*;
 
 /// Bytes of a batch of one record.
@@ -114,12 +115,16 @@ async fn records_without_time_stay_where_the_log_does_not_know_when_it_wrote() {
 #[tokio::test(start_paused = true)]
 async fn every_partition_is_looked_at_from_time_to_time() {
     let (clock, env) = env();
-    let registry = Registry::new(env.clone(), Arc::new(MemoryEngine::default()), 2);
+    let registry = Registry::new(
+        env.clone(),
+        Directories::one(DIRECTORY, Arc::new(MemoryEngine::default())),
+        2,
+    );
     let registry = Arc::new(registry);
     let topic = TopicToOpen {
         name: "orders".into(),
         topic_id: Uuid::from_u128(7),
-        partitions: vec![(0, 0), (1, 0)],
+        partitions: vec![to_open(0, DIRECTORY), to_open(1, DIRECTORY)],
         config: Arc::new(config(-1, 1_000)),
     };
     registry.open_topic(&topic).await.unwrap();
