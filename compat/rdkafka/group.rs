@@ -45,7 +45,7 @@ impl<'a> Stage<'a> {
                 member.work();
             }
             let ledger = self.ledger.lock().unwrap();
-            let shares = members.iter().all(|(name, _, share)| ledger.owned(name) == *share);
+            let shares = members.iter().all(|(name, _, share)| ledger.owned(name).len() == *share);
             let end = self.written as i64;
             let committed = ledger.committed.values().filter(|offset| **offset == end).count();
             (shares && committed == PARTITIONS as usize).then_some(())
@@ -89,7 +89,8 @@ pub(crate) fn come_back(broker: &Broker, settings: &[(&str, &str)]) {
     };
     let [a, b, c] = ["a", "b", "c"].map(|name| join(&stage, name));
     stage.settle(&[("a", &a, 2), ("b", &b, 2), ("c", &c, 2)]);
-    let before = c.moves().kept();
+    // Not the last list it was given: in the consumer protocol an assignment may come in steps, and one of them may be empty.
+    let before = stage.ledger.lock().unwrap().owned("c");
     a.take_moves();
     b.take_moves();
 
@@ -97,7 +98,8 @@ pub(crate) fn come_back(broker: &Broker, settings: &[(&str, &str)]) {
     stage.write(10);
     let c = join(&stage, "c");
     stage.settle(&[("a", &a, 2), ("b", &b, 2), ("c", &c, 2)]);
-    assert_eq!(c.moves().kept(), before, "the partitions of who came back");
+    assert_eq!(stage.ledger.lock().unwrap().owned("c"), before, "the partitions of who came back");
+    assert!(c.moves().revoked.iter().all(BTreeSet::is_empty), "{:?}", c.moves());
     for member in [&a, &b] {
         let Moves { assigned, revoked } = member.moves();
         let is_still = assigned.iter().chain(&revoked).all(BTreeSet::is_empty);

@@ -24,9 +24,10 @@ pub(crate) struct Ledger {
 }
 
 impl Ledger {
-    /// How many partitions the member owns.
-    pub(crate) fn owned(&self, member: &str) -> usize {
-        self.owners.values().filter(|owner| *owner == member).count()
+    /// The partitions that the member owns.
+    pub(crate) fn owned(&self, member: &str) -> BTreeSet<i32> {
+        let owned = self.owners.iter().filter(|(_, owner)| *owner == member);
+        owned.map(|(partition, _)| *partition).collect()
     }
 
     /// The partition and value of each record, which must have been read once.
@@ -42,15 +43,6 @@ impl Ledger {
 pub(crate) struct Moves {
     pub(crate) assigned: Vec<BTreeSet<i32>>,
     pub(crate) revoked: Vec<BTreeSet<i32>>,
-}
-
-impl Moves {
-    /// What is left of all lists: in the consumer protocol an assignment may come in steps, and one of them may be empty.
-    pub(crate) fn kept(&self) -> BTreeSet<i32> {
-        let all =
-            |lists: &[BTreeSet<i32>]| lists.iter().flatten().copied().collect::<BTreeSet<_>>();
-        &all(&self.assigned) - &all(&self.revoked)
-    }
 }
 
 #[derive(Debug)]
