@@ -13,6 +13,7 @@ pub(crate) const LIST_OFFSETS: i16 = 2;
 pub(crate) const METADATA: i16 = 3;
 pub(crate) const API_VERSIONS: i16 = 18;
 pub(crate) const CREATE_TOPICS: i16 = 19;
+pub(crate) const DELETE_TOPICS: i16 = 20;
 
 /// Answers are read into memory; no test asks for more.
 const RESPONSE_BYTES_MAX: usize = 256 << 20;
@@ -228,6 +229,22 @@ impl Connection {
         let mut answer = self.call(METADATA, 1, false, &Body::default().i32(0))?;
         let (_count, _node_id) = (answer.i32()?, answer.i32()?);
         Ok((answer.string()?, answer.i32()?))
+    }
+
+    /// Deletes topics; the first error.
+    pub(crate) fn delete_topics(&mut self, names: &[String]) -> io::Result<i16> {
+        let body = Body::default().i32(names.len() as i32);
+        let body = names.iter().fold(body, |body, name| body.string(name)).i32(60_000);
+        let mut answer = self.call(DELETE_TOPICS, 1, false, &body)?;
+        let (_throttle_ms, count) = (answer.i32()?, answer.i32()?);
+        let mut first = 0;
+        for _ in 0..count {
+            let (_name, error) = (answer.string()?, answer.i16()?);
+            if first == 0 {
+                first = error;
+            }
+        }
+        Ok(first)
     }
 
     /// Creates topics of `partitions` partitions each; the first error code that is not NONE, or NONE.

@@ -1,8 +1,10 @@
 //! A broker: builds the parts from settings and owns the order of start and stop.
 //!
-//! Start: lock the directory, bind the sockets (so that every port is known), load the metadata and
+//! Start: lock the directories, bind the sockets (so that every port is known), load the metadata and
 //! open every topic, then accept. Stop: refuse new connections, let answers leave, close every log,
-//! write the clean-shutdown marker, let the lock go.
+//! write the clean-shutdown marker, let the locks go.
+
+mod directories;
 
 use std::io;
 use std::net::SocketAddr;
@@ -11,18 +13,20 @@ use std::sync::Arc;
 
 use serde_json::json;
 use tokio::sync::{Semaphore, watch};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 
 use crate::api::{FetchSessions, Shared};
-use crate::config::{ConfigError, ServerConfig};
+use crate::config::{CleanerConfig, ConfigError, ServerConfig};
 use crate::coordinator::group::Groups;
 use crate::coordinator::transaction::Transactions;
 use crate::env::{Disk, Env, Offload, OpenMode, OsClock, OsDisk, Random, write_all_at};
-use crate::log::local::{EngineError, EngineSettings, LocalEngine};
-use crate::log::{AppendError, Engine, MemoryEngine};
-use crate::metadata::{self, Directory, DirectoryError, Endpoint};
+use crate::log::local::EngineError;
+use crate::log::{AppendError, MemoryEngine};
+use crate::metadata::{self, DirectoryError, Endpoint};
 use crate::net::{self, BindError, Listener, PERMIT_BYTES, SocketOptions};
-use crate::partition::Registry;
+use crate::partition::{Cleaner, CleanerSettings, Directories, Registry, keep_retention};
+
+use directories::DataDirectories;
 
 /// Memory for large requests where `queued.max.request.bytes` leaves it to the broker.
 const REQUEST_MEMORY_BYTES: usize = 128 * 1024 * 1024;
@@ -33,9 +37,9 @@ pub enum StartError {
     /// A setting is refused.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// More than one directory.
-    #[error("log.dirs names {0} directories; only one is supported yet")]
-    SeveralLogDirs(usize),
+    /// No directory is left for topics.
+    #[error("none of the directories of log.dirs can be used; see the errors above")]
+    NoLogDir,
     /// A socket could not be opened.
     #[error(transparent)]
     Bind(#[from] BindError),
@@ -82,7 +86,9 @@ pub struct Broker {
     bound: Vec<Bound>,
     stop: watch::Sender<bool>,
     servers: Vec<JoinHandle<()>>,
-    engine: Arc<dyn Engine>,
+    /// Retention, and what waits for directories to fail.
+    tasks: JoinSet<()>,
+    cleaner: Cleaner,
 }
 
 /// A listener that accepts.
@@ -134,28 +140,34 @@ impl Broker {
         format!("{}\n", json!({ "listeners": listeners }))
     }
 
-    /// Resolves when the data directory has failed (an I/O error, a failed sync): nothing more is
-    /// acknowledged, and the process should end.
+    /// Resolves when the directory of the metadata log, or the last of the others, has failed (an
+    /// I/O error, a failed sync): nothing more is acknowledged, and the process should end.
     pub async fn offline(&self) {
-        self.shared.metadata.offline().await;
+        tokio::select! {
+            () = self.shared.metadata.offline() => {}
+            () = self.shared.registry.directories().all_failed() => {}
+        }
     }
 
     /// Stops: what was acknowledged is kept, idle clients are cut off, the next start replays
     /// nothing.
-    pub async fn shutdown(self) -> Result<(), StopError> {
+    pub async fn shutdown(mut self) -> Result<(), StopError> {
         let Shared { config, metadata, registry, groups, transactions, .. } = &*self.shared;
         tracing::info!("[KafkaRaftServer nodeId={}] shutting down", config.node_id);
         self.stop.send_replace(true);
+        self.tasks.abort_all();
         for server in self.servers {
             let _ = server.await;
         }
+        while self.tasks.join_next().await.is_some() {}
+        self.cleaner.stop().await;
         transactions.close().await;
         groups.close().await;
         let broker_epoch = metadata.broker_epoch();
         let closed = registry.close_all().await;
         metadata.close().await;
         closed?;
-        self.engine.close(broker_epoch).await?;
+        registry.directories().close(broker_epoch).await?;
         tracing::info!("[KafkaRaftServer nodeId={}] shut down completed", config.node_id);
         Ok(())
     }
@@ -202,15 +214,9 @@ impl Builder {
     pub async fn start(self) -> Result<Broker, StartError> {
         let Self { config, storage, env } = self;
         let config = Arc::new(config);
-        let (engine, directory): (Arc<dyn Engine>, _) = match storage {
-            Storage::Local => {
-                let [directory] = config.log_dirs.as_slice() else {
-                    return Err(StartError::SeveralLogDirs(config.log_dirs.len()));
-                };
-                let settings = EngineSettings::default();
-                (LocalEngine::open(&env, directory, settings)?, Some(directory.clone()))
-            }
-            Storage::Memory(engine) => (engine, None),
+        let stores = match &storage {
+            Storage::Local => Some(DataDirectories::open(&env, &config)?),
+            Storage::Memory(_) => None,
         };
         let options = SocketOptions {
             backlog: config.socket_listen_backlog_size,
@@ -223,10 +229,15 @@ impl Builder {
         });
         let listeners = listeners.collect::<Result<Vec<_>, _>>()?;
         let bound: Vec<Bound> = listeners.iter().map(Bound::of).collect();
-        let registry = Arc::new(Registry::new(env.clone(), engine.clone()));
         let settings = metadata::Settings::new(&config, endpoints(&config, &bound));
-        let directory = directory.map(|root| Directory::open(&env, &root, &settings));
-        let directory = directory.transpose()?;
+        let (directory, directories) = match (stores, storage) {
+            (Some(stores), _) => {
+                stores.identify(&env, &settings).map(|(it, all)| (Some(it), all))?
+            }
+            (None, Storage::Memory(engine)) => (None, Directories::one(env.random.uuid(), engine)),
+            (None, Storage::Local) => return Err(StartError::NoLogDir),
+        };
+        let registry = Arc::new(Registry::new(env.clone(), directories, config.recovery_threads));
         let parts = metadata::Parts { env: env.clone(), registry: registry.clone(), directory };
         let metadata = metadata::start(parts, settings).await?;
         let request_memory = config.queued_max_request_bytes.unwrap_or(REQUEST_MEMORY_BYTES);
@@ -244,10 +255,25 @@ impl Builder {
             registry,
             env,
         });
+        let mut tasks = JoinSet::new();
+        tasks.spawn(keep_retention(
+            shared.env.clone(),
+            Arc::downgrade(&shared.registry),
+            shared.config.retention_timing,
+        ));
+        for (id, engine) in shared.registry.directories().expendable() {
+            let (registry, metadata) = (shared.registry.clone(), shared.metadata.clone());
+            tasks.spawn(async move {
+                engine.failed().await;
+                registry.take_offline(id);
+                metadata.directory_failed(id).await;
+            });
+        }
+        let cleaner = Cleaner::start(&shared.env, &shared.registry, cleaner_settings(&shared));
         let (stop, stopped) = watch::channel(false);
         let serve = |listener| tokio::spawn(net::serve(listener, shared.clone(), stopped.clone()));
         let servers = listeners.into_iter().map(serve).collect();
-        Ok(Broker { shared, bound, stop, servers, engine })
+        Ok(Broker { shared, bound, stop, servers, tasks, cleaner })
     }
 }
 
@@ -260,6 +286,12 @@ impl Bound {
             addresses: listener.addresses(),
         }
     }
+}
+
+/// What counts for compaction, whenever it is asked.
+fn cleaner_settings(shared: &Shared) -> CleanerSettings {
+    let (config, metadata) = (shared.config.clone(), shared.metadata.clone());
+    Arc::new(move || CleanerConfig::read(&metadata.image().broker_layers(&config.explicit)))
 }
 
 /// What the broker's registration names: where clients are told to connect, as far as that is one

@@ -4,6 +4,7 @@ mod api;
 pub mod broker;
 pub mod config;
 pub mod coordinator;
+pub mod dump_log;
 pub mod env;
 pub mod log;
 pub mod metadata;

@@ -1,7 +1,7 @@
 //! The `ottla` command.
 
 use std::error::Error;
-use std::io;
+use std::io::{self, BufWriter};
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -10,6 +10,7 @@ use clap::{Args, Parser, Subcommand};
 use ottla::Broker;
 use ottla::broker::write_ready_file;
 use ottla::config::{Notice, ServerConfig};
+use ottla::dump_log::{self, DumpError};
 use ottla::env::{OsDisk, raise_open_file_limit};
 use ottla::telemetry;
 use tokio::signal::unix::{SignalKind, signal};
@@ -17,6 +18,10 @@ use tracing::{error, info, warn};
 
 /// Exit code for a configuration that cannot be used, as for a wrong command line.
 const EXIT_BAD_CONFIGURATION: u8 = 2;
+/// Exit code of Kafka's tools for whatever is wrong.
+const EXIT_TOOL_FAILED: u8 = 1;
+/// What is printed goes out in pieces of this size.
+const OUTPUT_BUFFER_BYTES: usize = 64 * 1024;
 /// Fewest threads that serve connections.
 const WORKERS_MIN: usize = 4;
 
@@ -36,6 +41,9 @@ struct CommandLine {
 enum Command {
     /// Run the broker (the default).
     Server(ServerArguments),
+    /// Print segments, indexes and snapshots of a data directory, as Kafka's kafka-dump-log.sh.
+    #[command(args_override_self = true)]
+    DumpLog(dump_log::Options),
 }
 
 #[derive(Args, Debug)]
@@ -52,9 +60,13 @@ struct ServerArguments {
 }
 
 fn main() -> ExitCode {
-    let command_line = CommandLine::parse();
+    let command_line = match CommandLine::try_parse() {
+        Ok(command_line) => command_line,
+        Err(error) => return refuse(&error),
+    };
     let arguments = match command_line.command {
         Some(Command::Server(arguments)) => arguments,
+        Some(Command::DumpLog(options)) => return dump_log(&options),
         None => command_line.server,
     };
     match load(arguments.properties.as_deref(), arguments.overrides) {
@@ -62,6 +74,34 @@ fn main() -> ExitCode {
         Err(message) => {
             eprintln!("ottla: {message}");
             ExitCode::from(EXIT_BAD_CONFIGURATION)
+        }
+    }
+}
+
+/// Prints what is wrong with the command line, or the help that was asked for.
+fn refuse(error: &clap::Error) -> ExitCode {
+    let is_tool = std::env::args_os().nth(1).is_some_and(|command| command == "dump-log");
+    // A closed output leaves nobody to tell.
+    let _ = error.print();
+    match error.exit_code() {
+        0 => ExitCode::SUCCESS,
+        _ if is_tool => ExitCode::from(EXIT_TOOL_FAILED),
+        _ => ExitCode::from(EXIT_BAD_CONFIGURATION),
+    }
+}
+
+fn dump_log(options: &dump_log::Options) -> ExitCode {
+    let directory = std::env::current_dir().unwrap_or_default();
+    let mut out = BufWriter::with_capacity(OUTPUT_BUFFER_BYTES, io::stdout().lock());
+    let dumped = dump_log::run(options, &directory, &OsDisk, &mut out, &mut io::stderr());
+    match dumped {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let is_closed = matches!(&error, DumpError::Output(cause) if cause.kind() == io::ErrorKind::BrokenPipe);
+            if !is_closed {
+                eprintln!("ottla: {error}");
+            }
+            ExitCode::from(EXIT_TOOL_FAILED)
         }
     }
 }

@@ -1,8 +1,9 @@
-//! Ottla beside Apache Kafka, in turn, on this machine: start, memory, the price of waiting clients, and groups.
+//! Ottla beside Apache Kafka, in turn, on this machine: start, memory, the price of waiting clients, groups, transactions,
+//! and logs that are large or many.
 //!
 //! `cargo bench --bench vs_kafka` measures; `-- --quick` runs the same with small numbers, to see that it works;
-//! `-- --ours` leaves Apache Kafka out, `-- --theirs` Ottla; `-- --groups` and `-- --transactions` leave out all else. Both
-//! brokers run with their default settings and are asked by the same raw client. Kafka's directory is formatted before the clock starts; ours is empty.
+//! `-- --ours` leaves Apache Kafka out, `-- --theirs` Ottla; `-- --groups`, `-- --transactions` and `-- --storage` leave
+//! out all else. Both brokers run with their default settings and are asked by the same raw client. Kafka's directory is formatted before the clock starts; ours is empty.
 #![expect(
     clippy::disallowed_methods,
     clippy::unwrap_used,
@@ -24,6 +25,7 @@ mod consumer_groups;
 mod groups;
 mod node;
 mod rebalance;
+mod storage;
 mod transactions;
 mod typed;
 
@@ -210,9 +212,9 @@ fn table(columns: &[(Product, Vec<Row>)]) -> String {
 fn main() {
     let given = |flag: &str| env::args().any(|argument| argument == flag);
     let quick = given("--quick");
-    let some = given("--groups") || given("--transactions");
-    let (with_groups, with_transactions) =
-        (!some || given("--groups"), !some || given("--transactions"));
+    let some = ["--groups", "--transactions", "--storage"].into_iter().any(given);
+    let with = |flag: &str| !some || given(flag);
+    let (with_groups, with_transactions) = (with("--groups"), with("--transactions"));
     let run = |product| {
         let mut rows = Vec::new();
         if !some {
@@ -222,6 +224,10 @@ fn main() {
             let plan = if quick { &groups::Plan::QUICK } else { &groups::Plan::FULL };
             rows.extend(groups::measure(product, plan));
             rows.extend(consumer_groups::measure(product, plan));
+        }
+        if with("--storage") {
+            let plan = if quick { &storage::Plan::QUICK } else { &storage::Plan::FULL };
+            rows.extend(storage::measure(product, plan));
         }
         (product, rows)
     };

@@ -54,7 +54,7 @@ impl Api for CreatePartitions {
         }
         let asked: Vec<_> = new.iter().map(|new| (new.topic.clone(), new.count)).collect();
         let outcomes = context.shared.metadata.create_partitions(new, validate_only).await;
-        let is_open = |name: &str, count| context.shared.registry.get(name, count - 1).is_some();
+        let is_open = |name: &str, count| context.shared.registry.get(name, count - 1).is_ok();
         for ((name, count), outcome) in asked.into_iter().zip(outcomes) {
             let is_served = validate_only || outcome.is_err() || is_open(&name, count);
             let outcome = if is_served { outcome } else { Err(TopicError::no_log()) };

@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 
 use super::{Api, Context, Reply};
 use crate::metadata::is_internal_topic;
+use crate::partition::NotOpen;
 use crate::wire::ErrorCode;
 use crate::wire::messages::delete_records::{
     DeleteRecordsPartitionResult, DeleteRecordsRequest, DeleteRecordsResponse,
@@ -67,7 +68,7 @@ async fn delete(
     offset: i64,
 ) -> Result<i64, ErrorCode> {
     let partition = context.shared.registry.get(topic, partition);
-    let partition = partition.ok_or(ErrorCode::UnknownTopicOrPartition)?;
+    let partition = partition.map_err(NotOpen::error_code)?;
     if is_internal_topic(topic) {
         return Err(ErrorCode::InvalidTopicException);
     }

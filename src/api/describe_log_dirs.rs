@@ -3,6 +3,7 @@
 //!
 //! Behavior:
 //! - Null topics are all; those that are not there are left out. The metadata log is never listed.
+//! - A directory that is offline has an error and no topics.
 //! - A broker in memory has one directory of that name, whose size nobody knows (-1).
 //!
 //! Version notes: an error for the whole request from version 3, sizes of the volume from 4,
@@ -11,7 +12,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use uuid::Uuid;
+
 use super::{Api, Context, Reply};
+use crate::log::{LogDirectory, LogId};
 use crate::partition::Partition;
 use crate::wire::ErrorCode;
 use crate::wire::messages::describe_log_dirs::{
@@ -30,61 +34,71 @@ impl Api for DescribeLogDirs {
         request: DescribeLogDirsRequest,
         _version: i16,
     ) -> Reply<DescribeLogDirsResponse> {
-        let engine = Arc::clone(context.shared.registry.engine());
-        let directory = context.shared.env.offload.run(move || engine.directory()).await;
-        let mut result = DescribeLogDirsResult { log_dir: directory.path, ..Default::default() };
-        match directory.space {
-            Ok(space) => {
-                if let Some(space) = space {
-                    let bytes = |bytes| i64::try_from(bytes).unwrap_or(i64::MAX);
-                    result.total_bytes = bytes(space.total_bytes);
-                    result.usable_bytes = bytes(space.usable_bytes);
-                }
-                result.topics = topics(context, request.topics);
-            }
-            Err(error) => {
-                tracing::warn!(%error, directory = result.log_dir, "no size of the log directory");
-                result.error_code = ErrorCode::KafkaStorageError.code();
-            }
-        }
-        Reply::Ready(DescribeLogDirsResponse { results: vec![result], ..Default::default() })
+        let registry = context.shared.registry.clone();
+        let directories =
+            context.shared.env.offload.run(move || registry.directories().describe()).await;
+        let wanted = Wanted::new(request.topics);
+        let result = |(id, directory)| described(context, id, directory, &wanted);
+        let results = directories.into_iter().map(result).collect();
+        Reply::Ready(DescribeLogDirsResponse { results, ..Default::default() })
     }
 }
 
-fn topics(
-    context: Context<'_>,
-    asked: Option<Vec<DescribableLogDirTopic>>,
-) -> Vec<DescribeLogDirsTopic> {
-    let registry = &context.shared.registry;
-    let mut found: BTreeMap<String, Vec<Arc<Partition>>> = BTreeMap::new();
-    match asked {
-        None => {
-            let image = context.shared.metadata.image();
-            for topic in image.topics() {
-                found.insert(topic.name.to_string(), registry.partitions(&topic.name));
-            }
-        }
-        Some(asked) => {
+/// The partitions that are asked for, by topic; None for all.
+struct Wanted(Option<BTreeMap<String, BTreeSet<i32>>>);
+
+impl Wanted {
+    fn new(asked: Option<Vec<DescribableLogDirTopic>>) -> Self {
+        Self(asked.map(|asked| {
             let mut wanted: BTreeMap<String, BTreeSet<i32>> = BTreeMap::new();
             for topic in asked {
                 wanted.entry(topic.topic).or_default().extend(topic.partitions);
             }
-            for (name, numbers) in wanted {
-                let partitions = numbers.iter().filter_map(|number| registry.get(&name, *number));
-                let partitions = partitions.collect();
-                found.insert(name, partitions);
-            }
-        }
+            wanted
+        }))
     }
-    let found = found.into_iter().filter(|(_, partitions)| !partitions.is_empty());
-    let described = found.map(|(name, partitions)| DescribeLogDirsTopic {
-        name,
-        partitions: partitions.iter().map(|partition| described(partition)).collect(),
-    });
-    described.collect()
+
+    fn contains(&self, LogId { topic, partition, .. }: &LogId) -> bool {
+        self.0.as_ref().is_none_or(|wanted| {
+            wanted.get(&**topic).is_some_and(|numbers| numbers.contains(partition))
+        })
+    }
 }
 
-fn described(partition: &Partition) -> DescribeLogDirsPartition {
+fn described(
+    context: Context<'_>,
+    id: Uuid,
+    directory: LogDirectory,
+    wanted: &Wanted,
+) -> DescribeLogDirsResult {
+    let mut result = DescribeLogDirsResult { log_dir: directory.path, ..Default::default() };
+    match directory.space {
+        Ok(space) => {
+            if let Some(space) = space {
+                let bytes = |bytes| i64::try_from(bytes).unwrap_or(i64::MAX);
+                result.total_bytes = bytes(space.total_bytes);
+                result.usable_bytes = bytes(space.usable_bytes);
+            }
+            let mut topics: BTreeMap<Arc<str>, Vec<DescribeLogDirsPartition>> = BTreeMap::new();
+            let partitions = context.shared.registry.in_directory(id);
+            for partition in partitions.iter().filter(|partition| wanted.contains(partition.id())) {
+                topics.entry(partition.id().topic.clone()).or_default().push(size(partition));
+            }
+            let topic = |(name, partitions): (Arc<str>, _)| DescribeLogDirsTopic {
+                name: name.to_string(),
+                partitions,
+            };
+            result.topics = topics.into_iter().map(topic).collect();
+        }
+        Err(error) => {
+            tracing::warn!(%error, directory = result.log_dir, "no size of the log directory");
+            result.error_code = ErrorCode::KafkaStorageError.code();
+        }
+    }
+    result
+}
+
+fn size(partition: &Partition) -> DescribeLogDirsPartition {
     DescribeLogDirsPartition {
         partition_index: partition.id().partition,
         partition_size: i64::try_from(partition.size_bytes()).unwrap_or(i64::MAX),

@@ -66,7 +66,7 @@ fn describe(
     let image = context.shared.metadata.image();
     image.topic(topic).ok_or_else(TopicError::unknown_topic)?;
     let partition = context.shared.registry.get(topic, partition);
-    let partition = partition.ok_or(silent(ErrorCode::UnknownTopicOrPartition))?;
+    let partition = partition.map_err(|reason| silent(reason.error_code()))?;
     let producers = partition.active_producers();
     let producers = producers.map_err(|reason| silent(reason.error_code()))?;
     Ok(producers.into_iter().map(state).collect())

@@ -8,6 +8,7 @@
 //! - A cursor has to name a topic of the list, and a partition from 0 on; one that lies behind the
 //!   topic's last partition gives the topic without partitions. In a request for all topics its topic
 //!   need not exist.
+//! - A partition whose directory is offline has no leader, and here no error.
 //! - Authorized operations are always there, also for a topic that is not.
 
 use std::collections::BTreeSet;
@@ -128,20 +129,18 @@ fn described(
     node_id: i32,
 ) -> DescribeTopicPartitionsResponseTopic {
     let listed = topic.partitions.get(range.clone()).unwrap_or_default();
-    let partitions = range.zip(listed).map(|(number, partition)| {
-        DescribeTopicPartitionsResponsePartition {
+    let partitions =
+        range.zip(listed).map(|(number, partition)| DescribeTopicPartitionsResponsePartition {
             error_code: ErrorCode::None.code(),
             partition_index: number as i32,
-            leader_id: node_id,
+            leader_id: partition.leader,
             leader_epoch: partition.leader_epoch,
             replica_nodes: vec![node_id],
-            isr_nodes: vec![node_id],
-            // With one replica nobody outside the in-sync set could lead.
-            eligible_leader_replicas: Some(Vec::new()),
-            last_known_elr: Some(Vec::new()),
-            offline_replicas: Vec::new(),
-        }
-    });
+            isr_nodes: partition.in_sync(node_id),
+            eligible_leader_replicas: Some(partition.offline(node_id)),
+            last_known_elr: Some(partition.offline(node_id)),
+            offline_replicas: partition.offline(node_id),
+        });
     DescribeTopicPartitionsResponseTopic {
         error_code: ErrorCode::None.code(),
         name: Some(topic.name.to_string()),

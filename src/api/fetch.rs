@@ -22,7 +22,7 @@ use tokio::time::Instant;
 use super::fetch_session::{PartitionKey, Wanted};
 use super::{Api, Context, Reply};
 use crate::log;
-use crate::partition::{Bounds, FetchWait, Isolation, Partition};
+use crate::partition::{Bounds, FetchWait, Isolation, NotOpen, Partition};
 use crate::wire::messages::fetch::{
     AbortedTransaction, EpochEndOffset, FetchRequest, FetchResponse, FetchTopic,
     FetchableTopicResponse, LeaderIdAndEpoch, PartitionData,
@@ -140,14 +140,14 @@ fn resolve(context: Context<'_>, wanted: Vec<Wanted>, uses_topic_ids: bool) -> V
     let target = |mut wanted: Wanted| {
         let PartitionKey { topic, topic_id, partition } = &wanted.key;
         let found = if !uses_topic_ids {
-            registry.get(topic, *partition).ok_or(ErrorCode::UnknownTopicOrPartition)
+            registry.get(topic, *partition).map_err(NotOpen::error_code)
         } else if let Some(name) = registry.topic_name(*topic_id) {
             wanted.known_name = Some(name);
-            registry.get_by_id(*topic_id, *partition).ok_or(ErrorCode::UnknownTopicOrPartition)
+            registry.get_by_id(*topic_id, *partition).map_err(NotOpen::error_code)
         } else {
             Err(match &wanted.known_name {
                 None => ErrorCode::UnknownTopicId,
-                Some(name) if registry.get(name, *partition).is_some() => {
+                Some(name) if registry.get(name, *partition).is_ok() => {
                     ErrorCode::InconsistentTopicId
                 }
                 Some(_) => ErrorCode::UnknownTopicOrPartition,

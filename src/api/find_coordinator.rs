@@ -81,16 +81,18 @@ fn coordinator(context: Context<'_>, key: String, error: ErrorCode) -> Coordinat
 }
 
 async fn find(context: Context<'_>, key_type: i8, key: &str, version: i16) -> ErrorCode {
+    let (groups, transactions) = (&context.shared.groups, &context.shared.transactions);
     let topic = match key_type {
-        GROUP => context.shared.groups.ensure_topic().await,
-        TRANSACTION => context.shared.transactions.ensure_topic().await,
+        GROUP => groups.ensure_topic().await.map(|()| groups.is_offline(key)),
+        TRANSACTION => transactions.ensure_topic().await.map(|()| transactions.is_offline(key)),
         SHARE if version >= SHARE_VERSION && is_share_key(key) => {
             return ErrorCode::CoordinatorNotAvailable;
         }
         _ => return ErrorCode::InvalidRequest,
     };
     match topic {
-        Ok(()) => ErrorCode::None,
+        Ok(false) => ErrorCode::None,
+        Ok(true) => ErrorCode::CoordinatorNotAvailable,
         Err(error) => {
             tracing::warn!(%error, "the coordinator's topic cannot be created");
             ErrorCode::CoordinatorNotAvailable

@@ -13,7 +13,7 @@
 use std::collections::HashMap;
 
 use super::{Api, Context, Reply};
-use crate::partition::Isolation;
+use crate::partition::{Isolation, NotOpen};
 use crate::wire::ErrorCode;
 use crate::wire::messages::list_offsets::{
     ListOffsetsPartition, ListOffsetsPartitionResponse, ListOffsetsRequest, ListOffsetsResponse,
@@ -87,7 +87,7 @@ async fn find(
         return Err(ErrorCode::UnsupportedVersion);
     }
     let partition = context.shared.registry.get(topic, index);
-    let partition = partition.ok_or(ErrorCode::UnknownTopicOrPartition)?;
+    let partition = partition.map_err(NotOpen::error_code)?;
     partition.check_named_epoch(asked.current_leader_epoch)?;
     let found = partition.offset_for_timestamp(asked.timestamp, isolation).await;
     Ok(match found.map_err(|error| error.error_code())? {

@@ -4,6 +4,7 @@
 //! - A topic that is created by the request is answered with UNKNOWN_TOPIC_OR_PARTITION, as Kafka
 //!   does, but only once it serves: the client's next request succeeds.
 //! - A coordinator's topic is created as the coordinator needs it, also before there is one.
+//! - A partition whose directory is offline has no leader: LEADER_NOT_AVAILABLE.
 //! - A null name or a topic id at version 10 or 11 fails the whole request with INVALID_REQUEST.
 //!
 //! Version notes: version 0 asks for all topics with an empty list, later ones with null; versions
@@ -16,7 +17,9 @@ use uuid::Uuid;
 
 use super::{Api, Context, Reply};
 use crate::coordinator::on_first_use;
-use crate::metadata::{MetadataImage, TopicImage, is_internal_topic, validate_topic_name};
+use crate::metadata::{
+    MetadataImage, PartitionImage, TopicImage, is_internal_topic, validate_topic_name,
+};
 use crate::wire::ErrorCode;
 use crate::wire::messages::metadata::{
     MetadataRequest, MetadataRequestTopic, MetadataResponse, MetadataResponseBroker,
@@ -171,6 +174,10 @@ async fn create(context: Context<'_>, name: &str) -> ErrorCode {
     }
 }
 
+fn leader_error(partition: &PartitionImage) -> ErrorCode {
+    if partition.is_led() { ErrorCode::None } else { ErrorCode::LeaderNotAvailable }
+}
+
 fn described(topic: &TopicImage, node_id: i32) -> MetadataResponseTopic {
     let partitions = topic.partitions.iter().enumerate();
     MetadataResponseTopic {
@@ -180,13 +187,13 @@ fn described(topic: &TopicImage, node_id: i32) -> MetadataResponseTopic {
         is_internal: topic.internal,
         partitions: partitions
             .map(|(index, partition)| MetadataResponsePartition {
-                error_code: ErrorCode::None.code(),
+                error_code: leader_error(partition).code(),
                 partition_index: index as i32,
-                leader_id: node_id,
+                leader_id: partition.leader,
                 leader_epoch: partition.leader_epoch,
                 replica_nodes: vec![node_id],
-                isr_nodes: vec![node_id],
-                offline_replicas: Vec::new(),
+                isr_nodes: partition.in_sync(node_id),
+                offline_replicas: partition.offline(node_id),
             })
             .collect(),
         ..Default::default()

@@ -4,6 +4,7 @@
 //! Behavior: an unknown or future epoch is answered without error with -1 and -1.
 
 use super::{Api, Context, Reply};
+use crate::partition::NotOpen;
 use crate::wire::ErrorCode;
 use crate::wire::messages::offset_for_leader_epoch::{
     EpochEndOffset, OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse,
@@ -38,15 +39,13 @@ impl Api for OffsetForLeaderEpoch {
 }
 
 fn end_of(context: Context<'_>, topic: &str, asked: &OffsetForLeaderPartition) -> EpochEndOffset {
-    let found = context
-        .shared
-        .registry
-        .get(topic, asked.partition)
-        .ok_or(ErrorCode::UnknownTopicOrPartition)
-        .and_then(|partition| {
-            partition.check_named_epoch(asked.current_leader_epoch)?;
-            Ok(partition.epoch_end_offset(asked.leader_epoch))
-        });
+    let found =
+        context.shared.registry.get(topic, asked.partition).map_err(NotOpen::error_code).and_then(
+            |partition| {
+                partition.check_named_epoch(asked.current_leader_epoch)?;
+                Ok(partition.epoch_end_offset(asked.leader_epoch))
+            },
+        );
     let (error, (leader_epoch, end_offset)) = match found {
         Ok(end) => (ErrorCode::None, end),
         Err(error) => (error, (-1, -1)),

@@ -22,7 +22,7 @@ use std::sync::Arc;
 use super::admissions::Admissions;
 use super::{Api, Context, Reply};
 use crate::metadata::is_internal_topic;
-use crate::partition::{Appended, Partition, Refusal};
+use crate::partition::{Appended, NotOpen, Partition, Refusal};
 use crate::records::{BatchHeader, Compression};
 use crate::wire::ErrorCode;
 use crate::wire::messages::produce::{
@@ -186,7 +186,7 @@ pub(super) fn find(
     } else {
         registry.get(&topic.name, index)
     };
-    partition.ok_or(ErrorCode::UnknownTopicOrPartition)
+    partition.map_err(NotOpen::error_code)
 }
 
 /// Of a partition named twice the later data counts, and the earlier is not appended.

@@ -68,6 +68,7 @@ fn brokers_are_described_as_the_reference_does() {
         "controller.quorum.bootstrap.servers",
         "log.dir",
         "log.dirs",
+        "metadata.log.dir",
         "group.initial.rebalance.delay.ms",
     ];
     compare(golden, |_, layers| {

@@ -115,6 +115,7 @@ pub fn validate_broker(
         false => BrokerLayers { dynamic: own, ..*before },
     };
     check_threads(before, &after)?;
+    check_cleaner_threads(before, &after)?;
     check_local_retention(&after)?;
     for kind in KINDS {
         let name = format!("group.{kind}.assignment.interval.ms");
@@ -189,6 +190,23 @@ fn check_threads(before: &BrokerLayers, after: &BrokerLayers) -> Result<(), Conf
         )));
     }
     Ok(())
+}
+
+/// Kafka: `LogCleaner.validateReconfiguration`.
+fn check_cleaner_threads(before: &BrokerLayers, after: &BrokerLayers) -> Result<(), ConfigError> {
+    let [old, new] = [before, after].map(|layers| layers.integer("log.cleaner.threads"));
+    let text = match new {
+        new if new == old => return Ok(()),
+        ..1 => "should be at least 1".to_owned(),
+        new if new < old / 2 => {
+            format!("cannot be reduced to less than half the current value {old}")
+        }
+        new if new > old * 2 => {
+            format!("cannot be increased to more than double the current value {old}")
+        }
+        _ => return Ok(()),
+    };
+    Err(in_vain(format!("Log cleaner threads {text}")))
 }
 
 /// What stays on the local disk is a part of the whole (tiered storage).

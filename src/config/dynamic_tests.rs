@@ -33,6 +33,7 @@ fn brokers_keys_are_refused_as_the_reference_refuses_them() {
             "Invalid value x for configuration log.segment.bytes: Not a number of type INT",
         ),
         ("num.io.threads=16;background.threads=5", ""),
+        ("log.cleaner.threads=2;log.cleaner.backoff.ms=1", ""),
         ("log.local.retention.ms=7200000", ""),
         ("log.local.retention.ms=-1;log.retention.ms=-1", ""),
         ("log.local.retention.bytes=-1", ""),
@@ -62,6 +63,12 @@ fn brokers_keys_are_refused_as_the_reference_refuses_them() {
         (
             "log.local.retention.bytes=2;log.retention.bytes=1",
             "Invalid value 2 for configuration log.local.retention.bytes: Value must not be more than log.retention.bytes property value: 1",
+        ),
+        // Of `LogCleaner.validateReconfiguration`, read and not observed.
+        ("log.cleaner.threads=0", "Log cleaner threads should be at least 1"),
+        (
+            "log.cleaner.threads=3",
+            "Log cleaner threads cannot be increased to more than double the current value 1",
         ),
         (
             "background.threads=4",

@@ -3,6 +3,7 @@
 //! The keys of each kind of resource are a table of [`Row`]s. [`TopicConfig`] and [`ServerConfig`]
 //! are what the broker reads; [`describe`] and [`describe_broker`] are what clients see.
 
+mod cleaner;
 mod describe;
 mod dynamic;
 mod group;
@@ -19,6 +20,7 @@ mod transaction;
 
 use std::collections::BTreeMap;
 
+pub use cleaner::CleanerConfig;
 pub use describe::{
     ConfigSource, Described, DescribedSynonym, describe, describe_broker, describe_broker_defaults,
 };
@@ -28,7 +30,7 @@ pub use listeners::Listener;
 pub use markdown::markdown_tables;
 pub use properties::parse_properties;
 pub use row::{ConfigError, ConfigType, Effect, Row, Synonym, Valid, Value};
-pub use server::{Notice, ServerConfig, Voter};
+pub use server::{Notice, RetentionTiming, ServerConfig, Voter};
 pub use topic::{TimestampType, TopicConfig};
 pub use transaction::TransactionConfig;
 
@@ -102,6 +104,11 @@ impl<'a> BrokerLayers<'a> {
     /// As [`Self::integer`], of a boolean key.
     pub fn boolean(&self, key: &str) -> bool {
         self.value(key, Value::boolean)
+    }
+
+    /// As [`Self::integer`], of a key of type double.
+    pub fn double(&self, key: &str) -> f64 {
+        self.value(key, Value::double)
     }
 
     fn value<T: Default>(&self, key: &str, typed: fn(&Value) -> Option<T>) -> T {

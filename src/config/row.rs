@@ -373,6 +373,14 @@ impl Value {
         }
     }
 
+    /// A double's value.
+    pub(super) fn double(&self) -> Option<f64> {
+        match self {
+            Self::Double(value) => Some(*value),
+            _ => None,
+        }
+    }
+
     /// A boolean's value.
     pub(super) fn boolean(&self) -> Option<bool> {
         match self {
@@ -463,6 +471,10 @@ impl Values {
 
     pub(super) fn boolean(&self, name: &str) -> bool {
         self.0.get(name).and_then(Value::boolean).unwrap_or_default()
+    }
+
+    pub(super) fn double(&self, name: &str) -> f64 {
+        self.0.get(name).and_then(Value::double).unwrap_or_default()
     }
 
     pub(super) fn integer(&self, name: &str) -> i64 {

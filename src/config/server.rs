@@ -12,6 +12,15 @@ use super::server_rows::SERVER_ROWS;
 use super::transaction::TransactionConfig;
 use super::{BrokerLayers, ConfigMap, TopicConfig};
 
+/// When retention is applied. Times are milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RetentionTiming {
+    /// `log.initial.task.delay.ms`: from the start to the first time.
+    pub initial_delay_ms: u64,
+    /// `log.retention.check.interval.ms`; at least 1.
+    pub interval_ms: u64,
+}
+
 /// A fixed member of the metadata quorum.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Voter {
@@ -41,6 +50,8 @@ pub struct ServerConfig {
     pub quorum_voters: Vec<Voter>,
     /// `log.dirs`, else `log.dir`; at least one.
     pub log_dirs: Vec<PathBuf>,
+    /// `metadata.log.dir`; None for the first of [`Self::log_dirs`].
+    pub metadata_log_dir: Option<PathBuf>,
     /// `num.partitions`; at least 1.
     pub num_partitions: i32,
     /// `default.replication.factor`; at least 1.
@@ -79,6 +90,10 @@ pub struct ServerConfig {
     pub transaction_state_log_num_partitions: i32,
     /// `transaction.state.log.segment.bytes`; at least 1.
     pub transaction_state_log_segment_bytes: i32,
+    /// `num.recovery.threads.per.data.dir`: partitions opened at the same time; at least 1.
+    pub recovery_threads: usize,
+    /// When retention is applied.
+    pub retention_timing: RetentionTiming,
     /// Every key that was set, with its text: the [`BrokerLayers::fixed`] layer, from which topics
     /// inherit. `node.id` and `broker.id` stand in for each other, as in Kafka.
     pub explicit: ConfigMap,
@@ -169,6 +184,7 @@ impl ServerConfig {
                 .iter()
                 .map(PathBuf::from)
                 .collect(),
+            metadata_log_dir: values.text("metadata.log.dir").map(PathBuf::from),
             num_partitions: values.integer("num.partitions") as i32,
             default_replication_factor: i16::try_from(values.integer("default.replication.factor"))
                 .unwrap_or(i16::MAX),
@@ -193,6 +209,11 @@ impl ServerConfig {
             transaction_state_log_segment_bytes: values
                 .integer("transaction.state.log.segment.bytes")
                 as i32,
+            recovery_threads: count("num.recovery.threads.per.data.dir"),
+            retention_timing: RetentionTiming {
+                initial_delay_ms: count("log.initial.task.delay.ms") as u64,
+                interval_ms: count("log.retention.check.interval.ms") as u64,
+            },
             explicit,
         })
     }

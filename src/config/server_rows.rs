@@ -44,8 +44,12 @@ pub(super) const SERVER_ROWS: &[Row] = rows! {
     "controller.quorum.bootstrap.servers": List = "", AnyList, Now;
     /// Directories for the data, where `log.dirs` is not set.
     "log.dir": List = "./ottla-data", NonEmptyList, Now;
-    /// Directories for the data.
+    /// Directories for the data, each on a disk of its own. New partitions go where the fewest are;
+    /// a directory that fails takes its partitions offline, the others go on.
     "log.dirs": List = null, NonEmptyList, Now;
+    /// Directory for the cluster's metadata, without which the broker cannot run; the first of
+    /// `log.dirs` where it is not set.
+    "metadata.log.dir": String = null, Any, Now;
     /// Partitions of a topic whose creation does not say how many.
     "num.partitions": Int = "1", AtLeast(1), Now;
     /// Replicas of a topic whose creation does not say how many; more than 1 fails on one node.
@@ -149,9 +153,9 @@ pub(super) const SERVER_ROWS: &[Row] = rows! {
     /// Default of the topic key `segment.ms` in hours, where `log.roll.ms` is not set.
     "log.roll.hours": Int = "168", AtLeast(1), Now;
     /// Default of the topic key `segment.jitter.ms`.
-    "log.roll.jitter.ms": Long = null, AtLeast(0), Later, dynamic;
+    "log.roll.jitter.ms": Long = null, AtLeast(0), Now, dynamic;
     /// Default of the topic key `segment.jitter.ms` in hours, where `log.roll.jitter.ms` is not set.
-    "log.roll.jitter.hours": Int = "0", AtLeast(0), Later;
+    "log.roll.jitter.hours": Int = "0", AtLeast(0), Now;
     /// Default of the topic key `segment.index.bytes`.
     "log.index.size.max.bytes": Int = "10485760", AtLeast(4), Now, dynamic;
     /// Default of the topic key `index.interval.bytes`.
@@ -163,29 +167,33 @@ pub(super) const SERVER_ROWS: &[Row] = rows! {
     /// Default of the topic key `flush.ms`, where `log.flush.interval.ms` is not set.
     "log.flush.scheduler.interval.ms": Long = "9223372036854775807", AtLeast(0), Now;
     /// Default of the topic key `retention.bytes`.
-    "log.retention.bytes": Long = "-1", Any, Later, dynamic;
+    "log.retention.bytes": Long = "-1", Any, Now, dynamic;
     /// Default of the topic key `retention.ms`; negative for no limit, 0 is refused.
-    "log.retention.ms": Long = null, Any, Later, dynamic;
+    "log.retention.ms": Long = null, Any, Now, dynamic;
     /// Default of the topic key `retention.ms` in minutes, where `log.retention.ms` is not set.
-    "log.retention.minutes": Int = null, Any, Later;
+    "log.retention.minutes": Int = null, Any, Now;
     /// Default of the topic key `retention.ms` in hours, where neither finer key is set.
-    "log.retention.hours": Int = "168", Any, Later;
+    "log.retention.hours": Int = "168", Any, Now;
+    /// Milliseconds between two times that retention is applied.
+    "log.retention.check.interval.ms": Long = "300000", AtLeast(1), Now;
+    /// Milliseconds from the start to the first time that retention is applied.
+    "log.initial.task.delay.ms": Long = "30000", AtLeast(0), Now, internal;
     /// Default of the topic key `max.message.bytes`.
     "message.max.bytes": Int = "1048588", AtLeast(0), Now, dynamic;
     /// Default of the topic key `delete.retention.ms`.
-    "log.cleaner.delete.retention.ms": Long = "86400000", AtLeast(0), Later, dynamic;
+    "log.cleaner.delete.retention.ms": Long = "86400000", AtLeast(0), Now, dynamic;
     /// Default of the topic key `min.compaction.lag.ms`.
-    "log.cleaner.min.compaction.lag.ms": Long = "0", AtLeast(0), Later, dynamic;
+    "log.cleaner.min.compaction.lag.ms": Long = "0", AtLeast(0), Now, dynamic;
     /// Default of the topic key `max.compaction.lag.ms`.
-    "log.cleaner.max.compaction.lag.ms": Long = "9223372036854775807", AtLeast(1), Later, dynamic;
+    "log.cleaner.max.compaction.lag.ms": Long = "9223372036854775807", AtLeast(1), Now, dynamic;
     /// Default of the topic key `min.cleanable.dirty.ratio`.
-    "log.cleaner.min.cleanable.ratio": Double = "0.5", Between(0, 1), Later, dynamic;
+    "log.cleaner.min.cleanable.ratio": Double = "0.5", Between(0, 1), Now, dynamic;
     /// Default of the topic key `cleanup.policy`.
-    "log.cleanup.policy": List = "delete", ListOf(POLICIES), Partly("records need a key where `compact` is set"), dynamic;
+    "log.cleanup.policy": List = "delete", ListOf(POLICIES), Now, dynamic;
     /// Default of the topic key `file.delete.delay.ms`.
-    "log.segment.delete.delay.ms": Long = "60000", AtLeast(0), Later, dynamic;
+    "log.segment.delete.delay.ms": Long = "60000", AtLeast(0), Now, dynamic;
     /// Default of the topic key `preallocate`.
-    "log.preallocate": Boolean = "false", Any, Later, dynamic;
+    "log.preallocate": Boolean = "false", Any, Now, dynamic;
     /// Default of the topic key `message.timestamp.type`.
     "log.message.timestamp.type": String = "CreateTime", OneOf(TIMESTAMP_TYPES), Now, dynamic;
     /// Default of the topic key `message.timestamp.before.max.ms`.
@@ -264,22 +272,24 @@ pub(super) const SERVER_ROWS: &[Row] = rows! {
     "num.network.threads": Int = "3", AtLeast(1), Nothing, dynamic;
     /// Threads that copy from each other broker.
     "num.replica.fetchers": Int = "1", AtLeast(1), Nothing, dynamic;
-    /// Threads that open and close the logs of a directory.
-    "num.recovery.threads.per.data.dir": Int = "2", AtLeast(1), Nothing, dynamic;
+    /// Logs opened at the same time; set while the broker runs, it counts from the next start.
+    "num.recovery.threads.per.data.dir": Int = "2", AtLeast(1), Now, dynamic;
     /// Threads for what is done from time to time.
     "background.threads": Int = "10", AtLeast(1), Nothing, dynamic;
-    /// Threads that compact.
-    "log.cleaner.threads": Int = "1", AtLeast(0), Nothing, dynamic;
+    /// Whether topics are compacted at all.
+    "log.cleaner.enable": Boolean = "true", Any, Now;
+    /// Logs that are compacted at the same time; 0 for none.
+    "log.cleaner.threads": Int = "1", AtLeast(0), Now, dynamic;
     /// Most bytes that compaction reads and writes in a second.
-    "log.cleaner.io.max.bytes.per.second": Double = "1.7976931348623157E308", Any, Nothing, dynamic;
+    "log.cleaner.io.max.bytes.per.second": Double = "1.7976931348623157E308", Any, Now, dynamic;
     /// Bytes that compaction keeps keys in.
-    "log.cleaner.dedupe.buffer.size": Long = "134217728", Any, Nothing, dynamic;
+    "log.cleaner.dedupe.buffer.size": Long = "134217728", Any, Now, dynamic;
     /// Bytes that compaction reads and writes at a time.
-    "log.cleaner.io.buffer.size": Int = "524288", AtLeast(0), Nothing, dynamic;
+    "log.cleaner.io.buffer.size": Int = "524288", AtLeast(0), Now, dynamic;
     /// How full the keys' bytes may become.
-    "log.cleaner.io.buffer.load.factor": Double = "0.9", Any, Nothing, dynamic;
+    "log.cleaner.io.buffer.load.factor": Double = "0.9", Any, Now, dynamic;
     /// How long compaction waits when there is nothing to do.
-    "log.cleaner.backoff.ms": Long = "15000", AtLeast(0), Nothing, dynamic;
+    "log.cleaner.backoff.ms": Long = "15000", AtLeast(0), Now, dynamic;
     /// Bytes that the coordinator of groups keeps for its next batch.
     "group.coordinator.cached.buffer.max.bytes": Int = "1048588", AtLeast(524_288), Nothing, dynamic;
     /// Bytes that the coordinator of share groups keeps for its next batch.

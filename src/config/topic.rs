@@ -17,13 +17,15 @@ pub enum TimestampType {
 }
 
 /// The part of a topic's configuration that the broker acts on, read. Sizes are bytes, times milliseconds.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a key of its own")]
 pub struct TopicConfig {
     /// `segment.bytes`, or `internal.segment.bytes` where that is set.
     pub segment_bytes: u32,
     /// `segment.ms`; at least 1.
     pub segment_ms: i64,
+    /// `segment.jitter.ms`; at least 0.
+    pub segment_jitter_ms: i64,
     /// `segment.index.bytes`; at least 4.
     pub segment_index_bytes: u32,
     /// `index.interval.bytes`.
@@ -48,6 +50,14 @@ pub struct TopicConfig {
     pub compact: bool,
     /// `cleanup.policy` has `delete`.
     pub delete: bool,
+    /// `min.cleanable.dirty.ratio`, 0 to 1.
+    pub min_cleanable_dirty_ratio: f64,
+    /// `min.compaction.lag.ms`.
+    pub min_compaction_lag_ms: i64,
+    /// `max.compaction.lag.ms`; `i64::MAX` for no limit.
+    pub max_compaction_lag_ms: i64,
+    /// `delete.retention.ms`.
+    pub delete_retention_ms: i64,
     /// `file.delete.delay.ms`.
     pub file_delete_delay_ms: i64,
     /// `min.insync.replicas`; at least 1.
@@ -134,6 +144,7 @@ impl TopicConfig {
             segment_bytes: small_segments
                 .map_or_else(|| size("segment.bytes"), |bytes| u32::try_from(bytes).unwrap_or(0)),
             segment_ms: int("segment.ms"),
+            segment_jitter_ms: int("segment.jitter.ms"),
             segment_index_bytes: size("segment.index.bytes"),
             index_interval_bytes: size("index.interval.bytes"),
             flush_messages: int("flush.messages"),
@@ -149,6 +160,10 @@ impl TopicConfig {
             message_timestamp_after_max_ms: int("message.timestamp.after.max.ms"),
             compact: policy("compact"),
             delete: policy("delete"),
+            min_cleanable_dirty_ratio: values.double("min.cleanable.dirty.ratio"),
+            min_compaction_lag_ms: int("min.compaction.lag.ms"),
+            max_compaction_lag_ms: int("max.compaction.lag.ms"),
+            delete_retention_ms: int("delete.retention.ms"),
             file_delete_delay_ms: int("file.delete.delay.ms"),
             min_insync_replicas: size("min.insync.replicas"),
             compression_type,

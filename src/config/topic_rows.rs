@@ -1,7 +1,7 @@
 //! The topic keys of Apache Kafka 4.3.0, in the order of its `LogConfig`, which is also the order
 //! in which a set of values is checked.
 
-use super::row::Effect::{Later, Now, Partly};
+use super::row::Effect::{Later, Now};
 use super::row::Valid::{
     Any, AtLeast, Between, GzipLevel, ListOf, OneOf, ThrottledReplicas as Replicas,
 };
@@ -24,7 +24,7 @@ pub(super) const TOPIC_ROWS: &[Row] = rows! {
     "segment.ms": Long = "604800000", AtLeast(1), Now, from [("log.roll.ms", 1), ("log.roll.hours", HOUR_MS)];
     /// Up to this much, drawn at random, is taken off `segment.ms`, so that many partitions do
     /// not roll at once.
-    "segment.jitter.ms": Long = "0", AtLeast(0), Later, from [("log.roll.jitter.ms", 1), ("log.roll.jitter.hours", HOUR_MS)];
+    "segment.jitter.ms": Long = "0", AtLeast(0), Now, from [("log.roll.jitter.ms", 1), ("log.roll.jitter.hours", HOUR_MS)];
     /// Size limit of a segment's offset index and time index; a full index closes the segment.
     "segment.index.bytes": Int = "10485760", AtLeast(4), Now, from [("log.index.size.max.bytes", 1)];
     /// After this many records a partition is synced to disk; 1 syncs before each
@@ -34,27 +34,27 @@ pub(super) const TOPIC_ROWS: &[Row] = rows! {
     "flush.ms": Long = "9223372036854775807", AtLeast(0), Now, from [("log.flush.interval.ms", 1), ("log.flush.scheduler.interval.ms", 1)];
     /// With policy `delete`, oldest segments go when the partition is larger than this; negative
     /// for no limit.
-    "retention.bytes": Long = "-1", Any, Later, from [("log.retention.bytes", 1)];
+    "retention.bytes": Long = "-1", Any, Now, from [("log.retention.bytes", 1)];
     /// With policy `delete`, segments go when all their records are older than this; -1 keeps
     /// them for ever.
-    "retention.ms": Long = "604800000", AtLeast(-1), Later, from [("log.retention.ms", 1), ("log.retention.minutes", MINUTE_MS), ("log.retention.hours", HOUR_MS)];
+    "retention.ms": Long = "604800000", AtLeast(-1), Now, from [("log.retention.ms", 1), ("log.retention.minutes", MINUTE_MS), ("log.retention.hours", HOUR_MS)];
     /// The largest record batch a producer may send, as it is on the wire.
     "max.message.bytes": Int = "1048588", AtLeast(0), Now, from [("message.max.bytes", 1)];
     /// An index entry is written about once per this many bytes of records.
     "index.interval.bytes": Int = "4096", AtLeast(0), Now, from [("log.index.interval.bytes", 1)];
     /// How long a compacted topic keeps the tombstone of a deleted key, so that readers see it.
-    "delete.retention.ms": Long = "86400000", AtLeast(0), Later, from [("log.cleaner.delete.retention.ms", 1)];
+    "delete.retention.ms": Long = "86400000", AtLeast(0), Now, from [("log.cleaner.delete.retention.ms", 1)];
     /// A record younger than this is not compacted.
-    "min.compaction.lag.ms": Long = "0", AtLeast(0), Later, from [("log.cleaner.min.compaction.lag.ms", 1)];
+    "min.compaction.lag.ms": Long = "0", AtLeast(0), Now, from [("log.cleaner.min.compaction.lag.ms", 1)];
     /// A record older than this is compacted even if the log is clean enough.
-    "max.compaction.lag.ms": Long = "9223372036854775807", AtLeast(1), Later, from [("log.cleaner.max.compaction.lag.ms", 1)];
+    "max.compaction.lag.ms": Long = "9223372036854775807", AtLeast(1), Now, from [("log.cleaner.max.compaction.lag.ms", 1)];
     /// How long the files of a removed segment stay on disk under their `.deleted` name.
-    "file.delete.delay.ms": Long = "60000", AtLeast(0), Later, from [("log.segment.delete.delay.ms", 1)];
+    "file.delete.delay.ms": Long = "60000", AtLeast(0), Now, from [("log.segment.delete.delay.ms", 1)];
     /// A log is compacted when at least this share of its bytes has not been compacted.
-    "min.cleanable.dirty.ratio": Double = "0.5", Between(0, 1), Later, from [("log.cleaner.min.cleanable.ratio", 1)];
+    "min.cleanable.dirty.ratio": Double = "0.5", Between(0, 1), Now, from [("log.cleaner.min.cleanable.ratio", 1)];
     /// What happens to old records: `delete` drops old segments, `compact` keeps the last record
     /// of each key; both may be given; empty keeps everything.
-    "cleanup.policy": List = "delete", ListOf(POLICIES), Partly("records need a key where `compact` is set"), from [("log.cleanup.policy", 1)];
+    "cleanup.policy": List = "delete", ListOf(POLICIES), Now, from [("log.cleanup.policy", 1)];
     /// Lets a replica that is not in sync become leader when no other is left, losing records.
     "unclean.leader.election.enable": Boolean = "false", Any, Later, from [("unclean.leader.election.enable", 1)];
     /// How many replicas must be in sync for a write with `acks=all`.
@@ -68,7 +68,7 @@ pub(super) const TOPIC_ROWS: &[Row] = rows! {
     /// Level for `compression.type=zstd`.
     "compression.zstd.level": Int = "3", Between(-131_072, 22), Now, from [("compression.zstd.level", 1)];
     /// Reserves the disk space of a segment when it is created.
-    "preallocate": Boolean = "false", Any, Later, from [("log.preallocate", 1)];
+    "preallocate": Boolean = "false", Any, Now, from [("log.preallocate", 1)];
     /// Whose clock gives records their time: the producer's or the broker's at the append.
     "message.timestamp.type": String = "CreateTime", OneOf(TIMESTAMP_TYPES), Now, from [("log.message.timestamp.type", 1)];
     /// A record whose own time lies further in the past than this is refused.

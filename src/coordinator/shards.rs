@@ -7,14 +7,15 @@ use uuid::Uuid;
 use crate::config::ServerConfig;
 use crate::env::java_hash;
 use crate::metadata::{Metadata, TopicError};
-use crate::partition::{Partition, Registry};
+use crate::partition::{NotOpen, Partition, Registry};
 use crate::shard::{CallError, Machine, Shard};
 use crate::wire::ErrorCode;
 
 /// The shards of the topic with this id, by partition.
 struct Started<M: Machine> {
     topic_id: Uuid,
-    shards: Vec<Shard<M>>,
+    /// None where the directory was offline at the start.
+    shards: Vec<Option<Shard<M>>>,
     /// The topic came while the broker ran: there is next to nothing to replay.
     is_new: bool,
 }
@@ -80,8 +81,11 @@ impl<M: Machine> TopicShards<M> {
         command: M::Command,
     ) -> Result<M::Reply, ErrorCode> {
         let started = self.started().ok_or(ErrorCode::NotCoordinator)?;
+        if self.is_offline(partition) {
+            return Err(ErrorCode::NotCoordinator);
+        }
         let shard = usize::try_from(partition).ok().and_then(|number| started.shards.get(number));
-        let shard = shard.ok_or(ErrorCode::NotCoordinator)?;
+        let shard = shard.and_then(Option::as_ref).ok_or(ErrorCode::NotCoordinator)?;
         if started.is_new {
             shard.loaded().await;
         }
@@ -92,14 +96,19 @@ impl<M: Machine> TopicShards<M> {
         })
     }
 
-    /// Asks every machine; nobody answers before the topic exists.
+    /// Whether the directory of a partition has failed; what its machine knows counts no longer.
+    pub(super) fn is_offline(&self, partition: i32) -> bool {
+        matches!(self.registry.get(self.topic, partition), Err(NotOpen::Offline))
+    }
+
+    /// Asks every machine that is not offline; nobody answers before the topic exists.
     pub(super) async fn call_all(
         &self,
         command: impl Fn() -> M::Command,
     ) -> Result<Vec<M::Reply>, ErrorCode> {
         let count = self.started().map_or(0, |started| started.shards.len() as i32);
         let mut replies = Vec::new();
-        for partition in 0..count {
+        for partition in (0..count).filter(|partition| !self.is_offline(*partition)) {
             replies.push(self.call(partition, command()).await?);
         }
         Ok(replies)
@@ -108,7 +117,7 @@ impl<M: Machine> TopicShards<M> {
     /// Ends every shard after what it has been asked.
     pub(super) async fn close(&self) {
         let started = self.lock().take();
-        for shard in started.iter().flat_map(|started| &started.shards) {
+        for shard in started.iter().flat_map(|started| &started.shards).flatten() {
             shard.close().await;
         }
     }
@@ -125,11 +134,13 @@ impl<M: Machine> TopicShards<M> {
         if let Some(started) = started.as_ref().filter(|started| started.topic_id == topic.id) {
             return Some(started.clone());
         }
-        let partitions = self.registry.partitions(self.topic);
-        if partitions.is_empty() || partitions.len() < topic.partitions.len() {
-            return None;
-        }
-        let shards = partitions.into_iter().map(&self.start).collect();
+        let start = |number| match self.registry.get(self.topic, number) {
+            Ok(partition) => Some(Some((self.start)(partition))),
+            Err(NotOpen::Offline) => Some(None),
+            Err(NotOpen::Unknown) => None,
+        };
+        let numbers = (0..).take(topic.partitions.len());
+        let shards = numbers.map(start).collect::<Option<Vec<_>>>()?;
         let new = Arc::new(Started { topic_id: topic.id, shards, is_new });
         *started = Some(new.clone());
         Some(new)

@@ -85,8 +85,21 @@ pub trait DiskFile: Send + Sync {
     fn is_empty(&self) -> io::Result<bool> {
         Ok(self.len()? == 0)
     }
+    /// When it was last written, in milliseconds since the epoch; None in a simulation.
+    fn modified_ms(&self) -> io::Result<Option<i64>> {
+        Ok(None)
+    }
+    /// Sets what [`DiskFile::modified_ms`] gives; does nothing in a simulation.
+    fn set_modified_ms(&self, _modified_ms: i64) -> io::Result<()> {
+        Ok(())
+    }
     /// Cuts or extends (with zeros) the file.
     fn set_len(&self, length: u64) -> io::Result<()>;
+    /// Takes room on the device for a file of this length, which it does not get by that; no change
+    /// where the file system cannot.
+    fn reserve(&self, _length: u64) -> io::Result<()> {
+        Ok(())
+    }
     /// Makes contents and length survive a crash (fdatasync).
     fn sync(&self) -> io::Result<()>;
     /// The real file behind this one, for `sendfile`; None in a simulation.

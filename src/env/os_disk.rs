@@ -15,8 +15,9 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
 
-use rustix::fs::statvfs;
+use rustix::fs::{FallocateFlags, fallocate, statvfs};
 use rustix::io::{Errno, ReadWriteFlags, fcntl_dupfd_cloexec, preadv2, pwritev};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -145,8 +146,25 @@ impl DiskFile for OsFile {
         Ok(self.0.metadata()?.len())
     }
 
+    fn modified_ms(&self) -> io::Result<Option<i64>> {
+        let since_epoch = self.0.metadata()?.modified()?.duration_since(UNIX_EPOCH);
+        Ok(since_epoch.ok().and_then(|time| i64::try_from(time.as_millis()).ok()))
+    }
+
+    fn set_modified_ms(&self, modified_ms: i64) -> io::Result<()> {
+        let since_epoch = Duration::from_millis(u64::try_from(modified_ms).unwrap_or(0));
+        self.0.set_modified(UNIX_EPOCH + since_epoch)
+    }
+
     fn set_len(&self, length: u64) -> io::Result<()> {
         self.0.set_len(length)
+    }
+
+    fn reserve(&self, length: u64) -> io::Result<()> {
+        match fallocate(&self.0, FallocateFlags::KEEP_SIZE, 0, length) {
+            Err(Errno::OPNOTSUPP | Errno::NOSYS) => Ok(()),
+            reserved => Ok(reserved?),
+        }
     }
 
     fn sync(&self) -> io::Result<()> {

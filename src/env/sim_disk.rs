@@ -58,6 +58,7 @@ struct State {
     faults: BTreeMap<u64, Fault>,
     capacity_bytes: Option<u64>,
     failing_syncs: bool,
+    failing_under: Option<PathBuf>,
     failed_syncs: u64,
     journal: Option<Vec<String>>,
 }
@@ -84,6 +85,7 @@ impl SimDisk {
             faults: BTreeMap::new(),
             capacity_bytes: None,
             failing_syncs: false,
+            failing_under: None,
             failed_syncs: 0,
             journal: None,
         };
@@ -120,12 +122,13 @@ impl SimDisk {
         lock(&self.state).faults.insert(operation, fault);
     }
 
-    /// Forgets faults that have not happened, the limit of space and failing syncs.
+    /// Forgets faults that have not happened, the limit of space, failing syncs and directories.
     pub fn clear_faults(&self) {
         let mut state = lock(&self.state);
         state.faults.clear();
         state.capacity_bytes = None;
         state.failing_syncs = false;
+        state.failing_under = None;
     }
 
     /// Limits the sum of all files' lengths; what goes beyond it meets ENOSPC.
@@ -141,6 +144,11 @@ impl SimDisk {
     /// Lets every sync of a file fail with EIO.
     pub fn set_failing_syncs(&self, failing: bool) {
         lock(&self.state).failing_syncs = failing;
+    }
+
+    /// Lets everything under a directory fail with EIO, reads included, as if its device were gone.
+    pub fn set_failing_under(&self, directory: Option<&Path>) {
+        lock(&self.state).failing_under = directory.map(Path::to_owned);
     }
 
     /// How many syncs of files have failed.
@@ -184,6 +192,7 @@ impl State {
     /// Counts an operation and gives the fault it meets.
     fn count(&mut self, what: &str, path: &Path) -> Option<Fault> {
         let fault = self.faults.remove(&self.operations);
+        let fault = if self.is_failing(path) { Some(Fault::Io) } else { fault };
         if let Some(journal) = &mut self.journal {
             let number = self.operations;
             journal.push(format!("{number} {what} {} {fault:?}", path.display()));
@@ -209,7 +218,16 @@ impl State {
         self.meet(fault)
     }
 
+    fn is_failing(&self, path: &Path) -> bool {
+        self.failing_under.as_ref().is_some_and(|directory| path.starts_with(directory))
+    }
+
+    fn check_device(&self, path: &Path) -> io::Result<()> {
+        if self.is_failing(path) { Err(os_error(libc::EIO)) } else { Ok(()) }
+    }
+
     fn node(&self, path: &Path) -> io::Result<Option<Node>> {
+        self.check_device(path)?;
         let mut node = Node::Directory(ROOT);
         for component in path.components() {
             let Component::Normal(name) = component else {
@@ -431,7 +449,7 @@ impl SimFile {
 
 impl DiskFile for SimFile {
     fn read_at(&self, buffer: &mut [u8], position: u64) -> io::Result<usize> {
-        let _state = self.disk.live()?;
+        self.disk.live()?.check_device(&self.path)?;
         let file = lock(&self.file);
         let start = usize::try_from(position).unwrap_or(usize::MAX);
         let rest = file.bytes().get(start..).unwrap_or_default();

@@ -2,6 +2,8 @@
 //! [`conformance_suite`].
 
 mod aborted;
+mod rewrite;
+mod segments;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -9,6 +11,8 @@ use std::sync::{Arc, Mutex};
 use uuid::Uuid;
 
 pub(crate) use self::aborted::*;
+pub(crate) use self::rewrite::*;
+pub(crate) use self::segments::*;
 use super::test_batch::{TestBatch, aborted_by, split_batches};
 use super::*;
 use crate::env::read_all;
@@ -22,10 +26,13 @@ pub(crate) trait Storage: Send + Sync {
 pub(crate) const CONFIG: LogConfig = LogConfig {
     segment_bytes: 1 << 20,
     segment_ms: i64::MAX,
+    segment_jitter_ms: 0,
     segment_index_bytes: 10 << 20,
     index_interval_bytes: 100,
     flush_messages: i64::MAX,
     flush_ms: i64::MAX,
+    preallocate: false,
+    file_delete_delay_ms: 60_000,
 };
 
 /// Hears of commits and checks that they go up.
@@ -519,7 +526,7 @@ pub(crate) async fn a_deleted_log_is_gone(storage: &dyn Storage) {
     assert_eq!(existing, ["orders-3", "orders-4"]);
 
     let recreated = LogId { topic_id: Uuid::from_u128(77), ..id("orders", 3) };
-    engine.delete(&id("orders", 3)).await.unwrap();
+    engine.delete(&[id("orders", 3)]).await.unwrap();
     assert_eq!(chunk_bytes(&chunk), bytes_of(&batches));
     assert_eq!(engine.existing().unwrap(), ["orders-4"]);
     assert!(try_append(&*log, &TestBatch::new(6, 1, 10), b"").is_err());
@@ -542,7 +549,7 @@ pub(crate) async fn a_log_is_recreated_while_the_engine_runs(storage: &dyn Stora
     let engine = storage.start().await;
     let log = open(&engine).await;
     append_pairs(&*log, 3, 50);
-    engine.delete(&id("orders", 3)).await.unwrap();
+    engine.delete(&[id("orders", 3)]).await.unwrap();
     let recreated = LogId { topic_id: Uuid::from_u128(77), ..id("orders", 3) };
     let observer: Arc<dyn CommitObserver> = Arc::new(Observer::default());
     let mut replay = Replayed::default();
@@ -574,6 +581,15 @@ macro_rules! conformance_suite {
             segments_change_nothing_a_reader_sees
             a_batch_larger_than_a_segment_is_refused
             roll_and_delete_before_free_segments
+            segments_are_listed_with_their_sizes
+            a_segment_has_the_time_of_its_newest_record
+            a_rewrite_shows_all_of_it_or_nothing
+            a_rewrite_may_leave_nothing
+            a_rewrite_lists_the_aborted_transactions_anew
+            a_rewrite_of_what_has_gone_changes_nothing
+            only_sealed_segments_are_rewritten
+            a_rewrite_survives_any_stop
+            how_far_a_log_is_compacted_is_known_until_it_is_deleted
             offsets_may_have_gaps
             batches_are_found_by_time
             epochs_end_where_the_next_begins

@@ -1,22 +1,27 @@
 //! Logs in memory: the executable model of the traits, and the store of memory-only brokers.
 //!
 //! Every contract of [`Log`] and [`Engine`] holds, durability for as long as the
-//! [`MemoryEngine`] or one it was restarted into lives. Segments exist only as the marks at which
-//! snapshots are taken; `segment.ms` and the index limits mean nothing here. Memory is freed batch
-//! by batch.
+//! [`MemoryEngine`] or one it was restarted into lives. Segments exist only as marks, at
+//! which snapshots are taken and the log may be cut; `segment.ms` and the index limits mean nothing
+//! here. Memory is freed batch by batch.
+
+mod rewrite;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::{Bytes, BytesMut};
+use uuid::Uuid;
 
 use super::{
     AbortedTransaction, AppendError, BatchBytes, BoxFuture, Commit, CommitObserver, Engine, Log,
-    LogConfig, LogDirectory, LogId, LogRead, OpenError, ReadError, Replay,
+    LogConfig, LogDirectory, LogId, LogRead, OpenError, ReadError, Replay, Rewrite, RewriteError,
+    SegmentFacts,
 };
 use crate::records::BatchHeader;
 use crate::wire::Chunk;
+use rewrite::MemoryRewrite;
 
 /// Keeps logs in memory. A clone is the same engine.
 #[derive(Clone)]
@@ -42,9 +47,12 @@ struct Content {
     start_offset: i64,
     end_offset: i64,
     size_bytes: u64,
-    segment: SegmentMark,
+    /// Never empty.
+    segments: VecDeque<SegmentMark>,
     epochs: EpochEntries,
     snapshots: BTreeMap<i64, Vec<u8>>,
+    /// Up to where it is compacted, as was noted.
+    cleaned_offset: Option<i64>,
     /// End of what the observer knows of.
     committed: i64,
 }
@@ -132,19 +140,25 @@ impl Engine for MemoryEngine {
         Box::pin(async { Ok(Arc::new(opened?) as Arc<dyn Log>) })
     }
 
-    fn delete<'a>(&'a self, id: &'a LogId) -> BoxFuture<'a, io::Result<()>> {
-        let directory = id.directory_name();
+    fn delete<'a>(&'a self, ids: &'a [LogId]) -> BoxFuture<'a, io::Result<()>> {
         let mut storage = self.storage();
-        if storage.logs.get(&directory).is_some_and(|(found, _)| found == id)
-            && let Some((_, content)) = storage.logs.remove(&directory)
-        {
-            lock(&content).openings += 1;
+        for id in ids {
+            let directory = id.directory_name();
+            if storage.logs.get(&directory).is_some_and(|(found, _)| found == id)
+                && let Some((_, content)) = storage.logs.remove(&directory)
+            {
+                lock(&content).openings += 1;
+            }
         }
         Box::pin(async { Ok(()) })
     }
 
     fn existing(&self) -> io::Result<Vec<String>> {
         Ok(self.storage().logs.keys().cloned().collect())
+    }
+
+    fn topic_id(&self, directory_name: &str) -> io::Result<Option<Uuid>> {
+        Ok(self.storage().logs.get(directory_name).map(|(id, _)| id.topic_id))
     }
 
     fn directory(&self) -> LogDirectory {
@@ -172,9 +186,10 @@ impl Content {
             start_offset: 0,
             end_offset: 0,
             size_bytes: 0,
-            segment: SegmentMark::default(),
+            segments: VecDeque::from([SegmentMark::default()]),
             epochs: EpochEntries::default(),
             snapshots: BTreeMap::new(),
+            cleaned_offset: None,
             committed: 0,
         }
     }
@@ -226,8 +241,9 @@ impl Content {
         })?;
         assert!(header.base_offset >= self.end_offset, "appends go up");
         let last_offset = header.last_offset();
-        if self.segment.size_bytes + size_bytes > segment_bytes
-            || last_offset - self.segment.base_offset > i64::from(i32::MAX)
+        let active = self.active();
+        if active.size_bytes + size_bytes > segment_bytes
+            || last_offset - active.base_offset > i64::from(i32::MAX)
         {
             self.roll(snapshot);
         }
@@ -237,18 +253,52 @@ impl Content {
         self.epochs.begin(header.leader_epoch, header.base_offset);
         self.batches.push_back((header, bytes.freeze()));
         self.aborted.extend(aborted);
-        self.segment.size_bytes += size_bytes;
+        self.active().size_bytes += size_bytes;
         self.size_bytes += size_bytes;
         self.end_offset = last_offset + 1;
         Ok(())
     }
 
     fn roll(&mut self, snapshot: &mut dyn FnMut() -> Vec<u8>) {
-        if self.segment.size_bytes > 0 {
-            self.snapshots.insert(self.end_offset, snapshot());
-            self.segment.size_bytes = 0;
+        let base_offset = self.end_offset;
+        if self.active().size_bytes > 0 {
+            self.snapshots.insert(base_offset, snapshot());
+            self.segments.push_back(SegmentMark { base_offset, size_bytes: 0 });
         }
-        self.segment.base_offset = self.end_offset;
+        self.active().base_offset = base_offset;
+    }
+
+    fn active(&mut self) -> &mut SegmentMark {
+        self.segments.back_mut().expect("a log has a segment")
+    }
+
+    fn segments(&self) -> Vec<SegmentFacts> {
+        let next = self.segments.iter().skip(1).map(|mark| mark.base_offset);
+        let marks = self.segments.iter().zip(next.chain([self.end_offset]));
+        marks
+            .map(|(&SegmentMark { base_offset, size_bytes }, end_offset)| SegmentFacts {
+                base_offset,
+                end_offset,
+                size_bytes,
+            })
+            .collect()
+    }
+
+    fn segment_first_time_ms(&self, base_offset: i64) -> Option<i64> {
+        self.headers_in(base_offset)?.next().map(|header| header.max_timestamp)
+    }
+
+    /// The batches of a segment; None if there is no such segment.
+    fn headers_in(&self, base_offset: i64) -> Option<impl Iterator<Item = &BatchHeader>> {
+        let segments = self.segments();
+        let segment = segments.iter().find(|segment| segment.base_offset == base_offset)?;
+        let offsets = segment.base_offset..segment.end_offset;
+        Some(self.headers().filter(move |header| offsets.contains(&header.base_offset)))
+    }
+
+    fn segment_time_ms(&self, base_offset: i64) -> Option<i64> {
+        let batches = self.headers_in(base_offset)?;
+        batches.map(|header| header.max_timestamp).max().filter(|time_ms| *time_ms >= 0)
     }
 
     fn read(&self, from: i64, until: i64, max_bytes: usize) -> Result<LogRead, ReadError> {
@@ -311,6 +361,8 @@ impl Content {
         for (_, bytes) in self.batches.drain(..self.index_of(offset)) {
             self.size_bytes -= bytes.len() as u64;
         }
+        let held = self.segments.partition_point(|mark| mark.base_offset <= offset);
+        self.segments.drain(..held.saturating_sub(1));
         self.aborted.retain(|aborted| aborted.last_offset >= offset);
         self.epochs.truncate_from_start(offset);
         // Batches before the newest snapshot at or below the start are gone for replay, too.
@@ -372,6 +424,22 @@ impl Log for MemoryLog {
 
     fn size_bytes(&self) -> u64 {
         self.content().size_bytes
+    }
+
+    fn segments(&self) -> Vec<SegmentFacts> {
+        self.content().segments()
+    }
+
+    fn segment_time_ms(&self, base_offset: i64) -> Result<Option<i64>, ReadError> {
+        Ok(self.content().segment_time_ms(base_offset))
+    }
+
+    fn segment_first_time_ms(&self, base_offset: i64) -> Result<Option<i64>, ReadError> {
+        Ok(self.content().segment_first_time_ms(base_offset))
+    }
+
+    fn segment_index_bytes(&self, _base_offset: i64) -> Result<[u64; 2], ReadError> {
+        Ok([0; 2])
     }
 
     fn configure(&self, config: LogConfig) {
@@ -454,6 +522,19 @@ impl Log for MemoryLog {
 
     fn delete_before(&self, offset: i64) -> Result<(), AppendError> {
         self.content_to_change()?.delete_before(offset);
+        Ok(())
+    }
+
+    fn rewrite(&self, from: i64, until: i64) -> Result<Box<dyn Rewrite>, RewriteError> {
+        Ok(Box::new(MemoryRewrite::begin(&self.content, self.opening, from, until)?))
+    }
+
+    fn cleaned_offset(&self) -> Option<i64> {
+        self.content().cleaned_offset
+    }
+
+    fn set_cleaned_offset(&self, offset: i64) -> Result<(), AppendError> {
+        self.content_to_change()?.cleaned_offset = Some(offset);
         Ok(())
     }
 

@@ -22,6 +22,7 @@
 pub(crate) mod conformance;
 pub mod local;
 mod memory;
+mod rewrite;
 #[cfg(test)]
 mod test_batch;
 
@@ -32,6 +33,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 pub use memory::MemoryEngine;
+pub use rewrite::{Rewrite, RewriteError};
 
 use crate::env::Space;
 use crate::records::BatchHeader;
@@ -65,6 +67,8 @@ pub struct LogConfig {
     pub segment_bytes: u64,
     /// `segment.ms`: a segment rolls when its first record is older than this.
     pub segment_ms: i64,
+    /// `segment.jitter.ms`: each segment rolls earlier by chance, by less than this.
+    pub segment_jitter_ms: i64,
     /// `segment.index.bytes`: largest size of an index file.
     pub segment_index_bytes: u64,
     /// `index.interval.bytes`: bytes of log between two index entries.
@@ -74,6 +78,21 @@ pub struct LogConfig {
     pub flush_messages: i64,
     /// `flush.ms`: longest time a record stays unsynced; `i64::MAX` leaves it to the engine.
     pub flush_ms: i64,
+    /// `preallocate`: the room for a segment is taken when it is made.
+    pub preallocate: bool,
+    /// `file.delete.delay.ms`: how long files that the log has given up stay under another name.
+    pub file_delete_delay_ms: i64,
+}
+
+/// One segment as those see it who decide what a log gives up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SegmentFacts {
+    /// Its first possible offset, by which it is named.
+    pub base_offset: i64,
+    /// Base offset of the next segment; the end of the log for the last one.
+    pub end_offset: i64,
+    /// Bytes of its batches.
+    pub size_bytes: u64,
 }
 
 /// One batch ready to be stored: the 61 bytes of its header, with base offset and leader epoch
@@ -213,6 +232,17 @@ pub trait Log: Send + Sync {
     fn end_offset(&self) -> i64;
     /// Bytes held.
     fn size_bytes(&self) -> u64;
+    /// The segments in order, at least one; appends go to the last.
+    fn segments(&self) -> Vec<SegmentFacts>;
+    /// Largest timestamp of a segment's records, else when it was last written, in milliseconds
+    /// since the epoch; None where neither is known or there is no such segment. Blocks.
+    fn segment_time_ms(&self, base_offset: i64) -> Result<Option<i64>, ReadError>;
+    /// Time of a segment's first batch in milliseconds since the epoch; None where it has none or
+    /// there is no such segment. Blocks.
+    fn segment_first_time_ms(&self, base_offset: i64) -> Result<Option<i64>, ReadError>;
+    /// Sizes in bytes of a segment's offset index and time index; zeros where there is no such
+    /// segment. Blocks.
+    fn segment_index_bytes(&self, base_offset: i64) -> Result<[u64; 2], ReadError>;
     /// Applies changed topic configuration to what follows.
     fn configure(&self, config: LogConfig);
 
@@ -267,8 +297,16 @@ pub trait Log: Send + Sync {
 
     /// Starts a new segment at `end_offset` (no change if the last one is empty).
     fn roll(&self, snapshot: &mut dyn FnMut() -> Vec<u8>) -> Result<(), AppendError>;
-    /// Makes everything below `offset` unreadable and frees whole segments.
+    /// Makes everything below `offset` unreadable and gives up whole segments, whose files go
+    /// after [`LogConfig::file_delete_delay_ms`].
     fn delete_before(&self, offset: i64) -> Result<(), AppendError>;
+    /// Begins to write the sealed segments anew that begin at or above `from` and below `until`,
+    /// both of them base offsets of segments. Blocks.
+    fn rewrite(&self, from: i64, until: i64) -> Result<Box<dyn Rewrite>, RewriteError>;
+    /// Up to where the log is compacted, as was noted last.
+    fn cleaned_offset(&self) -> Option<i64>;
+    /// Notes up to where the log is compacted, durably. Blocks.
+    fn set_cleaned_offset(&self, offset: i64) -> Result<(), AppendError>;
     /// Syncs everything accepted so far.
     fn flush(&self) -> BoxFuture<'_, Result<(), AppendError>>;
     /// Syncs and closes with a snapshot at `end_offset`: after it (and the engine's `close`) the
@@ -296,13 +334,23 @@ pub trait Engine: Send + Sync {
         observer: Arc<dyn CommitObserver>,
         replay: &'a mut dyn Replay,
     ) -> BoxFuture<'a, Result<Arc<dyn Log>, OpenError>>;
-    /// Forgets and deletes a log; readers that hold its bytes keep them. When this returns, no
-    /// restart brings it back.
-    fn delete<'a>(&'a self, id: &'a LogId) -> BoxFuture<'a, io::Result<()>>;
+    /// Forgets and deletes logs; readers that hold their bytes keep them. When this returns, no
+    /// restart brings them back; the first error, after all were tried.
+    fn delete<'a>(&'a self, ids: &'a [LogId]) -> BoxFuture<'a, io::Result<()>>;
     /// Directory names of the logs that exist in storage, open or not.
     fn existing(&self) -> io::Result<Vec<String>>;
+    /// Topic id of the log in a directory of that name; None where none can be read. Blocks.
+    fn topic_id(&self, directory_name: &str) -> io::Result<Option<Uuid>>;
     /// Where the logs lie. Blocks.
     fn directory(&self) -> LogDirectory;
+    /// Whether it has failed: until it is opened again it serves and opens nothing.
+    fn is_offline(&self) -> bool {
+        false
+    }
+    /// Resolves when it has failed.
+    fn failed(&self) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::pending())
+    }
     /// The broker epoch in the clean-shutdown marker found at start; None after an unclean stop.
     fn clean_shutdown_epoch(&self) -> Option<i64>;
     /// After every log is closed: writes the checkpoints and the clean-shutdown marker.

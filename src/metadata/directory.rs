@@ -27,6 +27,7 @@ use super::registration;
 use super::snapshot::{Snapshot, SnapshotId};
 use super::state::Entry;
 
+const META_PROPERTIES: &str = "meta.properties";
 /// None of these files is ever larger.
 const FILE_BYTES_MAX: u64 = 1 << 30;
 
@@ -51,6 +52,20 @@ pub enum DirectoryError {
         /// An entry that a new directory has not.
         found: String,
     },
+    /// The metadata log stands somewhere else.
+    #[error(
+        "{path} has no cluster metadata, but {other} is of a node that has some; set \
+         metadata.log.dir to the directory with {CLUSTER_METADATA_TOPIC}-0"
+    )]
+    MetadataElsewhere {
+        /// The directory that should have it.
+        path: PathBuf,
+        /// Another one.
+        other: PathBuf,
+    },
+    /// A copy of another directory.
+    #[error("{0} has the directory.id of another directory of log.dirs; each has its own")]
+    TwiceTheSame(PathBuf),
     /// The content of a file is damaged or that of somebody else.
     #[error("{path}: {source}")]
     File {
@@ -79,7 +94,7 @@ pub enum FileError {
     },
 }
 
-/// A formatted data directory.
+/// The formatted directory of the metadata log.
 pub struct Directory {
     env: Env,
     root: PathBuf,
@@ -91,26 +106,88 @@ pub struct Directory {
 impl Directory {
     /// Reads a directory, or makes it one of a new cluster. The engine's lock is held.
     pub fn open(env: &Env, root: &Path, settings: &Settings) -> Result<Self, DirectoryError> {
-        let mut directory = Self {
+        let mut directory = Self::unread(env, root);
+        let properties = match directory.properties(settings)? {
+            Some(properties) => properties,
+            None => directory.format(settings)?,
+        };
+        directory.own(properties)?;
+        Ok(directory)
+    }
+
+    /// Reads another directory of this node, for logs of topics alone, or makes it one; its id.
+    pub fn adopt(&self, root: &Path, settings: &Settings) -> Result<Uuid, DirectoryError> {
+        let mut other = Self::unread(&self.env, root);
+        let path = root.join(META_PROPERTIES);
+        let properties = if let Some(properties) = other.properties(settings)? {
+            if properties.cluster_id != self.cluster_id {
+                let field = "cluster.id";
+                let expected =
+                    format!("{}, the cluster of {}", self.cluster_id, self.root.display());
+                let source = FileError::Refused { field, found: properties.cluster_id, expected };
+                return Err(DirectoryError::File { path, source });
+            }
+            properties
+        } else {
+            other.check_new()?;
+            other.write_bootstrap()?;
+            MetaProperties {
+                cluster_id: self.cluster_id.clone(),
+                node_id: settings.node_id,
+                directory_id: None,
+            }
+        };
+        other.own(properties)?;
+        Ok(other.id)
+    }
+
+    /// Refuses `root` for the metadata log if that stands in one of `others`, or if they belong to
+    /// a node and it does not.
+    pub fn check_chosen(env: &Env, root: &Path, others: &[&Path]) -> Result<(), DirectoryError> {
+        let has = |root: &Path, name: &str| {
+            let path = root.join(name);
+            Ok(env.disk.kind(&path).map_err(|source| failed(&path, source))?.is_some())
+        };
+        let is_new = !has(root, META_PROPERTIES)?;
+        for other in others {
+            let log = format!("{CLUSTER_METADATA_TOPIC}-0");
+            if has(other, &log)? || is_new && has(other, META_PROPERTIES)? {
+                let (path, other) = (root.to_owned(), other.to_path_buf());
+                return Err(DirectoryError::MetadataElsewhere { path, other });
+            }
+        }
+        Ok(())
+    }
+
+    fn unread(env: &Env, root: &Path) -> Self {
+        Self {
             env: env.clone(),
             root: root.to_owned(),
             log: root.join(format!("{CLUSTER_METADATA_TOPIC}-0")),
             cluster_id: String::new(),
             id: Uuid::nil(),
-        };
-        let path = directory.root.join("meta.properties");
-        let mut properties = match directory.read(&path)? {
-            Some(text) => MetaProperties::parse(&String::from_utf8_lossy(&text), settings.node_id)
-                .map_err(of_file(&path))?,
-            None => directory.format(settings)?,
-        };
-        if properties.directory_id.is_none() {
-            properties.directory_id = Some(env.random.uuid());
-            directory.replace(&path, properties.to_text().as_bytes())?;
         }
-        directory.id = properties.directory_id.unwrap_or_default();
-        directory.cluster_id = properties.cluster_id;
-        Ok(directory)
+    }
+
+    fn properties(&self, settings: &Settings) -> Result<Option<MetaProperties>, DirectoryError> {
+        let path = self.root.join(META_PROPERTIES);
+        let Some(text) = self.read(&path)? else {
+            return Ok(None);
+        };
+        let text = String::from_utf8_lossy(&text);
+        MetaProperties::parse(&text, settings.node_id).map(Some).map_err(of_file(&path))
+    }
+
+    /// Takes over what `meta.properties` says, with a new id where there is none.
+    fn own(&mut self, mut properties: MetaProperties) -> Result<(), DirectoryError> {
+        if properties.directory_id.is_none() {
+            properties.directory_id = Some(self.env.random.uuid());
+            let path = self.root.join(META_PROPERTIES);
+            self.replace(&path, properties.to_text().as_bytes())?;
+        }
+        self.id = properties.directory_id.unwrap_or_default();
+        self.cluster_id = properties.cluster_id;
+        Ok(())
     }
 
     /// Id of the cluster.
@@ -129,9 +206,7 @@ impl Directory {
         let create = self.env.disk.create_dir_all(&self.log);
         create.map_err(|source| failed(&self.log, source))?;
         let now_ms = self.env.clock.now_ms();
-        let first = bootstrap_features().map(Entry::from).collect();
-        let bootstrap = Snapshot { last_contained_timestamp_ms: 0, entries: first };
-        self.replace(&self.root.join("bootstrap.checkpoint"), &bootstrap.encode(0, now_ms))?;
+        self.write_bootstrap()?;
         if !settings.static_voters {
             let voters = registration::single_voter(settings, directory_id);
             let entries = registration::quorum_records(voters).map(Entry::Control).collect();
@@ -146,8 +221,16 @@ impl Directory {
             node_id: settings.node_id,
             directory_id: Some(directory_id),
         };
-        self.replace(&self.root.join("meta.properties"), properties.to_text().as_bytes())?;
+        self.replace(&self.root.join(META_PROPERTIES), properties.to_text().as_bytes())?;
         Ok(properties)
+    }
+
+    /// Kafka's tool writes it into every directory; that of the metadata log is read.
+    fn write_bootstrap(&self) -> Result<(), DirectoryError> {
+        let entries = bootstrap_features().map(Entry::from).collect();
+        let bootstrap = Snapshot { last_contained_timestamp_ms: 0, entries };
+        let file = bootstrap.encode(0, self.env.clock.now_ms());
+        self.replace(&self.root.join("bootstrap.checkpoint"), &file)
     }
 
     /// Refuses a directory with logs of topics, or with a metadata log that has records.

@@ -1,6 +1,7 @@
 //! The broker's handle on the cluster metadata: reads without waiting, changes through the shard.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::sync::Mutex;
@@ -15,6 +16,9 @@ use super::image::MetadataImage;
 use super::machine::{Command, MetadataMachine, PRODUCER_ID_BLOCK, Reply};
 use super::partitions::NewPartitions;
 use super::topics::{CreatedTopic, NewTopic, TopicError};
+
+/// Before the metadata is told again that a directory has failed.
+const FAILURE_PAUSE: Duration = Duration::from_millis(100);
 
 /// Topics, configurations, features and producer ids; cheap to clone.
 #[derive(Clone)]
@@ -123,6 +127,21 @@ impl Metadata {
                 Ok(())
             }
             other => Err(failed(&other)),
+        }
+    }
+
+    /// Tells the metadata that a directory has failed, for as long as that takes (its own disk may
+    /// be full): when this returns its partitions have no leader, or the broker is stopping (Kafka:
+    /// `ReplicationControlManager.handleDirectoriesOffline`).
+    pub async fn directory_failed(&self, directory: Uuid) {
+        let mut command = Command::Fail(directory);
+        loop {
+            match self.shard.call(command.clone()).await {
+                Ok(Reply::Done(0)) if command == Command::Elect => return,
+                Ok(_) => command = Command::Elect,
+                Err(CallError::Closed) => return,
+                Err(_) => tokio::time::sleep(FAILURE_PAUSE).await,
+            }
         }
     }
 

@@ -1,13 +1,12 @@
 //! Where metadata machines come from and what their effects do.
 
-use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 
 use crate::env::Env;
 use crate::log::{BoxFuture, LogId, OpenError};
-use crate::partition::{Partition, Registry, TopicToOpen};
+use crate::partition::{Partition, PartitionToOpen, Registry, TopicToOpen};
 use crate::shard::{Host, LoadError, Loaded};
 
 use super::directory::Directory;
@@ -55,9 +54,8 @@ impl MetadataHost {
         let state = State::new(self.cluster_id.clone(), self.process.settings.node_id);
         let Some(directory) = self.directory.clone() else {
             let mut state = state;
-            let voters =
-                registration::single_voter(&self.process.settings, self.process.directory_id);
-            state.voters = Some(voters);
+            let directory = self.process.directories.first().copied().unwrap_or_default();
+            state.voters = Some(registration::single_voter(&self.process.settings, directory));
             return Ok((state, 0));
         };
         let newest = self.env.offload.run(move || directory.newest_snapshot()).await;
@@ -83,7 +81,11 @@ impl MetadataHost {
             topic_id: topic.id,
             partitions: (0..)
                 .zip(&topic.partitions)
-                .map(|(number, partition)| (number, partition.leader_epoch))
+                .map(|(number, partition)| PartitionToOpen {
+                    number,
+                    leader_epoch: partition.leader_epoch,
+                    directory: partition.directory,
+                })
                 .collect(),
             config: topic.config.clone(),
         };
@@ -96,25 +98,24 @@ impl MetadataHost {
 
     /// Deletes topics' logs, also those that a crash has left behind.
     async fn delete(&self, topics: &[Arc<TopicImage>]) {
-        let existing = self.registry.engine().existing().unwrap_or_default();
-        for topic in topics {
-            let mut outcome = self.registry.delete_topic(topic.id).await;
-            // A directory of this name may belong to a topic created since.
-            let recreated = self.image.load().topic(&topic.name).is_some();
-            for partition in (0..).take(if recreated { 0 } else { topic.partitions.len() }) {
-                let id = LogId { topic: topic.name.clone(), topic_id: topic.id, partition };
-                if existing.contains(&id.directory_name()) {
-                    outcome = outcome.and(self.delete_log(&id).await);
-                }
-            }
-            if let Err(error) = outcome {
-                tracing::error!(topic = %topic.name, %error, "files of a deleted topic remain");
-            }
+        let topic_ids: Vec<_> = topics.iter().map(|topic| topic.id).collect();
+        let deleted = self.registry.delete_topics(&topic_ids).await;
+        let image = self.image.load();
+        // A directory of this name may belong to a topic created since.
+        let gone = topics.iter().filter(|topic| image.topic(&topic.name).is_none());
+        let left: Vec<_> = gone
+            .flat_map(|topic| {
+                (0..).take(topic.partitions.len()).map(|partition| LogId {
+                    topic: topic.name.clone(),
+                    topic_id: topic.id,
+                    partition,
+                })
+            })
+            .collect();
+        if let Err(error) = deleted.and(self.registry.directories().delete(&left).await) {
+            let topics: Vec<_> = topics.iter().map(|topic| &*topic.name).collect();
+            tracing::error!(?topics, %error, "files of deleted topics remain");
         }
-    }
-
-    async fn delete_log(&self, id: &LogId) -> io::Result<()> {
-        self.registry.engine().delete(id).await
     }
 
     async fn snapshot(&self, state: State) {
@@ -128,7 +129,7 @@ impl MetadataHost {
     async fn write_snapshot(&self, directory: Arc<Directory>, state: State) -> Result<(), String> {
         // A crash must not leave a snapshot of more than the log has.
         self.partition.flush().await.map_err(|error| error.to_string())?;
-        let (id, snapshot) = state.snapshot(self.process.directory_id);
+        let (id, snapshot) = state.snapshot();
         let write = move || {
             directory.write_snapshot(id, &snapshot)?;
             directory.remove_snapshots_before(id)

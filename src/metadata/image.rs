@@ -62,7 +62,8 @@ pub struct TopicImage {
     pub internal: bool,
 }
 
-/// A partition. Its only replica, and leader once the broker serves, is this node.
+/// A partition. Its only replica is this node, and once the broker serves its leader, too, unless
+/// its directory is offline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PartitionImage {
     /// The leader's node id, -1 for none.
@@ -71,6 +72,8 @@ pub struct PartitionImage {
     pub leader_epoch: i32,
     /// Raised with every change.
     pub partition_epoch: i32,
+    /// Id of the directory that it lives in.
+    pub directory: Uuid,
 }
 
 impl TopicImage {
@@ -82,7 +85,28 @@ impl TopicImage {
 
 impl PartitionImage {
     /// Stands where the log has named a higher partition number but not yet this one.
-    pub(super) const MISSING: Self = Self { leader: -1, leader_epoch: -1, partition_epoch: -1 };
+    pub(super) const MISSING: Self =
+        Self { leader: -1, leader_epoch: -1, partition_epoch: -1, directory: Uuid::nil() };
+
+    /// One that is created in a directory.
+    pub(super) fn new(leader: i32, directory: Uuid) -> Self {
+        Self { leader, leader_epoch: 0, partition_epoch: 0, directory }
+    }
+
+    /// Whether it has a leader; none while its directory is offline.
+    pub fn is_led(&self) -> bool {
+        self.leader >= 0
+    }
+
+    /// Its replicas that are in sync, `node_id` being the only one.
+    pub fn in_sync(&self, node_id: i32) -> Vec<i32> {
+        if self.is_led() { vec![node_id] } else { Vec::new() }
+    }
+
+    /// Its replicas that are offline. They alone may lead when they come back.
+    pub fn offline(&self, node_id: i32) -> Vec<i32> {
+        if self.is_led() { Vec::new() } else { vec![node_id] }
+    }
 }
 
 impl MetadataImage {

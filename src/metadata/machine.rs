@@ -10,12 +10,12 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use crate::env::Random;
+use crate::partition::Places;
 use crate::shard::{KeyValue, Machine, Moment, Outcome, Position, Ticket};
 use crate::wire::ErrorCode;
 use crate::wire::records::{
     AbortTransactionRecord, BrokerRegistrationChangeRecord, ControlRecord, MetadataRecord,
-    PartitionChangeRecord, ProducerIdsRecord, RegisterBrokerRecord, RemoveTopicRecord,
-    VersionedRecord,
+    ProducerIdsRecord, RegisterBrokerRecord, RemoveTopicRecord, VersionedRecord,
 };
 
 use super::Settings;
@@ -39,9 +39,11 @@ pub(super) enum Command {
     Bootstrap(Vec<MetadataRecord>),
     /// Register this process as controller and broker.
     Register,
-    /// Give up to 10,000 partitions a leader, and a higher epoch, until none needs it. Answers how
-    /// many records were written.
+    /// Give up to 10,000 partitions the leader, the epoch and the directory that they should have,
+    /// until none lacks them. Answers how many records were written.
     Elect,
+    /// This directory has failed.
+    Fail(Uuid),
     /// Serve from now on.
     Unfence,
     /// Serve no longer, so that the next start need not wait for a session to time out.
@@ -108,8 +110,12 @@ pub(super) struct Process {
     pub settings: Arc<Settings>,
     /// Where topic ids come from.
     pub random: Arc<Random>,
-    /// The log directory that new partitions live in.
-    pub directory_id: Uuid,
+    /// The directories that topics' logs may stand in.
+    pub directories: Vec<Uuid>,
+    /// There are others, which could not be opened.
+    pub lacks_directories: bool,
+    /// Where logs stood at the start; says nothing where there is only one directory.
+    pub places: Arc<Places>,
     /// Id of this run, which the broker registers with.
     pub incarnation_id: Uuid,
     /// Broker epoch in the clean-shutdown marker.
@@ -122,8 +128,8 @@ pub(super) struct MetadataMachine {
     pub(super) state: State,
     /// Every partition gets a new epoch at the start, not only those without a leader.
     unclean: bool,
-    /// Partitions still to be elected.
-    elections: Option<Vec<(Uuid, i32)>>,
+    /// Changes of partitions that are still to be made.
+    elections: Option<Vec<Entry>>,
     /// Topics have been opened.
     served: bool,
     bytes_since_snapshot: u64,
@@ -147,7 +153,7 @@ impl MetadataMachine {
     }
 
     /// This run's registration as a broker.
-    fn registration(&self) -> Option<&RegisterBrokerRecord> {
+    pub(super) fn registration(&self) -> Option<&RegisterBrokerRecord> {
         let own = self.state.brokers.get(&self.settings().node_id);
         own.filter(|broker| broker.incarnation_id == self.process.incarnation_id)
     }
@@ -176,7 +182,7 @@ impl MetadataMachine {
     fn register(&self, now: Moment) -> Vec<Entry> {
         let controller = registration::controller(self.settings(), self.process.incarnation_id);
         let mut broker = registration::broker(self.settings(), self.process.incarnation_id);
-        broker.log_dirs = vec![self.process.directory_id];
+        broker.log_dirs.clone_from(&self.process.directories);
         // A broker's epoch is the offset of its record, here the second.
         broker.broker_epoch = now.next_offset + 1;
         vec![controller.into(), broker.into()]
@@ -200,31 +206,33 @@ impl MetadataMachine {
     }
 
     fn elect(&mut self) -> Vec<Entry> {
-        let node_id = self.settings().node_id;
-        let (unclean, image) = (self.unclean, &self.state.image);
-        let wanted = || {
-            let topics = image.topics().flat_map(|topic| {
-                let partitions = (0..).zip(&topic.partitions);
-                partitions.map(|(number, partition)| (topic.id, number, partition.leader))
-            });
-            let needed = topics.filter(|(.., leader)| unclean || *leader != node_id);
-            needed.map(|(id, number, _)| (id, number)).collect()
-        };
-        let elections = self.elections.get_or_insert_with(wanted);
+        let all = std::mem::take(&mut self.unclean);
+        let mut elections = self.elections.take().unwrap_or_else(|| self.elections(all));
         let rest = elections.split_off(elections.len().min(RECORDS_MAX));
-        let chosen = std::mem::replace(elections, rest);
-        let elect = |(topic_id, partition_id)| {
-            Entry::from(PartitionChangeRecord {
-                partition_id,
-                topic_id,
-                leader: node_id,
-                isr: Some(vec![node_id]),
-                eligible_leader_replicas: Some(Vec::new()),
-                last_known_elr: Some(Vec::new()),
-                ..PartitionChangeRecord::default()
-            })
+        // Nothing left: the next time they are counted anew.
+        self.elections = (!elections.is_empty()).then_some(rest);
+        elections
+    }
+
+    fn fail(&mut self, failed: Uuid) -> Vec<Entry> {
+        self.elections = None;
+        let Some(own) = self.registration() else {
+            return Vec::new();
         };
-        chosen.into_iter().map(elect).collect()
+        let (broker_id, broker_epoch) = (own.broker_id, own.broker_epoch);
+        let remain = own.log_dirs.iter().copied().filter(|directory| *directory != failed);
+        let log_dirs: Vec<Uuid> = remain.collect();
+        // An empty list stands for no change; without directories the process ends.
+        if log_dirs.is_empty() || log_dirs.len() == own.log_dirs.len() {
+            return Vec::new();
+        }
+        let change = BrokerRegistrationChangeRecord {
+            broker_id,
+            broker_epoch,
+            log_dirs,
+            ..Default::default()
+        };
+        vec![change.into()]
     }
 
     fn delete_topics(&self, ids: &[Uuid]) -> (Vec<Entry>, Vec<Result<(), TopicError>>) {
@@ -278,6 +286,7 @@ impl Machine for MetadataMachine {
             Command::Bootstrap(first) => done(self.bootstrap(first)),
             Command::Register => done(self.register(now)),
             Command::Elect => done(self.elect()),
+            Command::Fail(directory) => done(self.fail(directory)),
             Command::Unfence => done(self.change_registration(-1)),
             Command::Fence => done(self.change_registration(1)),
             Command::CreateTopics { topics, validate_only } => {
@@ -350,7 +359,11 @@ impl Machine for MetadataMachine {
         self.state.check_complete()?;
         // The registration found is that of the run before, unless this run replays.
         let clean = self.process.clean_shutdown_epoch == Some(self.state.image.broker_epoch);
-        self.unclean = self.registration().is_none() && !clean;
+        let is_start = self.registration().is_none();
+        self.unclean = is_start && !clean;
+        if is_start {
+            self.check_places()?;
+        }
         Ok(self.effects())
     }
 

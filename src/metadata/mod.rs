@@ -20,6 +20,7 @@ mod image;
 mod machine;
 mod meta_properties;
 mod partitions;
+mod places;
 mod quorum_state;
 mod registration;
 mod snapshot;

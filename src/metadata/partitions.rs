@@ -4,6 +4,7 @@ use crate::wire::ErrorCode;
 
 use super::image::PartitionImage;
 use super::machine::MetadataMachine;
+use super::places::NewPlaces;
 use super::snapshot::partition_record;
 use super::state::{Entry, PARTITIONS_MAX};
 use super::topics::{RECORDS_MAX, TopicError};
@@ -27,9 +28,10 @@ impl MetadataMachine {
         topics: &[NewPartitions],
     ) -> (Vec<Entry>, Vec<Result<(), TopicError>>) {
         let mut records = Vec::new();
+        let mut places = self.new_places();
         let decide = |topic: &NewPartitions| {
             let room = RECORDS_MAX - records.len();
-            records.extend(self.new_partitions(topic, room)?);
+            records.extend(self.new_partitions(topic, room, &mut places)?);
             Ok(())
         };
         let outcomes = topics.iter().map(decide).collect();
@@ -37,7 +39,12 @@ impl MetadataMachine {
     }
 
     /// The records of one topic's new partitions, at most `room`.
-    fn new_partitions(&self, new: &NewPartitions, room: usize) -> Result<Vec<Entry>, TopicError> {
+    fn new_partitions(
+        &self,
+        new: &NewPartitions,
+        room: usize,
+        places: &mut NewPlaces,
+    ) -> Result<Vec<Entry>, TopicError> {
         let NewPartitions { topic: name, count, assignments } = new;
         let unknown = TopicError { code: ErrorCode::UnknownTopicOrPartition, message: None };
         let topic = self.state.image.topic(name).ok_or(unknown)?;
@@ -60,9 +67,11 @@ impl MetadataMachine {
         if additional > room || *count as usize > PARTITIONS_MAX {
             return Err(TopicError::batch_too_large());
         }
-        let (node_id, directory_id) = (self.settings().node_id, self.process.directory_id);
-        let new = PartitionImage { leader: node_id, leader_epoch: 0, partition_epoch: 0 };
-        let record = |number| partition_record(topic.id, number, new, node_id, directory_id).into();
+        let node_id = self.settings().node_id;
+        let record = |number| {
+            let new = PartitionImage::new(node_id, places.take());
+            partition_record(topic.id, number, new, node_id).into()
+        };
         Ok((existing..*count).map(record).collect())
     }
 

@@ -48,7 +48,7 @@ pub(super) fn single_voter(settings: &Settings, directory_id: Uuid) -> VotersRec
         voter_id: settings.node_id,
         voter_directory_id: directory_id,
         endpoints: vec![crate::wire::records::Endpoint { name, host, port }],
-        kraft_version_feature: KRaftVersionFeature {
+        k_raft_version_feature: KRaftVersionFeature {
             min_supported_version: 0,
             max_supported_version: KRAFT_VERSION,
         },
@@ -58,7 +58,7 @@ pub(super) fn single_voter(settings: &Settings, directory_id: Uuid) -> VotersRec
 
 /// Control records: the voters stand in the log, and are these.
 pub(super) fn quorum_records(voters: VotersRecord) -> impl Iterator<Item = ControlRecord> {
-    let version = KRaftVersionRecord { version: 0, kraft_version: KRAFT_VERSION };
+    let version = KRaftVersionRecord { version: 0, k_raft_version: KRAFT_VERSION };
     [ControlRecord::KRaftVersion(version), ControlRecord::Voters(voters)].into_iter()
 }
 

@@ -147,7 +147,7 @@ impl State {
 
     /// Which snapshot this state is, and its content in the reference's order
     /// (Kafka: `MetadataImage.write`). No transaction is open.
-    pub(super) fn snapshot(&self, directory_id: Uuid) -> (SnapshotId, Snapshot) {
+    pub(super) fn snapshot(&self) -> (SnapshotId, Snapshot) {
         let image = &self.image;
         let voters = self.voters.iter().cloned().flat_map(registration::quorum_records);
         let mut entries: Vec<Entry> = voters.map(Entry::Control).collect();
@@ -168,13 +168,7 @@ impl State {
             entries.push(TopicRecord { name, topic_id: topic.id }.into());
             let partitions = (0..).zip(&topic.partitions);
             entries.extend(partitions.map(|(number, partition)| {
-                Entry::from(partition_record(
-                    topic.id,
-                    number,
-                    *partition,
-                    image.node_id,
-                    directory_id,
-                ))
+                Entry::from(partition_record(topic.id, number, *partition, image.node_id))
             }));
         }
         for topic in image.topics() {
@@ -202,7 +196,6 @@ pub(super) fn partition_record(
     partition_id: i32,
     partition: PartitionImage,
     node_id: i32,
-    directory_id: Uuid,
 ) -> PartitionRecord {
     PartitionRecord {
         partition_id,
@@ -212,7 +205,7 @@ pub(super) fn partition_record(
         leader: partition.leader,
         leader_epoch: partition.leader_epoch,
         partition_epoch: partition.partition_epoch,
-        directories: vec![directory_id],
+        directories: vec![partition.directory],
         ..PartitionRecord::default()
     }
 }

@@ -1,5 +1,6 @@
 //! Starting: load, begin an epoch, register, elect, open, publish.
 
+use std::io;
 use std::sync::{Arc, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -29,6 +30,9 @@ pub enum StartError {
     /// The metadata log or a topic cannot be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// What stands in the directories cannot be listed.
+    #[error("log.dirs: {0}")]
+    Places(io::Error),
     /// The metadata log cannot be replayed.
     #[error("__cluster_metadata-0: {0}")]
     Load(#[from] LoadError<ReplayError>),
@@ -44,9 +48,9 @@ pub enum StartError {
 pub struct Parts {
     /// Time, chance, files.
     pub env: Env,
-    /// Where topics are opened; its engine keeps the metadata log too.
+    /// Where topics are opened; its directories keep the metadata log too.
     pub registry: Arc<Registry>,
-    /// The data directory; None for a broker in memory.
+    /// The directory of the metadata log; None for a broker in memory.
     pub directory: Option<Directory>,
 }
 
@@ -65,13 +69,16 @@ pub async fn start(parts: Parts, settings: Settings) -> Result<Metadata, StartEr
         Some(directory) => directory.cluster_id().into(),
         None => settings.cluster_id.clone().unwrap_or_else(random_id).into(),
     };
-    let directory_id = directory.as_ref().map(|directory| directory.directory_id());
+    let searched = registry.clone();
+    let places = env.offload.run(move || searched.directories().places()).await;
     let process = Process {
         settings: settings.clone(),
         random: env.random.clone(),
-        directory_id: directory_id.unwrap_or_else(|| env.random.uuid()),
+        directories: registry.directories().ids(),
+        lacks_directories: registry.directories().lacks_any(),
+        places: Arc::new(places.map_err(StartError::Places)?),
         incarnation_id: env.random.uuid(),
-        clean_shutdown_epoch: registry.engine().clean_shutdown_epoch(),
+        clean_shutdown_epoch: registry.directories().clean_shutdown_epoch(),
     };
     let empty = MetadataImage::empty(cluster_id.clone(), settings.node_id);
     let image = Arc::new(ArcSwap::from_pointee(empty));
@@ -120,6 +127,6 @@ async fn open_log(
         partition: 0,
     };
     let config = Arc::new(TopicConfig::default());
-    let engine = &**registry.engine();
+    let engine = &**registry.directories().metadata();
     Ok(Partition::open(env, engine, id, epoch, config).await?)
 }

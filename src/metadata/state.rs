@@ -117,7 +117,7 @@ impl State {
     fn control(&mut self, record: &ControlRecord) -> Result<(), ReplayError> {
         match record {
             ControlRecord::KRaftVersion(record) => {
-                self.set_feature(KRAFT_VERSION_FEATURE, record.kraft_version)?;
+                self.set_feature(KRAFT_VERSION_FEATURE, record.k_raft_version)?;
             }
             ControlRecord::Voters(record) => {
                 let voters: Vec<i32> = record.voters.iter().map(|voter| voter.voter_id).collect();
@@ -263,6 +263,8 @@ impl State {
             leader: record.leader,
             leader_epoch: record.leader_epoch,
             partition_epoch: record.partition_epoch,
+            // Records from before Kafka 3.7 name none.
+            directory: record.directories.first().copied().unwrap_or_default(),
         };
         self.stale.insert(id);
         let known = self.image().change(id, |topic| {
@@ -288,6 +290,9 @@ impl State {
             if record.leader != -2 {
                 partition.leader = record.leader;
                 partition.leader_epoch = partition.leader_epoch.saturating_add(1);
+            }
+            if let Some([directory]) = record.directories.as_deref() {
+                partition.directory = *directory;
             }
         });
         if known { Ok(()) } else { Err(unknown_topic(record.topic_id)) }

@@ -9,6 +9,7 @@ use crate::wire::records::{ClearElrRecord, TopicRecord};
 
 use super::image::PartitionImage;
 use super::machine::MetadataMachine;
+use super::places::NewPlaces;
 use super::snapshot::{config_records, partition_record};
 use super::state::Entry;
 
@@ -154,8 +155,9 @@ impl MetadataMachine {
             return (Vec::new(), topics.iter().map(|_| Err(error.clone())).collect());
         }
         let mut records = Vec::new();
+        let mut places = self.new_places();
         let decide = |topic: &NewTopic| {
-            let (created, of_topic) = self.create_topic(topic)?;
+            let (created, of_topic) = self.create_topic(topic, &mut places)?;
             records.extend(of_topic);
             Ok(created)
         };
@@ -178,7 +180,11 @@ impl MetadataMachine {
         (total > RECORDS_MAX).then(|| TopicError::new(ErrorCode::PolicyViolation, text))
     }
 
-    fn create_topic(&self, topic: &NewTopic) -> Result<(CreatedTopic, Vec<Entry>), TopicError> {
+    fn create_topic(
+        &self,
+        topic: &NewTopic,
+        places: &mut NewPlaces,
+    ) -> Result<(CreatedTopic, Vec<Entry>), TopicError> {
         self.check_new_name(&topic.name)?;
         let overrides = self.check_configs(&topic.configs)?;
         let (num_partitions, replication_factor) = if topic.assignments.is_empty() {
@@ -195,10 +201,10 @@ impl MetadataMachine {
             // (Kafka: `createClearElrRecordsAsNeeded`).
             records.push(ClearElrRecord { topic_name: name }.into());
         }
-        let (node_id, directory_id) = (self.settings().node_id, self.process.directory_id);
-        let new = PartitionImage { leader: node_id, leader_epoch: 0, partition_epoch: 0 };
+        let node_id = self.settings().node_id;
         records.extend((0..num_partitions).map(|number| {
-            Entry::from(partition_record(topic_id, number, new, node_id, directory_id))
+            let new = PartitionImage::new(node_id, places.take());
+            Entry::from(partition_record(topic_id, number, new, node_id))
         }));
         Ok((CreatedTopic { topic_id, num_partitions, replication_factor, overrides }, records))
     }

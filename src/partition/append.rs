@@ -267,9 +267,17 @@ impl Partition {
         let undecided = producers.first_open_transaction_after(header, marker);
         let aborted = producers.aborted(header, marker);
         self.progress.offered(end_offset(header), undecided, batch.len() as u64);
-        match self.log.append(stored, aborted, &mut || producers.snapshot()) {
+        let mut has_rolled = false;
+        let mut snapshot = || {
+            has_rolled = true;
+            producers.snapshot()
+        };
+        match self.log.append(stored, aborted, &mut snapshot) {
             Ok(commit) => {
                 producers.apply(header, marker);
+                if has_rolled {
+                    self.tell_cleaner();
+                }
                 Ok(commit)
             }
             Err(error) => {

@@ -6,22 +6,27 @@
 
 mod append;
 mod bounds;
+mod compact;
 mod delete;
+mod directories;
 mod markers;
 mod offsets;
 mod producers;
 mod read;
 mod registry;
+mod retention;
 mod snapshot;
 #[cfg(test)]
 mod tests;
 mod verification;
 mod waiters;
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use arc_swap::ArcSwap;
+use tokio::sync::Notify;
 
 use crate::config::TopicConfig;
 use crate::env::Env;
@@ -29,16 +34,20 @@ use crate::log::{AppendError, CommitObserver, Engine, Log, LogConfig, LogId, Ope
 
 pub use append::{Appended, InternalAppendError, ProduceError, Refusal};
 pub use bounds::{Bounds, NotCommitted};
+pub use compact::{Cleaner, CleanerSettings};
 pub use delete::DeleteError;
+pub use directories::{Directories, Place, Places};
 pub use markers::{Admission, MarkerError, TransactionMarker, marker_commits, marker_record};
 pub use offsets::Found;
 pub use producers::{ActiveProducer, ProducerError};
 pub use read::{FetchError, Isolation, ReadOutcome};
-pub use registry::{Registry, TopicToOpen};
+pub use registry::{NotOpen, PartitionToOpen, Registry, TopicToOpen};
+pub use retention::{RetentionError, keep_retention};
 pub use verification::{Guard, ProducerBatch};
 pub use waiters::FetchWait;
 
 use bounds::Progress;
+use compact::LastRecord;
 use producers::Producers;
 
 /// One open partition.
@@ -50,6 +59,10 @@ pub struct Partition {
     config: ArcSwap<TopicConfig>,
     producers: Mutex<Producers>,
     progress: Arc<Progress>,
+    /// Told when there may be something to compact.
+    cleaner: OnceLock<Arc<Notify>>,
+    /// Retention and compaction take turns.
+    upkeep: tokio::sync::Mutex<()>,
 }
 
 impl Partition {
@@ -80,6 +93,8 @@ impl Partition {
             config: ArcSwap::new(config),
             producers: Mutex::new(producers),
             progress,
+            cleaner: OnceLock::new(),
+            upkeep: tokio::sync::Mutex::default(),
         }))
     }
 
@@ -117,6 +132,21 @@ impl Partition {
     pub fn configure(&self, config: Arc<TopicConfig>) {
         self.log.configure(log_config(&config));
         self.config.store(config);
+        self.tell_cleaner();
+    }
+
+    /// Has `cleaner` told from now on when there may be something to compact.
+    fn set_cleaner(&self, cleaner: &Arc<Notify>) {
+        let _ = self.cleaner.set(Arc::clone(cleaner));
+        self.tell_cleaner();
+    }
+
+    fn tell_cleaner(&self) {
+        if self.config.load().compact
+            && let Some(cleaner) = self.cleaner.get()
+        {
+            cleaner.notify_one();
+        }
     }
 
     /// Bytes of the log.
@@ -151,7 +181,9 @@ impl Partition {
     /// Starts a new segment, so that what is there so far can be freed.
     pub fn roll(&self) -> Result<(), AppendError> {
         let producers = self.lock();
-        self.log.roll(&mut || producers.snapshot())
+        self.log.roll(&mut || producers.snapshot())?;
+        self.tell_cleaner();
+        Ok(())
     }
 
     /// Makes everything below `offset` unreadable and frees whole segments.
@@ -159,6 +191,8 @@ impl Partition {
         let _appends = self.lock();
         self.log.delete_before(offset)?;
         self.progress.wake_all();
+        // What is left may be dirtier.
+        self.tell_cleaner();
         Ok(())
     }
 
@@ -172,6 +206,10 @@ impl Partition {
     pub fn stop(&self) {
         let _appends = self.lock();
         self.progress.stop();
+    }
+
+    fn last_records(&self) -> BTreeMap<i64, LastRecord> {
+        self.lock().last_records()
     }
 
     /// Stops the partition and closes its log, so that the next open replays nothing.
@@ -205,9 +243,12 @@ fn log_config(config: &TopicConfig) -> LogConfig {
     LogConfig {
         segment_bytes: u64::from(config.segment_bytes),
         segment_ms: config.segment_ms,
+        segment_jitter_ms: config.segment_jitter_ms,
         segment_index_bytes: u64::from(config.segment_index_bytes),
         index_interval_bytes: u64::from(config.index_interval_bytes),
         flush_messages: config.flush_messages,
         flush_ms: config.flush_ms,
+        preallocate: config.preallocate,
+        file_delete_delay_ms: config.file_delete_delay_ms,
     }
 }

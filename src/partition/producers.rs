@@ -13,6 +13,7 @@ use bytes::Buf;
 use crate::log::{AbortedTransaction, Replay};
 use crate::records::{BatchHeader, Records};
 
+use super::compact::LastRecord;
 use super::verification::Verifications;
 use super::{Guard, marker_commits, snapshot};
 
@@ -249,6 +250,15 @@ impl Producers {
             coordinator_epoch: producer.coordinator_epoch,
             transaction_first_offset: producer.transaction_first_offset,
         })
+    }
+
+    /// The last that each of them wrote, by their ids.
+    pub(super) fn last_records(&self) -> BTreeMap<i64, LastRecord> {
+        let last = |(id, producer): (&i64, &Producer)| {
+            let data_offset = producer.batches.back().map(|batch| batch.last_offset);
+            (*id, LastRecord { data_offset, epoch: producer.epoch })
+        };
+        self.by_id.iter().map(last).collect()
     }
 
     /// First offset of the oldest open transaction.

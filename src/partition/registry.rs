@@ -1,20 +1,28 @@
 //! Which partitions are open, by topic name and by topic id.
+//!
+//! A partition whose directory is offline has its place here, too: it answers KAFKA_STORAGE_ERROR
+//! (Kafka: `HostedPartition.Offline`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use crate::config::TopicConfig;
 use crate::env::Env;
-use crate::log::{AppendError, Engine, LogId, OpenError};
+use crate::log::{AppendError, LogId, OpenError};
+use crate::wire::ErrorCode;
 
-use super::Partition;
+use super::{Directories, Partition};
 
-/// Topics opened, or partitions closed, at the same time.
-const AT_ONCE: usize = 16;
+/// Partitions closed at the same time.
+const CLOSED_AT_ONCE: usize = 16;
+
+/// Between two lines of the log that tell how many partitions are open.
+const TELL_INTERVAL_MS: i64 = 5_000;
 
 /// A topic whose partitions this broker is to serve.
 #[derive(Clone, Debug)]
@@ -23,14 +31,61 @@ pub struct TopicToOpen {
     pub name: Arc<str>,
     /// Topic id.
     pub topic_id: Uuid,
-    /// Numbers and leader epochs of the partitions.
-    pub partitions: Vec<(i32, i32)>,
+    /// Its partitions.
+    pub partitions: Vec<PartitionToOpen>,
     /// The topic's configuration.
     pub config: Arc<TopicConfig>,
 }
 
-/// A topic's open partitions, by number.
-type Topic = BTreeMap<i32, Arc<Partition>>;
+/// A partition of a [`TopicToOpen`].
+#[derive(Clone, Copy, Debug)]
+pub struct PartitionToOpen {
+    /// Its number.
+    pub number: i32,
+    /// Its leader's epoch.
+    pub leader_epoch: i32,
+    /// Id of its directory.
+    pub directory: Uuid,
+}
+
+/// Why a partition is not open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotOpen {
+    /// There is none of this name and number.
+    Unknown,
+    /// Its directory has failed, or could not be opened.
+    Offline,
+}
+
+impl NotOpen {
+    /// The code that a client gets.
+    pub fn error_code(self) -> ErrorCode {
+        match self {
+            Self::Unknown => ErrorCode::UnknownTopicOrPartition,
+            Self::Offline => ErrorCode::KafkaStorageError,
+        }
+    }
+}
+
+/// A partition that belongs here.
+struct Hosted {
+    directory: Uuid,
+    /// None while its directory is offline.
+    partition: Option<Arc<Partition>>,
+}
+
+impl Hosted {
+    fn get(&self) -> Result<Arc<Partition>, NotOpen> {
+        self.partition.clone().ok_or(NotOpen::Offline)
+    }
+}
+
+/// A topic's partitions, by number.
+type Topic = BTreeMap<i32, Hosted>;
+
+fn open(topic: &Topic) -> impl Iterator<Item = &Arc<Partition>> {
+    topic.values().filter_map(|hosted| hosted.partition.as_ref())
+}
 
 #[derive(Default)]
 struct Topics {
@@ -41,65 +96,112 @@ struct Topics {
 /// The open partitions of a broker.
 pub struct Registry {
     env: Env,
-    engine: Arc<dyn Engine>,
+    directories: Directories,
+    /// Partitions opened at the same time.
+    open_at_once: usize,
     topics: RwLock<Topics>,
+    /// Told when there may be something to compact.
+    pub(super) sealed: Arc<Notify>,
 }
 
 impl Registry {
-    /// No partitions, to be kept by `engine`.
-    pub fn new(env: Env, engine: Arc<dyn Engine>) -> Self {
-        Self { env, engine, topics: RwLock::default() }
+    /// No partitions, to be kept in `directories`, of which `open_at_once` open at the same time
+    /// (at least 1).
+    pub fn new(env: Env, directories: Directories, open_at_once: usize) -> Self {
+        Self {
+            env,
+            directories,
+            open_at_once: open_at_once.max(1),
+            topics: RwLock::default(),
+            sealed: Arc::default(),
+        }
     }
 
-    /// The storage engine.
-    pub fn engine(&self) -> &Arc<dyn Engine> {
-        &self.engine
+    /// Where the logs stand.
+    pub fn directories(&self) -> &Directories {
+        &self.directories
     }
 
     /// Opens a topic's partitions and serves them all, or none. A topic that is open already gets
     /// those it has not yet, and the configuration.
-    pub async fn open_topic(&self, topic: &TopicToOpen) -> Result<(), OpenError> {
-        let TopicToOpen { name, topic_id, partitions, config } = topic;
-        let mut opened = Vec::new();
-        for &(partition, leader_epoch) in partitions {
-            if self.get_by_id(*topic_id, partition).is_some() {
-                continue;
-            }
-            let id = LogId { topic: Arc::clone(name), topic_id: *topic_id, partition };
-            let config = Arc::clone(config);
-            let engine = &*self.engine;
-            let opening = Partition::open(&self.env, engine, id, leader_epoch, config);
-            opened.push((partition, opening.await?));
-        }
-        let mut topics = self.write();
-        topics.names.insert(*topic_id, Arc::clone(name));
-        let open = topics.by_name.entry(Arc::clone(name)).or_default();
-        for partition in open.values() {
-            partition.configure(Arc::clone(config));
-        }
-        open.extend(opened);
-        Ok(())
+    pub async fn open_topic(self: &Arc<Self>, topic: &TopicToOpen) -> Result<(), OpenError> {
+        self.open_topics(vec![topic.clone()]).await
     }
 
-    /// Opens many topics, several at a time; the first error, after all were tried.
+    /// As [`Registry::open_topic`] for many, several partitions at a time; the first error, after
+    /// all were tried.
     pub async fn open_topics(self: &Arc<Self>, topics: Vec<TopicToOpen>) -> Result<(), OpenError> {
-        let open = |topic| {
-            let registry = Arc::clone(self);
-            async move { registry.open_topic(&topic).await }
+        let lacking = topics.iter().flat_map(|topic| {
+            let is_here =
+                |number| self.get_by_id(topic.topic_id, number).err() != Some(NotOpen::Unknown);
+            let lacking = topic.partitions.iter().filter(move |it| !is_here(it.number));
+            lacking.map(|it| (topic.clone(), *it))
+        });
+        let lacking: Vec<_> = lacking.collect();
+        let progress = Arc::new(Mutex::new(Opening::new(&self.env, lacking.len())));
+        let open = |(topic, partition): (TopicToOpen, PartitionToOpen)| {
+            let (registry, progress) = (Arc::clone(self), Arc::clone(&progress));
+            async move {
+                let opened = registry.open_partition(&topic, partition).await;
+                let mut progress = progress.lock().unwrap_or_else(PoisonError::into_inner);
+                progress.note(&registry.env, topic.topic_id, partition.number, opened)
+            }
         };
-        each(topics, open).await
+        let outcome = each(lacking, self.open_at_once, open).await;
+        let mut progress = progress.lock().unwrap_or_else(PoisonError::into_inner);
+        for topic in topics {
+            if !progress.failed.contains(&topic.topic_id) {
+                self.serve(&topic, progress.opened.remove(&topic.topic_id).unwrap_or_default());
+            }
+        }
+        outcome
+    }
+
+    /// One whose directory fails meanwhile is not open, which is no error of the topic.
+    async fn open_partition(
+        &self,
+        topic: &TopicToOpen,
+        PartitionToOpen { number, leader_epoch, directory }: PartitionToOpen,
+    ) -> Result<Hosted, OpenError> {
+        let mut hosted = Hosted { directory, partition: None };
+        if let Some(engine) = self.directories.online(directory) {
+            let TopicToOpen { name, topic_id, config, .. } = topic.clone();
+            let id = LogId { topic: name, topic_id, partition: number };
+            let metadata = self.directories.metadata();
+            match Partition::open(&self.env, &**engine, id, leader_epoch, config).await {
+                Ok(partition) => hosted.partition = Some(partition),
+                Err(_) if engine.is_offline() && !Arc::ptr_eq(engine, metadata) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(hosted)
+    }
+
+    fn serve(&self, topic: &TopicToOpen, opened: Topic) {
+        let mut topics = self.write();
+        topics.names.insert(topic.topic_id, Arc::clone(&topic.name));
+        let known = topics.by_name.entry(Arc::clone(&topic.name)).or_default();
+        for partition in open(known) {
+            partition.configure(Arc::clone(&topic.config));
+        }
+        for partition in open(&opened) {
+            partition.set_cleaner(&self.sealed);
+        }
+        known.extend(opened);
     }
 
     /// An open partition.
-    pub fn get(&self, topic: &str, partition: i32) -> Option<Arc<Partition>> {
-        self.read().by_name.get(topic)?.get(&partition).cloned()
+    pub fn get(&self, topic: &str, partition: i32) -> Result<Arc<Partition>, NotOpen> {
+        let topics = self.read();
+        let hosted = topics.by_name.get(topic).and_then(|topic| topic.get(&partition));
+        hosted.ok_or(NotOpen::Unknown)?.get()
     }
 
     /// An open partition of the topic with this id.
-    pub fn get_by_id(&self, topic_id: Uuid, partition: i32) -> Option<Arc<Partition>> {
+    pub fn get_by_id(&self, topic_id: Uuid, partition: i32) -> Result<Arc<Partition>, NotOpen> {
         let topics = self.read();
-        let name = topics.names.get(&topic_id)?;
-        topics.by_name.get(name)?.get(&partition).cloned()
+        let topic = topics.names.get(&topic_id).and_then(|name| topics.by_name.get(name));
+        topic.and_then(|topic| topic.get(&partition)).ok_or(NotOpen::Unknown)?.get()
     }
 
     /// Name of the open topic with this id.
@@ -109,9 +211,30 @@ impl Registry {
 
     /// The open partitions of a topic, in order of their numbers; empty if it is not open.
     pub fn partitions(&self, topic: &str) -> Vec<Arc<Partition>> {
+        self.read().by_name.get(topic).into_iter().flat_map(open).cloned().collect()
+    }
+
+    /// Every open partition, by topic name and number.
+    pub fn all(&self) -> Vec<Arc<Partition>> {
+        self.read().by_name.values().flat_map(open).cloned().collect()
+    }
+
+    /// The open partitions of a directory, by topic name and number.
+    pub fn in_directory(&self, directory: Uuid) -> Vec<Arc<Partition>> {
         let topics = self.read();
-        let partitions = topics.by_name.get(topic).into_iter().flat_map(Topic::values);
-        partitions.cloned().collect()
+        let hosted = topics.by_name.values().flat_map(Topic::values);
+        let hosted = hosted.filter(|hosted| hosted.directory == directory);
+        hosted.filter_map(|hosted| hosted.partition.clone()).collect()
+    }
+
+    /// Forgets the logs of a directory that has failed; its partitions are offline from now on.
+    pub fn take_offline(&self, directory: Uuid) {
+        let mut topics = self.write();
+        for hosted in topics.by_name.values_mut().flat_map(Topic::values_mut) {
+            if hosted.directory == directory {
+                hosted.partition = None;
+            }
+        }
     }
 
     /// Applies a changed configuration to every partition of a topic.
@@ -121,28 +244,26 @@ impl Registry {
         }
     }
 
-    /// Stops a topic's partitions and deletes their logs for good; no change if it is not open.
-    /// The topic is gone from here also where its files could not be deleted.
-    pub async fn delete_topic(&self, topic_id: Uuid) -> io::Result<()> {
-        let Some(topic) = self.take(topic_id) else {
-            return Ok(());
-        };
-        for partition in topic.values() {
+    /// Stops topics' partitions and deletes their logs for good; no change for those that are not
+    /// open. The topics are gone from here also where their files could not be deleted.
+    pub async fn delete_topics(&self, topic_ids: &[Uuid]) -> io::Result<()> {
+        let topics: Vec<_> = topic_ids.iter().filter_map(|topic_id| self.take(*topic_id)).collect();
+        let partitions: Vec<_> = topics.iter().flat_map(open).collect();
+        for partition in &partitions {
             partition.stop();
         }
-        let mut outcome = Ok(());
-        for partition in topic.values() {
-            outcome = outcome.and(self.engine.delete(partition.id()).await);
-        }
-        outcome
+        let ids: Vec<_> = partitions.iter().map(|partition| partition.id().clone()).collect();
+        self.directories.delete(&ids).await
     }
 
-    /// Closes every partition; the first error, after all were tried. The engine stays open.
+    /// Closes every partition; the first error, after all were tried. The directories stay open.
     pub async fn close_all(&self) -> Result<(), AppendError> {
         let topics = std::mem::take(&mut *self.write());
-        let partitions = topics.by_name.into_values().flat_map(Topic::into_values);
+        let hosted = topics.by_name.into_values().flat_map(Topic::into_values);
+        let is_online = |hosted: &Hosted| self.directories.online(hosted.directory).is_some();
+        let partitions = hosted.filter(is_online).filter_map(|hosted| hosted.partition);
         let close = |partition: Arc<Partition>| async move { partition.close().await };
-        each(partitions, close).await
+        each(partitions, CLOSED_AT_ONCE, close).await
     }
 
     fn take(&self, topic_id: Uuid) -> Option<Topic> {
@@ -160,8 +281,61 @@ impl Registry {
     }
 }
 
+/// Partitions that open.
+struct Opening {
+    /// By topic.
+    opened: BTreeMap<Uuid, Topic>,
+    /// Topics of which a partition did not open.
+    failed: BTreeSet<Uuid>,
+    done: usize,
+    total: usize,
+    /// When progress was told last.
+    told_ms: i64,
+}
+
+impl Opening {
+    fn new(env: &Env, total: usize) -> Self {
+        Self {
+            opened: BTreeMap::new(),
+            failed: BTreeSet::new(),
+            done: 0,
+            total,
+            told_ms: env.clock.now_ms(),
+        }
+    }
+
+    fn note(
+        &mut self,
+        env: &Env,
+        topic_id: Uuid,
+        number: i32,
+        outcome: Result<Hosted, OpenError>,
+    ) -> Result<(), OpenError> {
+        self.done += 1;
+        let now_ms = env.clock.now_ms();
+        if now_ms.saturating_sub(self.told_ms) >= TELL_INTERVAL_MS {
+            self.told_ms = now_ms;
+            tracing::info!("opened {} of {} partitions", self.done, self.total);
+        }
+        match outcome {
+            Ok(hosted) => {
+                self.opened.entry(topic_id).or_default().insert(number, hosted);
+            }
+            Err(error) => {
+                self.failed.insert(topic_id);
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+}
+
 /// Runs `work` on every item, several at a time; the first error, after all were tried.
-async fn each<T, E, W>(items: impl IntoIterator<Item = T>, work: impl Fn(T) -> W) -> Result<(), E>
+async fn each<T, E, W>(
+    items: impl IntoIterator<Item = T>,
+    at_once: usize,
+    work: impl Fn(T) -> W,
+) -> Result<(), E>
 where
     E: Send + 'static,
     W: Future<Output = Result<(), E>> + Send + 'static,
@@ -170,7 +344,7 @@ where
     let mut outcome = Ok(());
     let mut items = items.into_iter().fuse();
     loop {
-        while running.len() < AT_ONCE
+        while running.len() < at_once
             && let Some(item) = items.next()
         {
             running.spawn(work(item));

@@ -27,7 +27,9 @@ pub(super) const COMPRESSION_MASK: i16 = 0x07;
 const TIMESTAMP_TYPE_MASK: i16 = 0x08;
 pub(super) const TRANSACTIONAL_MASK: i16 = 0x10;
 pub(super) const CONTROL_MASK: i16 = 0x20;
-const DELETE_HORIZON_MASK: i16 = 0x40;
+pub(super) const DELETE_HORIZON_MASK: i16 = 0x40;
+/// What an empty batch keeps.
+pub(super) const FLAGS_MASK: i16 = TIMESTAMP_TYPE_MASK | TRANSACTIONAL_MASK | CONTROL_MASK;
 
 /// Why bytes are not a batch.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]

@@ -101,11 +101,8 @@ impl BatchBuilder {
         header.last_offset_delta += 1;
         header.record_count += 1;
 
-        let mut body = vec![0];
-        put_varlong(&mut body, timestamp_ms.wrapping_sub(header.base_timestamp));
-        put_varlong(&mut body, header.last_offset_delta.into());
-        put_bytes(&mut body, key);
-        put_bytes(&mut body, value);
+        let timestamp_delta = timestamp_ms.wrapping_sub(header.base_timestamp);
+        let mut body = record_body(timestamp_delta, header.last_offset_delta, key, value);
         put_varlong(&mut body, headers.len() as i64);
         for (name, value) in headers {
             put_bytes(&mut body, Some(name));
@@ -146,14 +143,29 @@ impl BatchBuilder {
     }
 }
 
+/// The beginning of a record after its size; the number of its headers and these follow.
+pub(super) fn record_body(
+    timestamp_delta: i64,
+    offset_delta: i32,
+    key: Option<&[u8]>,
+    value: Option<&[u8]>,
+) -> Vec<u8> {
+    let mut body = vec![0];
+    put_varlong(&mut body, timestamp_delta);
+    put_varlong(&mut body, offset_delta.into());
+    put_bytes(&mut body, key);
+    put_bytes(&mut body, value);
+    body
+}
+
 /// A length (or -1) and the bytes.
-fn put_bytes(out: &mut Vec<u8>, bytes: Option<&[u8]>) {
+pub(super) fn put_bytes(out: &mut Vec<u8>, bytes: Option<&[u8]>) {
     put_varlong(out, bytes.map_or(-1, |bytes| bytes.len() as i64));
     out.extend_from_slice(bytes.unwrap_or_default());
 }
 
 /// A zigzag number; numbers that fit 32 bits have the same form in both widths.
-fn put_varlong(out: &mut Vec<u8>, value: i64) {
+pub(super) fn put_varlong(out: &mut Vec<u8>, value: i64) {
     let mut rest = (value << 1 ^ value >> 63) as u64;
     while rest >= 0x80 {
         out.push(rest as u8 | 0x80);

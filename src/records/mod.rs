@@ -14,6 +14,7 @@
 mod batch;
 mod build;
 mod compress;
+mod filter;
 mod recompress;
 mod record;
 mod validate;
@@ -24,6 +25,7 @@ pub use batch::{
 };
 pub use build::BatchBuilder;
 pub use compress::{Compression, INFLATED_BYTES_MAX, Inflater, compress};
+pub use filter::{Filtered, empty_batch, filter_batch};
 pub use recompress::StoredCodec;
 pub use record::{Headers, RECORD_BYTES_MAX, Record, RecordError, RecordFacts, Records};
 pub use validate::{

@@ -89,7 +89,12 @@ pub struct Headers<'a> {
     rest: &'a [u8],
 }
 
-impl Headers<'_> {
+impl<'a> Headers<'a> {
+    /// The headers' bytes, without their number.
+    pub(super) fn bytes(&self) -> &'a [u8] {
+        self.rest
+    }
+
     /// How many headers are left.
     pub fn len(&self) -> usize {
         self.count as usize

@@ -12,7 +12,7 @@ use super::{
     QUEUE_LENGTH, Shard, Ticket,
 };
 use crate::env::Env;
-use crate::partition::{FetchError, NotCommitted, Partition, ProducerError};
+use crate::partition::{FetchError, Partition, ProducerError};
 
 /// First and longest pause between two attempts to replay a machine.
 const RELOAD_PAUSE_MS: (u64, u64) = (100, 10_000);
@@ -89,7 +89,8 @@ async fn load_answering<M: Machine>(
         };
         match loaded {
             Ok(loaded) => return Some(loaded),
-            Err(LoadError::Read(FetchError::NotServing(NotCommitted::Stopped))) => return None,
+            // Also of a failed directory: nothing comes back before the next start.
+            Err(LoadError::Read(FetchError::NotServing(_))) => return None,
             Err(error) => {
                 let log = partition.id().directory_name();
                 tracing::error!(log, %error, "state cannot be replayed, trying again");

@@ -21,9 +21,9 @@
 //! ```
 //!
 //! The parts in brackets are a range of versions, then `null` and the range in which an `Option`
-//! may be null (without it: always), then `tag` and the number of a tagged field. Tagged fields
-//! are declared in the order of their numbers, the order in which they are written. A field that
-//! a version lacks is not written and reads as its default: the one after `=`, else the type's.
+//! may be null (without it: always), then `tag` and the number of a tagged field, in whose order
+//! tagged fields are written. Messages that are printed ([`Message::to_json`]) have their fields in
+//! the order of Kafka's schema. A field that a version lacks is not written and reads as its default: the one after `=`, else the type's.
 //! Kafka's default of a nullable field is null only where its schema says so, so most have
 //! `= Some(..)`. `key` is Kafka's number for the API or metadata record and may be missing.
 
@@ -33,6 +33,7 @@ use std::ops::RangeInclusive;
 use bytes::Bytes;
 
 use super::codec::{DecodeError, DecodeErrorKind, Decoder, Encoder, Field, Format, Structure};
+use super::json::Json;
 
 /// A message with versions of its own.
 pub trait Message: Structure {
@@ -71,6 +72,11 @@ pub trait Message: Structure {
         self.encode(&mut encoder, version);
         encoder.finish().into_bytes()
     }
+
+    /// The message as Kafka's tools print it: the fields of `version`, which may be any number.
+    fn to_json(&self, version: i16) -> Json {
+        self.json(Self::format(version))
+    }
 }
 
 /// A message that has a number.
@@ -85,6 +91,10 @@ macro_rules! message {
     (@default $default:expr) => { $default };
     (@untagged) => { true };
     (@untagged $tag:literal) => { false };
+    (@printed ; $value:expr, $default:expr) => { true };
+    (@printed $tag:literal; $value:expr, $default:expr) => {
+        $tag < $crate::wire::json::OWN_TAGS_FROM && $value != $default
+    };
     (@within $version:expr) => { true };
     (@within $version:expr, $range:expr) => {
         std::ops::RangeBounds::<i16>::contains(&$range, &$version)
@@ -192,6 +202,26 @@ macro_rules! message {
                         tagged.write($tag, &self.$field, &default.$field, format);
                     }
                 )?)?)*
+            }
+
+            fn json_fields(
+                &self,
+                format: $crate::wire::Format,
+            ) -> Vec<(String, $crate::wire::json::Json)> {
+                let default = Self::default();
+                let mut fields = Vec::new();
+                let _ = (format, &default, &mut fields);
+                $(
+                    if $crate::wire::message!(@within format.version $(, $range)?)
+                        && $crate::wire::message!(
+                            @printed $($($tag)?)?; self.$field, default.$field
+                        )
+                    {
+                        let name = $crate::wire::json::camel_case(stringify!($field));
+                        fields.push((name, $crate::wire::Field::json(&self.$field, format)));
+                    }
+                )*
+                fields
             }
         }
 

@@ -5,6 +5,7 @@ mod error_code;
 #[cfg(test)]
 mod golden;
 pub mod header;
+pub mod json;
 pub mod message;
 pub mod messages;
 pub mod records;

@@ -19,6 +19,7 @@ use crate::reference::{self, Options, Quorum, Reference};
 use crate::{needs, words};
 
 mod aborted;
+mod disks;
 mod dump;
 mod groups;
 

@@ -57,7 +57,7 @@ mod sync_group;
 mod topics;
 mod versions;
 
-use client::Target;
+pub(crate) use client::Target;
 pub(crate) use dynamic_configs::{assert_resources_changed, change_resources};
 
 /// A check with its name.

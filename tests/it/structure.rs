@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A module imports only from those before it (docs/architecture.md).
-const ORDER: [&str; 15] = [
+const ORDER: [&str; 16] = [
     "env",
     "telemetry",
     "config",
@@ -15,6 +15,7 @@ const ORDER: [&str; 15] = [
     "shard",
     "metadata",
     "coordinator",
+    "dump_log",
     "api",
     "net",
     "broker",

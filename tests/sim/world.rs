@@ -95,10 +95,13 @@ pub(crate) fn config(segment_bytes: u64) -> LogConfig {
     LogConfig {
         segment_bytes,
         segment_ms: i64::MAX,
+        segment_jitter_ms: 0,
         segment_index_bytes: 10 << 20,
         index_interval_bytes: 4096,
         flush_messages: i64::MAX,
         flush_ms: i64::MAX,
+        preallocate: false,
+        file_delete_delay_ms: 60_000,
     }
 }
 
@@ -208,7 +211,7 @@ impl World {
     async fn try_start(&mut self) -> Result<(Running, Replayed), String> {
         let engine = start_engine(&env(&self.disk, &self.clock))?;
         if self.deletion == Deletion::Asked {
-            engine.delete(&self.id()).await.map_err(|error| error.to_string())?;
+            engine.delete(&[self.id()]).await.map_err(|error| error.to_string())?;
             self.deletion = Deletion::Done;
         }
         if self.deletion == Deletion::Done {

@@ -35,6 +35,7 @@ use crate::wire::ErrorCode;
 pub use admin::commit_refused;
 pub use command::{Asked, Caller, Command, Reply};
 pub(super) use consumer::TopicPattern;
+pub(crate) use consumer::{ConsumerProtocolAssignment, ConsumerProtocolSubscription};
 pub use consumer::{ConsumerRecord, heartbeat_refused};
 pub use join::refused;
 pub use machine::GroupMachine;
@@ -106,6 +107,11 @@ impl Groups {
         }
     }
 
+    /// Whether the partition that a group lives on is offline.
+    pub fn is_offline(&self, group: &str) -> bool {
+        self.shards.is_offline(self.partition_of(group))
+    }
+
     /// Asks the machine of a group.
     pub async fn call(&self, group: &str, command: Command) -> Result<Reply, ErrorCode> {
         self.call_shard(self.partition_of(group), command).await
@@ -118,7 +124,7 @@ impl Groups {
 
     /// A partition of the topic, if it is there. Only what a shard decides may be appended to it.
     pub fn offsets_partition(&self, index: i32) -> Option<Arc<Partition>> {
-        self.registry.get(OFFSETS_TOPIC, index)
+        self.registry.get(OFFSETS_TOPIC, index).ok()
     }
 
     /// Ends a producer's transaction in a partition of the topic; returns when that is committed

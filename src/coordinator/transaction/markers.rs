@@ -18,7 +18,7 @@ use super::state::{Producer, TopicPartition};
 use crate::config::TransactionConfig;
 use crate::coordinator::group::{Groups, OFFSETS_TOPIC};
 use crate::log::BoxFuture;
-use crate::partition::{NotCommitted, Partition, Registry, TransactionMarker};
+use crate::partition::{NotCommitted, NotOpen, Partition, Registry, TransactionMarker};
 use crate::shard::{CallError, Host, Loaded, Shard};
 use crate::wire::ErrorCode;
 
@@ -154,7 +154,7 @@ pub async fn write_marker(
     marker: &TransactionMarker,
 ) -> Result<(), ErrorCode> {
     let partition = registry.get(&place.topic, place.partition);
-    let partition = partition.ok_or(ErrorCode::UnknownTopicOrPartition)?;
+    let partition = partition.map_err(NotOpen::error_code)?;
     if *place.topic == *OFFSETS_TOPIC {
         return groups.end_transaction(place.partition, *marker).await;
     }

@@ -97,6 +97,11 @@ impl Transactions {
         self.shards.ensure_topic().await
     }
 
+    /// Whether the partition that a transactional id lives on is offline.
+    pub fn is_offline(&self, id: &str) -> bool {
+        self.shards.is_offline(self.shards.partition_of(id))
+    }
+
     /// Gives a transactional id to a producer (Kafka: `handleInitProducerId`).
     pub async fn init_producer_id(&self, init: Init) -> Result<Producer, ErrorCode> {
         if init.id.is_empty() {

@@ -190,3 +190,33 @@ fn the_same_seed_gives_the_same_disk() {
     assert_eq!(run(5), run(5));
     assert!((0..5).any(|seed| run(seed) != run(5)));
 }
+
+#[test]
+fn a_device_that_is_gone_fails_for_everything_under_its_directory() {
+    let disk = SimDisk::new(1);
+    for directory in ["/a", "/b"] {
+        disk.create_dir_all(Path::new(directory)).unwrap();
+        let file = disk.open(&Path::new(directory).join("f"), OpenMode::Create).unwrap();
+        file.write_at(b"x", 0).unwrap();
+    }
+    let (of_a, of_b) = (Path::new("/a/f"), Path::new("/b/f"));
+    let open = |path: &Path| disk.open(path, OpenMode::Create).unwrap();
+    let (a, b) = (open(of_a), open(of_b));
+    disk.set_failing_under(Some(Path::new("/b")));
+    let mut byte = [0];
+    assert!(a.read_at(&mut byte, 0).is_ok() && a.sync().is_ok() && disk.kind(of_a).is_ok());
+    let failed = [
+        b.read_at(&mut byte, 0).map(drop),
+        b.write_at(b"y", 0).map(drop),
+        b.sync(),
+        disk.kind(of_b).map(drop),
+        disk.list(Path::new("/b")).map(drop),
+        disk.space(Path::new("/b")).map(drop),
+        disk.remove_file(of_b),
+    ];
+    let is_io = |it: &io::Result<()>| it.as_ref().unwrap_err().raw_os_error() == Some(libc::EIO);
+    assert!(failed.iter().all(is_io), "{failed:?}");
+    disk.clear_faults();
+    assert_eq!(b.read_at(&mut byte, 0).unwrap(), 1);
+    assert_eq!(byte, *b"x");
+}

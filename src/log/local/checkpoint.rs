@@ -12,6 +12,8 @@ pub(super) const RECOVERY_POINT: &str = "recovery-point-offset-checkpoint";
 pub(super) const LOG_START: &str = "log-start-offset-checkpoint";
 /// High watermarks.
 pub(super) const REPLICATION: &str = "replication-offset-checkpoint";
+/// How far each log is compacted.
+pub(super) const CLEANER: &str = "cleaner-offset-checkpoint";
 /// Appended to a file's name while its next content is written.
 pub(super) const TEMPORARY_SUFFIX: &str = ".tmp";
 

@@ -1,7 +1,8 @@
 //! One log: its state, and appending, rolling and deleting.
 //!
-//! Locks, in the order in which they may be held: the gate (flush, close, delete), the writer, a
-//! segment's indexes, a segment's tail. Readers take the last two only, and briefly.
+//! Locks, in the order in which they may be held: the gate (flush, close, delete), the structure
+//! (what takes segments away), the writer, a segment's indexes, a segment's tail. Readers take the
+//! last two only, and briefly.
 
 use std::io;
 use std::path::Path;
@@ -20,7 +21,7 @@ use super::recover::Loaded;
 use super::scan::Located;
 use super::segment::Segment;
 use super::sidecars::{PARTITION_METADATA, Snapshots, sync_file};
-use crate::env::DiskFile;
+use crate::env::{DiskFile, Random};
 use crate::log::{AbortedTransaction, AppendError, BatchBytes, Commit, CommitObserver, LogConfig};
 use crate::records::BatchHeader;
 
@@ -39,6 +40,8 @@ pub(super) struct Core {
     pub(super) end_offset: AtomicI64,
     pub(super) epochs: Mutex<Epochs>,
     pub(super) writer: Mutex<Writer>,
+    /// Held while segments are taken away, also where that takes long, and by what ends the log.
+    pub(super) structure: Mutex<()>,
     /// One flush, close or delete at a time, commits told before the next.
     pub(super) gate: tokio::sync::Mutex<()>,
 }
@@ -67,6 +70,8 @@ pub(super) struct Writer {
     created_ms: i64,
     /// Timestamp of the active segment's first batch, once known.
     first_timestamp_ms: Option<i64>,
+    /// How much earlier than `segment.ms` the active segment rolls.
+    jitter_ms: i64,
     /// Everything below is synced.
     pub(super) synced_end: i64,
     /// End of the last batch whose commit is pending.
@@ -96,6 +101,9 @@ impl Core {
     ) -> io::Result<Self> {
         let created_ms = shared.env.clock.now_ms();
         let active = &loaded.segments[loaded.segments.len() - 1];
+        if is_new && config.preallocate {
+            active.reserve(config.segment_bytes)?;
+        }
         let is_dirty = loaded.is_dirty;
         let is_unsynced = is_dirty && active.tail().size_bytes > 0;
         let unsynced = is_unsynced.then(|| active.file()).transpose()?;
@@ -121,11 +129,13 @@ impl Core {
                 is_touched: is_dirty,
                 created_ms,
                 first_timestamp_ms: None,
+                jitter_ms: jitter_ms(&shared.env.random, &config),
                 synced_end,
                 pending_end: 0,
                 announced_end: 0,
                 queued: None,
             }),
+            structure: Mutex::default(),
             gate: tokio::sync::Mutex::default(),
             shared,
         })
@@ -243,7 +253,7 @@ impl Core {
             Some(first) if first >= 0 => header.max_timestamp.saturating_sub(first),
             _ => self.shared.env.clock.now_ms().saturating_sub(writer.created_ms),
         };
-        Ok(waited_ms > config.segment_ms)
+        Ok(waited_ms > config.segment_ms - writer.jitter_ms)
     }
 
     fn write(
@@ -349,21 +359,29 @@ impl Core {
         base_offset: i64,
         snapshot: &mut dyn FnMut() -> Vec<u8>,
     ) -> Result<(), AppendError> {
-        let sealed = self.active();
+        let (sealed, config) = (self.active(), self.config());
+        let give_back = || if config.preallocate { sealed.give_back() } else { Ok(()) };
         sealed
             .finish_indexes()
+            .and_then(|()| give_back())
             .and_then(|()| self.sync_active(writer))
             .and_then(|()| sealed.sync())
             .map_err(|error| self.failure(error))?;
         let shared = &self.shared;
+        let snapshot = snapshot();
         if writer.snapshots.newest().is_none_or(|newest| newest < base_offset) {
             writer
                 .snapshots
-                .write(shared.disk(), &self.directory, base_offset, &snapshot())
+                .write(shared.disk(), &self.directory, base_offset, &snapshot)
                 .map_err(|error| self.failure(error))?;
         }
         writer.has_new_names = true;
+        let reserve = |segment: &Segment| match config.preallocate {
+            true => segment.reserve(config.segment_bytes),
+            false => Ok(()),
+        };
         let next = Segment::create(&shared.cache, &self.directory, base_offset)
+            .and_then(|next| reserve(&next).map(|()| next))
             .map_err(|error| self.abandon(base_offset, error))?;
         let mut segments = Vec::clone(&self.segments.load());
         segments.push(Arc::new(next));
@@ -371,6 +389,7 @@ impl Core {
         sealed.release();
         writer.created_ms = shared.env.clock.now_ms();
         writer.first_timestamp_ms = None;
+        writer.jitter_ms = jitter_ms(&shared.env.random, &config);
         Ok(())
     }
 
@@ -446,6 +465,7 @@ impl Core {
     }
 
     pub(super) fn delete_before(self: &Arc<Self>, offset: i64) -> Result<(), AppendError> {
+        let _structure = lock(&self.structure);
         let mut writer = lock(&self.writer);
         self.check_open(&writer)?;
         let offset = offset.min(self.end_offset());
@@ -485,14 +505,23 @@ impl Core {
         if gone.is_empty() {
             return Ok(());
         }
+        let mut aside = Vec::new();
         for segment in gone {
-            segment.remove()?;
+            aside.extend(segment.set_aside()?);
         }
         let disk = self.shared.disk();
         let snapshots = &mut writer.snapshots;
         snapshots.retain_useful(disk, &self.directory, |offset| offset >= first)?;
-        disk.sync_dir(&self.directory)
+        disk.sync_dir(&self.directory)?;
+        self.shared.doom(aside, self.config().file_delete_delay_ms);
+        Ok(())
     }
+}
+
+/// Below `segment.jitter.ms` and `segment.ms` (`LogConfig.randomSegmentJitter`).
+fn jitter_ms(random: &Random, config: &LogConfig) -> i64 {
+    let bound = u64::try_from(config.segment_jitter_ms.min(config.segment_ms)).unwrap_or(0);
+    i64::try_from(random.below(bound)).unwrap_or(0)
 }
 
 /// Whether an error says that the device, or a quota on it, is full.

@@ -4,19 +4,22 @@
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, OnceLock, Weak};
+use std::sync::{Arc, Mutex, Weak};
 
+use tokio::sync::SetOnce;
 use tokio::task::JoinHandle;
+use uuid::Uuid;
 
 use super::LocalLog;
 use super::checkpoint::{read_text, replace};
 use super::core::Core;
+use super::doomed::Doomed;
 use super::files::{FileCache, lock, remove_if_exists};
 use super::flush::{self, Flusher, Urgency};
 use super::positions::Positions;
 use super::recover::Opening;
 use super::sidecars::{print_id, read_topic_id, write_topic_id};
-use crate::env::{DirLock, Disk, Env, OpenMode};
+use crate::env::{DirLock, Disk, Env, FileKind, OpenMode};
 use crate::log::{
     AppendError, BoxFuture, CommitObserver, Engine, Log, LogConfig, LogDirectory, LogId, OpenError,
     Replay,
@@ -87,10 +90,11 @@ pub(super) struct Shared {
     pub(super) cache: Arc<FileCache>,
     pub(super) positions: Positions,
     pub(super) flusher: Flusher,
+    pub(super) doomed: Doomed,
     /// [`FAILED_FILE`] stood there at the start.
     distrusts_cache: bool,
     /// Why the directory is offline.
-    offline: OnceLock<String>,
+    offline: SetOnce<String>,
     logs: Mutex<HashMap<String, Weak<Core>>>,
 }
 
@@ -108,20 +112,16 @@ impl Shared {
 
     /// Takes the whole directory offline; the flusher tells every log's observer.
     pub(super) fn poison(&self, log: &str, error: &io::Error) -> AppendError {
-        let reason = self.offline.get_or_init(|| {
+        let reason = format!("{}: {log}: {error}", self.root.display());
+        if self.offline.set(reason.clone()).is_ok() {
             tracing::error!(
                 directory = %self.root.display(), log, %error,
                 "log directory failed and is offline until the broker is restarted"
             );
-            // For as long as it matters: with the power the cache goes, too.
-            let failed = self.disk().open(&self.root.join(FAILED_FILE), OpenMode::Create);
-            if let Err(error) = failed {
-                tracing::warn!(%error, "the failure is not noted in the directory");
-            }
-            format!("{}: {log}: {error}", self.root.display())
-        });
+            self.note_failure();
+        }
         self.flusher.wake();
-        AppendError::Offline(reason.clone())
+        AppendError::Offline(self.offline.get().cloned().unwrap_or(reason))
     }
 
     /// Notes a failure for the next start, for as long as it matters: with the power the page cache
@@ -199,11 +199,12 @@ impl LocalEngine {
             positions: Positions::load(disk, root, &existing, text.is_some())?,
             cache: Arc::new(FileCache::new(Arc::clone(&env.disk), settings.open_files_max)),
             flusher: Flusher::new(settings.flush_delay_ms),
+            doomed: Doomed::default(),
             distrusts_cache: disk.kind(&root.join(FAILED_FILE))?.is_some(),
             env: env.clone(),
             root: root.to_owned(),
             settings,
-            offline: OnceLock::new(),
+            offline: SetOnce::new(),
             logs: Mutex::default(),
         });
         Ok(Arc::new(Self {
@@ -231,8 +232,7 @@ impl LocalEngine {
             write_topic_id(disk, directory, id.topic_id)?;
             Ok((!exists, id.topic_id))
         };
-        let (is_new, found) =
-            prepare().map_err(|source| OpenError::Io { directory: id.directory_name(), source })?;
+        let (is_new, found) = prepare().map_err(|source| self.unopened(id, source))?;
         if found == id.topic_id {
             return Ok(is_new);
         }
@@ -241,6 +241,17 @@ impl LocalEngine {
             found: print_id(found),
             expected: print_id(id.topic_id),
         })
+    }
+
+    /// A log that cannot be opened: for reasons of its own, or because the device is gone.
+    fn unopened(&self, id: &LogId, source: io::Error) -> OpenError {
+        let directory = id.directory_name();
+        let found = self.shared.disk().kind(&self.shared.root);
+        let is_gone = !matches!(found, Ok(Some(FileKind::Directory)));
+        if is_gone || source.raw_os_error() == Some(libc::EIO) {
+            self.shared.poison(&directory, &source);
+        }
+        OpenError::Io { directory, source }
     }
 
     async fn open_log(
@@ -271,7 +282,7 @@ impl LocalEngine {
         };
         let loaded = opening.load(replay).map_err(|source| {
             self.shared.note_failure();
-            io_error(source)
+            self.unopened(id, source)
         })?;
         let needs_flush = loaded.is_dirty && !is_new;
         let shared = Arc::clone(&self.shared);
@@ -284,36 +295,61 @@ impl LocalEngine {
         Ok(Arc::new(LocalLog(core)))
     }
 
-    async fn delete_log(&self, id: &LogId) -> io::Result<()> {
+    /// All names are changed before one sync makes it durable: a topic may have thousands of logs.
+    async fn delete_logs(&self, ids: &[LogId]) -> io::Result<()> {
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let mut outcome = Ok(());
+        let mut going = Vec::new();
+        for id in ids {
+            match self.take_open(id).await {
+                Ok(Some(delay_ms)) => {
+                    let (name, aside) = (id.directory_name(), self.deleted_name(id));
+                    going.push((name, self.shared.root.join(aside), delay_ms));
+                }
+                Ok(None) => {}
+                Err(error) => outcome = outcome.and(Err(error)),
+            }
+        }
+        let shared = Arc::clone(&self.shared);
+        let delete = move || {
+            let (disk, root) = (shared.disk(), &shared.root);
+            let mut outcome = Ok(());
+            for (name, aside, delay_ms) in &going {
+                match disk.rename(&root.join(name), aside) {
+                    Ok(()) => shared.doom(vec![aside.clone()], *delay_ms),
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                    Err(error) => outcome = outcome.and(Err(error)),
+                }
+            }
+            // Even if they are gone: an earlier try may have failed right here.
+            disk.sync_dir(root)?;
+            let names = going.into_iter().map(|(name, ..)| name);
+            shared.positions.remove(disk, root, names)?;
+            outcome
+        };
+        outcome.and(self.shared.env.offload.run(delete).await)
+    }
+
+    /// Takes a log that is to be deleted away from who holds it; gives how long its files stay.
+    /// None where the name by now belongs to another topic.
+    async fn take_open(&self, id: &LogId) -> io::Result<Option<i64>> {
         let name = id.directory_name();
-        let directory = self.shared.root.join(&name);
         let open = lock(&self.shared.logs).get(&name).and_then(Weak::upgrade);
         let found = match &open {
             Some(core) => Some(core.topic_id),
-            None => read_topic_id(self.shared.disk(), &directory)?,
+            None => read_topic_id(self.shared.disk(), &self.shared.root.join(&name))?,
         };
-        // The name may by now belong to another topic.
         if found.is_some_and(|found| found != id.topic_id) {
-            return Ok(());
+            return Ok(None);
         }
+        let delay_ms = open.as_ref().map_or(0, |core| core.config().file_delete_delay_ms);
         if let Some(core) = open {
             core.retire("is deleted").await;
             lock(&self.shared.logs).remove(&name);
         }
-        let aside = self.shared.root.join(self.deleted_name(id));
-        let shared = Arc::clone(&self.shared);
-        let delete = move || {
-            let (disk, root) = (shared.disk(), &shared.root);
-            let exists = disk.kind(&directory)?.is_some();
-            if exists {
-                disk.rename(&directory, &aside)?;
-            }
-            // Even if it is gone: an earlier try may have failed right here.
-            disk.sync_dir(root)?;
-            shared.positions.remove(disk, root, &name)?;
-            if exists { disk.remove_dir_all(&aside) } else { Ok(()) }
-        };
-        self.shared.env.offload.run(delete).await
+        Ok(Some(delay_ms))
     }
 
     /// Kafka's `LocalLog.logDeleteDirName`: the topic's name is cut where the whole is too long.
@@ -362,8 +398,8 @@ impl Engine for LocalEngine {
         Box::pin(self.open_log(id, config, observer, replay))
     }
 
-    fn delete<'a>(&'a self, id: &'a LogId) -> BoxFuture<'a, io::Result<()>> {
-        Box::pin(self.delete_log(id))
+    fn delete<'a>(&'a self, ids: &'a [LogId]) -> BoxFuture<'a, io::Result<()>> {
+        Box::pin(self.delete_logs(ids))
     }
 
     fn existing(&self) -> io::Result<Vec<String>> {
@@ -380,6 +416,20 @@ impl Engine for LocalEngine {
             path: path.display().to_string(),
             space: online.and_then(|()| self.shared.disk().space(root)).map(Some),
         }
+    }
+
+    fn topic_id(&self, directory_name: &str) -> io::Result<Option<Uuid>> {
+        read_topic_id(self.shared.disk(), &self.shared.root.join(directory_name))
+    }
+
+    fn is_offline(&self) -> bool {
+        self.shared.check_online().is_err()
+    }
+
+    fn failed(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async {
+            self.shared.offline.wait().await;
+        })
     }
 
     fn clean_shutdown_epoch(&self) -> Option<i64> {

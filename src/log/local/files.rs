@@ -22,6 +22,8 @@ pub(super) struct FileCache {
 
 struct Slot {
     state: Mutex<State>,
+    /// Ends the file's name for as long as it is not in its place.
+    extension: Mutex<&'static str>,
     used: AtomicBool,
 }
 
@@ -89,12 +91,40 @@ impl CachedFile {
             directory: Arc::clone(directory),
             base_offset,
             suffix,
-            slot: Arc::new(Slot { state: Mutex::new(State::Closed), used: AtomicBool::new(false) }),
+            slot: Arc::new(Slot {
+                state: Mutex::new(State::Closed),
+                extension: Mutex::new(""),
+                used: AtomicBool::new(false),
+            }),
         }
     }
 
+    /// The same file under the name that ends so.
+    pub(super) fn with_extension(self, extension: &'static str) -> Self {
+        *lock(&self.slot.extension) = extension;
+        self
+    }
+
+    pub(super) fn extension(&self) -> &'static str {
+        *lock(&self.slot.extension)
+    }
+
     pub(super) fn path(&self) -> PathBuf {
-        self.directory.join(format!("{:020}{}", self.base_offset, self.suffix))
+        self.path_with(self.extension())
+    }
+
+    fn path_with(&self, extension: &str) -> PathBuf {
+        self.directory.join(format!("{:020}{}{extension}", self.base_offset, self.suffix))
+    }
+
+    /// Gives the file the name that ends so. Who opens it meanwhile gets it under the old name or
+    /// the new one.
+    pub(super) fn rename(&self, extension: &'static str) -> io::Result<()> {
+        let _opening = lock(&self.slot.state);
+        let mut current = lock(&self.slot.extension);
+        self.cache.disk.rename(&self.path_with(*current), &self.path_with(extension))?;
+        *current = extension;
+        Ok(())
     }
 
     /// The open file.

@@ -28,7 +28,7 @@ use crate::log::{AppendError, LogConfig};
 const UNWRITTEN_ENTRIES_MAX: usize = 256;
 
 /// The longest wait that is computed with: a year.
-const DELAY_MAX_MS: u64 = 365 * 86_400_000;
+pub(super) const DELAY_MAX_MS: u64 = 365 * 86_400_000;
 
 /// How soon a log is flushed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -107,7 +107,9 @@ pub(super) async fn run(shared: Arc<Shared>) {
         if shared.check_online().is_err() {
             return shared.tell_failure().await;
         }
-        let due = shared.flusher.next_deadline().into_iter().chain(checkpoint_at).min();
+        let doomed = shared.doomed.next_deadline();
+        let due =
+            [shared.flusher.next_deadline(), checkpoint_at, doomed].into_iter().flatten().min();
         let due = async {
             match due {
                 Some(due) => tokio::time::sleep_until(due).await,
@@ -131,6 +133,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
             checkpoint_at = None;
             shared.write_checkpoints().await;
         }
+        shared.remove_doomed().await;
     }
 }
 
@@ -221,6 +224,7 @@ impl Core {
     }
 
     fn close_now(self: &Arc<Self>, snapshot: &[u8]) -> Result<(), AppendError> {
+        let _structure = lock(&self.structure);
         let mut writer = lock(&self.writer);
         self.check_open(&writer)?;
         let (start_offset, end_offset) = (self.start_offset(), self.end_offset());
@@ -235,6 +239,9 @@ impl Core {
         let mut complete = || {
             if writer.is_touched && active.tail().size_bytes > 0 {
                 active.finish_indexes()?;
+                if self.config().preallocate {
+                    active.give_back()?;
+                }
                 active.sync()?;
             }
             if newest < end_offset {
@@ -256,11 +263,16 @@ impl Core {
     }
 
     /// Takes the log away from whoever still holds it; readers keep what they read.
-    pub(super) async fn retire(&self, reason: &'static str) {
+    pub(super) async fn retire(self: &Arc<Self>, reason: &'static str) {
         let _gate = self.gate.lock().await;
-        lock(&self.writer).closed = Some(reason);
-        for segment in self.segments.load().iter() {
-            segment.retire();
-        }
+        let core = Arc::clone(self);
+        let retire = move || {
+            let _structure = lock(&core.structure);
+            lock(&core.writer).closed = Some(reason);
+            for segment in core.segments.load().iter() {
+                segment.retire();
+            }
+        };
+        self.shared.env.offload.run(retire).await;
     }
 }

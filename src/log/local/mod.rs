@@ -12,6 +12,7 @@
 
 mod checkpoint;
 mod core;
+mod doomed;
 mod engine;
 mod epochs;
 mod files;
@@ -20,6 +21,7 @@ mod index;
 mod positions;
 mod read;
 mod recover;
+mod rewrite;
 mod scan;
 mod segment;
 mod sidecars;
@@ -35,10 +37,11 @@ pub use engine::{EngineError, EngineSettings, LocalEngine};
 use self::core::Core;
 use super::{
     AbortedTransaction, AppendError, BatchBytes, BoxFuture, Commit, Log, LogConfig, LogRead,
-    ReadError,
+    ReadError, Rewrite, RewriteError, SegmentFacts,
 };
 use crate::records::BatchHeader;
 use files::lock;
+use segment::Segment;
 
 /// A log of a [`LocalEngine`].
 struct LocalLog(Arc<Core>);
@@ -55,6 +58,32 @@ impl Log for LocalLog {
     fn size_bytes(&self) -> u64 {
         let segments = self.0.segments.load();
         segments.iter().map(|segment| segment.tail().size_bytes).sum()
+    }
+
+    fn segments(&self) -> Vec<SegmentFacts> {
+        let segments = self.0.segments.load();
+        let next = segments.iter().skip(1).map(|segment| segment.base_offset);
+        let ends = next.chain([self.0.end_offset()]);
+        let facts = |(segment, end_offset): (&Arc<Segment>, i64)| SegmentFacts {
+            base_offset: segment.base_offset,
+            end_offset,
+            size_bytes: segment.tail().size_bytes,
+        };
+        segments.iter().zip(ends).map(facts).collect()
+    }
+
+    fn segment_time_ms(&self, base_offset: i64) -> Result<Option<i64>, ReadError> {
+        let segments = self.0.segments.load();
+        let at = segments.binary_search_by_key(&base_offset, |segment| segment.base_offset);
+        at.map_or(Ok(None), |index| Ok(segments[index].time_ms()?))
+    }
+
+    fn segment_first_time_ms(&self, base_offset: i64) -> Result<Option<i64>, ReadError> {
+        Ok(self.0.segment_at(base_offset).map_or(Ok(None), |it| it.first_timestamp())?)
+    }
+
+    fn segment_index_bytes(&self, base_offset: i64) -> Result<[u64; 2], ReadError> {
+        Ok(self.0.segment_at(base_offset).map_or(Ok([0; 2]), |it| it.index_sizes_bytes())?)
     }
 
     fn configure(&self, config: LogConfig) {
@@ -121,6 +150,18 @@ impl Log for LocalLog {
 
     fn delete_before(&self, offset: i64) -> Result<(), AppendError> {
         self.0.delete_before(offset)
+    }
+
+    fn rewrite(&self, from: i64, until: i64) -> Result<Box<dyn Rewrite>, RewriteError> {
+        Ok(Box::new(self.0.rewrite(from, until)?))
+    }
+
+    fn cleaned_offset(&self) -> Option<i64> {
+        self.0.shared.positions.cleaned(&self.0.name)
+    }
+
+    fn set_cleaned_offset(&self, offset: i64) -> Result<(), AppendError> {
+        self.0.set_cleaned_offset(offset)
     }
 
     fn flush(&self) -> BoxFuture<'_, Result<(), AppendError>> {

@@ -1,4 +1,5 @@
-//! Recovery points and start offsets of all logs of a directory, and their checkpoint files.
+//! Recovery points, start offsets and how far it is compacted of all logs of a directory, and their
+//! checkpoint files.
 
 use std::collections::{BTreeMap, HashSet};
 use std::io;
@@ -24,6 +25,8 @@ pub(super) struct Position {
     pub(super) recovery_point: Option<i64>,
     /// Where the log starts, if not at its first segment.
     pub(super) start_offset: Option<i64>,
+    /// Everything below was compacted.
+    pub(super) cleaned: Option<i64>,
     /// Closed, or not opened since the broker that wrote it closed it.
     pub(super) is_clean: bool,
     /// The log is open.
@@ -42,7 +45,10 @@ impl Positions {
         let read = |name| {
             let offsets = checkpoint::read_offsets(disk, &root.join(name))?;
             if offsets.is_none() {
-                tracing::warn!(file = name, "checkpoint is damaged; every log is checked in full");
+                tracing::warn!(
+                    file = name,
+                    "checkpoint is damaged; what it told is found out anew"
+                );
             }
             Ok::<_, io::Error>(offsets.unwrap_or_default())
         };
@@ -55,11 +61,15 @@ impl Positions {
         for (name, offset) in read(checkpoint::LOG_START)? {
             logs.entry(name).or_default().start_offset = Some(offset);
         }
+        for (name, offset) in read(checkpoint::CLEANER)? {
+            logs.entry(name).or_default().cleaned = Some(offset);
+        }
         let found = logs.len();
         logs.retain(|name, _| existing.contains(name));
         let has_stale = logs.len() < found;
         let positions = Self { logs: Mutex::new(logs), files: Mutex::default() };
         if has_stale {
+            positions.write_cleaned(disk, root)?;
             positions.write(disk, root)?;
         }
         Ok(positions)
@@ -104,15 +114,49 @@ impl Positions {
         written
     }
 
+    /// Up to where a log is compacted.
+    pub(super) fn cleaned(&self, name: &str) -> Option<i64> {
+        lock(&self.logs).get(name)?.cleaned
+    }
+
+    /// Writes down up to where a log is compacted, durably.
+    pub(super) fn set_cleaned(
+        &self,
+        disk: &dyn Disk,
+        root: &Path,
+        name: &str,
+        offset: i64,
+    ) -> io::Result<()> {
+        self.change(name, |position| position.cleaned = Some(offset));
+        self.write_cleaned(disk, root)
+    }
+
+    fn write_cleaned(&self, disk: &dyn Disk, root: &Path) -> io::Result<()> {
+        let _files = lock(&self.files);
+        let cleaned = self.offsets(|position| position.cleaned);
+        checkpoint::write_offsets(disk, root, checkpoint::CLEANER, &cleaned)
+    }
+
     /// The first segment tells the start from now on.
     pub(super) fn start_is_first_segment(&self, name: &str) {
         self.change(name, |position| position.start_offset = None);
     }
 
-    /// Forgets a deleted log, durably.
-    pub(super) fn remove(&self, disk: &dyn Disk, root: &Path, name: &str) -> io::Result<()> {
-        let known = lock(&self.logs).remove(name);
-        known.map_or(Ok(()), |_| self.write(disk, root))
+    /// Forgets deleted logs, durably.
+    pub(super) fn remove(
+        &self,
+        disk: &dyn Disk,
+        root: &Path,
+        names: impl Iterator<Item = String>,
+    ) -> io::Result<()> {
+        let known: Vec<_> = {
+            let mut logs = lock(&self.logs);
+            names.filter_map(|name| logs.remove(&name)).collect()
+        };
+        if known.iter().any(|position| position.cleaned.is_some()) {
+            self.write_cleaned(disk, root)?;
+        }
+        if known.is_empty() { Ok(()) } else { self.write(disk, root) }
     }
 
     /// The name of a log that is open.

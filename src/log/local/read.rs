@@ -88,7 +88,30 @@ impl Core {
         })
     }
 
+    /// Looks again where the segment was given up or replaced meanwhile.
+    fn again<T>(&self, look: impl Fn() -> io::Result<T>) -> io::Result<T> {
+        loop {
+            let before = self.segments.load_full();
+            match look() {
+                Err(error)
+                    if error.kind() == io::ErrorKind::NotFound
+                        && !Arc::ptr_eq(&before, &self.segments.load()) => {}
+                found => return found,
+            }
+        }
+    }
+
     fn locate(
+        &self,
+        from: i64,
+        until: i64,
+        max_bytes: usize,
+        committed: bool,
+    ) -> io::Result<Option<Range>> {
+        self.again(|| self.locate_now(from, until, max_bytes, committed))
+    }
+
+    fn locate_now(
         &self,
         from: i64,
         until: i64,
@@ -167,7 +190,8 @@ impl Core {
             }
             Ok(None)
         };
-        self.shared.env.offload.run(find).await.map_err(ReadError::Io)
+        let core = Arc::clone(self);
+        self.shared.env.offload.run(move || core.again(&find)).await.map_err(ReadError::Io)
     }
 
     pub(super) async fn batch_of_max_timestamp(
@@ -187,7 +211,8 @@ impl Core {
             }
             Ok(best.map(|batch| batch.header))
         };
-        self.shared.env.offload.run(find).await.map_err(ReadError::Io)
+        let core = Arc::clone(self);
+        self.shared.env.offload.run(move || core.again(&find)).await.map_err(ReadError::Io)
     }
 }
 

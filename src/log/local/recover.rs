@@ -72,6 +72,9 @@ struct Beside {
     aborted: bool,
 }
 
+/// A segment of this size takes long enough to check that it is told.
+const TELL_BYTES: u64 = 64 << 20;
+
 /// Ends the names of files that a finished cleaning left to be put in place.
 const SWAP_SUFFIXES: [&str; 4] = [".log.swap", ".index.swap", ".timeindex.swap", ".txnindex.swap"];
 
@@ -161,6 +164,13 @@ impl Opening<'_> {
             }
         }
         // Snapshots of the metadata log end in `.checkpoint.deleted` and are not ours.
+        if !gone.is_empty() {
+            // Before the `.cleaned` ones, by which they are known for unfinished.
+            for name in gone.drain(..) {
+                self.remove(name)?;
+            }
+            self.disk().sync_dir(&self.directory)?;
+        }
         gone.extend(ends(".deleted").filter(|name| split_name(name).is_some()));
         gone.extend(ends(TEMPORARY_SUFFIX));
         gone.extend(ends(".cleaned"));
@@ -186,7 +196,8 @@ impl Opening<'_> {
                 let file = self.disk().open(&self.directory.join(name), OpenMode::Read)?;
                 let length = file.len()?;
                 let mut scanner = Scanner::new(file, 0, length, WALK_BUFFER_BYTES);
-                first = first.min(base);
+                // The first one is replaced also where nothing is left.
+                (first, end) = (first.min(base), end.max(base + 1));
                 while let Some(batch) = scanner.next()? {
                     end = end.max(batch.header.last_offset() + 1);
                 }
@@ -200,6 +211,8 @@ impl Opening<'_> {
                 self.remove(name)?;
             }
         }
+        // Or what was replaced could come back beside its replacement.
+        self.disk().sync_dir(&self.directory)?;
         for name in swaps {
             let from = self.directory.join(name);
             self.disk().rename(&from, &from.with_extension(""))?;
@@ -279,6 +292,13 @@ impl Opening<'_> {
             },
             || self.remove_segments(if is_trusted { &[] } else { later }),
         )?;
+        let checked_bytes = segment.tail().size_bytes;
+        if checked_bytes >= TELL_BYTES {
+            tracing::info!(
+                directory = %self.directory.display(), segment = segment.base_offset,
+                checked_bytes, segments_left = later.len(), "checked a segment"
+            );
+        }
         if has_markers || beside.aborted {
             findings.unlisted.insert(segment.base_offset);
         }

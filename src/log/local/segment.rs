@@ -6,11 +6,13 @@
 //! reader, makes a segment shorter.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock};
 
+use super::doomed::DELETED_SUFFIX;
 use super::files::{CachedFile, FileCache, lock, sync};
 use super::index::{Entry, Index, Lookup, OffsetEntry};
+use super::rewrite::CLEANED_SUFFIX;
 use super::scan::{LOOKUP_BUFFER_BYTES, Located, Scanner, WALK_BUFFER_BYTES};
 use super::time_index::{TimeEntry, maybe_append};
 use crate::env::{DiskFile, read_all, write_all_at};
@@ -120,6 +122,31 @@ impl Segment {
         Ok(segment)
     }
 
+    /// As [`Segment::create`] under names that end with [`CLEANED_SUFFIX`].
+    pub(super) fn create_cleaned(
+        cache: &Arc<FileCache>,
+        directory: &Arc<Path>,
+        base_offset: i64,
+    ) -> io::Result<Self> {
+        let tail = Tail { end_offset: base_offset, size_bytes: 0 };
+        let mut segment = Self::existing(cache, directory, base_offset, tail);
+        segment.log = segment.log.with_extension(CLEANED_SUFFIX);
+        segment.log.create()?;
+        segment.create_indexes()?;
+        Ok(segment)
+    }
+
+    /// Gives the files of a segment that was made by [`Segment::create_cleaned`] names that end so.
+    pub(super) fn rename(&self, extension: &'static str) -> io::Result<()> {
+        self.log.rename(extension)?;
+        self.with_indexes(|indexes| {
+            indexes.offsets.file().rename(extension)?;
+            indexes.times.file().rename(extension)
+        })?;
+        let aborted = self.aborted.get();
+        aborted.map_or(Ok(()), |index| lock(index).file().rename(extension))
+    }
+
     fn create_indexes(&self) -> io::Result<()> {
         let indexes = Indexes::new(
             Index::create(self.index_file(INDEX_SUFFIX))?,
@@ -130,7 +157,17 @@ impl Segment {
     }
 
     pub(super) fn index_file(&self, suffix: &'static str) -> CachedFile {
-        CachedFile::new(&self.cache, &self.directory, self.base_offset, suffix)
+        let file = CachedFile::new(&self.cache, &self.directory, self.base_offset, suffix);
+        file.with_extension(self.log.extension())
+    }
+
+    /// Bytes of the offset index and the time index.
+    pub(super) fn index_sizes_bytes(&self) -> io::Result<[u64; 2]> {
+        self.with_indexes(|indexes| {
+            let entries = [indexes.offsets.len(), indexes.times.len()];
+            let sizes = [OffsetEntry::SIZE, TimeEntry::SIZE];
+            Ok([0, 1].map(|index| (entries[index] * sizes[index]) as u64))
+        })
     }
 
     /// Runs `with` on the indexes. Ones that do not fit the log file count as empty, so that
@@ -258,6 +295,17 @@ impl Segment {
         aborted.map_or(Ok(()), |index| sync(lock(index).file().get()?.as_ref()))
     }
 
+    /// Takes room for a log file of this length (`preallocate`); its length stays, so that nothing
+    /// has to tell what is written from what is not.
+    pub(super) fn reserve(&self, length: u64) -> io::Result<()> {
+        self.file()?.reserve(length)
+    }
+
+    /// Gives back the room behind the end of the log file.
+    pub(super) fn give_back(&self) -> io::Result<()> {
+        self.file()?.set_len(self.tail().size_bytes)
+    }
+
     /// Closes the files until they are used again.
     pub(super) fn release(&self) {
         self.log.release();
@@ -289,6 +337,32 @@ impl Segment {
             self.index_file(suffix).remove()?;
         }
         Ok(())
+    }
+
+    /// Gives the files other names, the log file's first as in [`Segment::remove`], under which
+    /// they may be removed later.
+    pub(super) fn set_aside(&self) -> io::Result<Vec<PathBuf>> {
+        self.retire();
+        let mut aside = Vec::new();
+        for suffix in [LOG_SUFFIX, INDEX_SUFFIX, TIME_INDEX_SUFFIX, TXN_INDEX_SUFFIX] {
+            let from = self.index_file(suffix).path();
+            let to = PathBuf::from(format!("{}{DELETED_SUFFIX}", from.display()));
+            match self.cache.disk.rename(&from, &to) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                renamed => renamed.map(|()| aside.push(to))?,
+            }
+        }
+        Ok(aside)
+    }
+
+    /// Largest timestamp of the batches, else when the log file was last written
+    /// (`LogSegment.largestTimestamp`).
+    pub(super) fn time_ms(&self) -> io::Result<Option<i64>> {
+        let time_ms = self.find_largest_time(i64::MIN)?.map(|batch| batch.header.max_timestamp);
+        match time_ms.filter(|time_ms| *time_ms >= 0) {
+            Some(time_ms) => Ok(Some(time_ms)),
+            None => self.file()?.modified_ms(),
+        }
     }
 
     /// The first batch before `limit` that ends at or above `offset`.

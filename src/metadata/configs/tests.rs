@@ -354,7 +354,7 @@ fn groups_and_clients_metrics_have_configurations_that_a_snapshot_keeps() {
     assert_eq!(image.group_config("g").unwrap()[session], "50000");
     assert_eq!(image.group_config("other"), None);
     assert_eq!(image.config_of(metrics, "m").unwrap()["metrics"], "a.");
-    let (_, snapshot) = rig.machine.state.snapshot(crate::metadata::machine::tests::DIRECTORY);
+    let (_, snapshot) = rig.machine.state.snapshot();
     for record in records {
         assert!(snapshot.entries.contains(&record), "{record:?}");
     }

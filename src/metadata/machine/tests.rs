@@ -6,8 +6,8 @@ use crate::metadata::features::bootstrap_features;
 use crate::metadata::snapshot::Snapshot;
 use crate::metadata::{Endpoint, base64};
 use crate::wire::records::{
-    AccessControlEntryRecord, ClientQuotaRecord, FeatureLevelRecord, PartitionRecord, TopicRecord,
-    UserScramCredentialRecord,
+    AccessControlEntryRecord, ClientQuotaRecord, FeatureLevelRecord, PartitionChangeRecord,
+    PartitionRecord, TopicRecord, UserScramCredentialRecord,
 };
 
 pub(in crate::metadata) const NODE_ID: i32 = 1;
@@ -17,7 +17,7 @@ fn endpoint(name: &str, port: u16) -> Endpoint {
     Endpoint { name: name.to_owned(), host: "localhost".to_owned(), port }
 }
 
-fn settings() -> Settings {
+pub(in crate::metadata) fn settings() -> Settings {
     Settings {
         node_id: NODE_ID,
         cluster_id: None,
@@ -32,11 +32,17 @@ fn settings() -> Settings {
     }
 }
 
-fn machine(settings: Settings, clean_shutdown_epoch: Option<i64>, run: u128) -> MetadataMachine {
+pub(in crate::metadata) fn machine(
+    settings: Settings,
+    clean_shutdown_epoch: Option<i64>,
+    run: u128,
+) -> MetadataMachine {
     let process = Process {
         settings: Arc::new(settings),
         random: Arc::new(Random::seeded(run as u64)),
-        directory_id: DIRECTORY,
+        directories: vec![DIRECTORY],
+        lacks_directories: false,
+        places: Arc::default(),
         incarnation_id: Uuid::from_u128(run),
         clean_shutdown_epoch,
     };
@@ -52,7 +58,7 @@ pub(in crate::metadata) struct Rig {
 }
 
 impl Rig {
-    fn new(machine: MetadataMachine) -> Self {
+    pub(in crate::metadata) fn new(machine: MetadataMachine) -> Self {
         Self { machine, log: Vec::new(), epoch: 1, effects: Vec::new() }
     }
 
@@ -68,7 +74,7 @@ impl Rig {
         rig
     }
 
-    fn start(&mut self) {
+    pub(in crate::metadata) fn start(&mut self) {
         let first = bootstrap_features().map(Into::into).collect();
         for command in [Command::BeginEpoch, Command::Bootstrap(first), Command::Register] {
             self.call(command);
@@ -77,7 +83,7 @@ impl Rig {
         self.call(Command::Unfence);
     }
 
-    fn write(&mut self, entries: &[Entry]) -> Result<(), ReplayError> {
+    pub(in crate::metadata) fn write(&mut self, entries: &[Entry]) -> Result<(), ReplayError> {
         for entry in entries {
             let at = Position {
                 offset: self.log.len() as i64,
@@ -124,7 +130,7 @@ impl Rig {
     }
 
     /// The next run on this log, before it has written anything.
-    fn restarted(&self, clean_shutdown_epoch: Option<i64>) -> Self {
+    pub(in crate::metadata) fn restarted(&self, clean_shutdown_epoch: Option<i64>) -> Self {
         let run = 100 + self.epoch as u128;
         let mut rig = Self::new(machine(settings(), clean_shutdown_epoch, run));
         for (entry, at) in &self.log {
@@ -348,6 +354,7 @@ fn a_partition_without_leader_is_elected() {
     rig.write(&[leaderless.clone().into()]).unwrap();
     assert_eq!(rig.partition("t", 0), (-1, 1, 1));
     let mut next = rig.restarted(Some(rig.machine.state.image.broker_epoch));
+    next.call(Command::Register);
     let (records, reply) = next.call(Command::Elect);
     let elected = PartitionChangeRecord {
         isr: Some(vec![NODE_ID]),
@@ -448,7 +455,7 @@ fn a_snapshot_holds_the_whole_state() {
     rig.write(&[removed.into()]).unwrap();
     rig.machine.state.settle(&ConfigMap::new());
 
-    let (id, snapshot) = rig.machine.state.snapshot(DIRECTORY);
+    let (id, snapshot) = rig.machine.state.snapshot();
     assert_eq!((id.offset, id.epoch), (rig.log.len() as i64, 1));
     let file = snapshot.encode(id.epoch, 5_000);
     let decoded = Snapshot::decode(&file).unwrap();

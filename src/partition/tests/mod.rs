@@ -1,12 +1,16 @@
 //! A partition over logs in memory, and batches to put into it.
 
 mod aborted;
+mod cleaner;
+mod compact;
 mod delete;
+mod disks;
 mod offsets;
 mod produce;
 mod random;
 mod reads;
 mod registry;
+mod retention;
 mod snapshots;
 mod transactions;
 mod verification;

@@ -1,9 +1,12 @@
 //! How each type of the protocol is read and written.
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use uuid::Uuid;
 
 use super::{Chunk, DecodeError, DecodeErrorKind, Decoder, Encoder};
+use crate::wire::json::Json;
 
 /// The form a value has on the wire.
 #[derive(Clone, Copy, Debug)]
@@ -38,6 +41,8 @@ pub trait Field: Sized {
     fn read(decoder: &mut Decoder, format: Format) -> Result<Self, DecodeError>;
     /// Writes the value.
     fn write(&self, encoder: &mut Encoder, format: Format);
+    /// The value as Kafka's tools print it.
+    fn json(&self, format: Format) -> Json;
 }
 
 /// A type that has a null beside its values.
@@ -71,10 +76,14 @@ impl<T: Nullable> Field for Option<T> {
             value => T::write_nullable(value.as_ref(), encoder, format),
         }
     }
+
+    fn json(&self, format: Format) -> Json {
+        self.as_ref().map_or(Json::Null, |value| value.json(format))
+    }
 }
 
 macro_rules! numbers {
-    ($($type:ty)*) => {$(
+    ($($kind:ident: $($type:ty)*;)*) => {$($(
         impl Field for $type {
             fn read(decoder: &mut Decoder, _: Format) -> Result<Self, DecodeError> {
                 decoder.array().map(Self::from_be_bytes)
@@ -83,11 +92,18 @@ macro_rules! numbers {
             fn write(&self, encoder: &mut Encoder, _: Format) {
                 encoder.raw(&self.to_be_bytes());
             }
+
+            fn json(&self, _: Format) -> Json {
+                Json::$kind((*self).into())
+            }
         }
-    )*};
+    )*)*};
 }
 
-numbers!(i8 i16 u16 i32 u32 i64 f64);
+numbers! {
+    Integer: i8 i16 u16 i32 u32 i64;
+    Double: f64;
+}
 
 /// Every byte but 0 is true.
 impl Field for bool {
@@ -97,6 +113,10 @@ impl Field for bool {
 
     fn write(&self, encoder: &mut Encoder, _: Format) {
         encoder.raw(&[u8::from(*self)]);
+    }
+
+    fn json(&self, _: Format) -> Json {
+        Json::Bool(*self)
     }
 }
 
@@ -108,10 +128,14 @@ impl Field for Uuid {
     fn write(&self, encoder: &mut Encoder, _: Format) {
         encoder.raw(self.as_bytes());
     }
+
+    fn json(&self, _: Format) -> Json {
+        Json::Text(URL_SAFE_NO_PAD.encode(self.as_bytes()))
+    }
 }
 
 macro_rules! never_null_by_itself {
-    ($(($($generics:tt)*) $type:ty;)*) => {$(
+    ($(($($generics:tt)*) $type:ty, |$value:ident, $format:ident| $json:expr;)*) => {$(
         impl<$($generics)*> Field for $type {
             fn read(decoder: &mut Decoder, format: Format) -> Result<Self, DecodeError> {
                 Self::read_value(decoder, format)
@@ -120,11 +144,26 @@ macro_rules! never_null_by_itself {
             fn write(&self, encoder: &mut Encoder, format: Format) {
                 Self::write_nullable(Some(self), encoder, format);
             }
+
+            fn json(&self, $format: Format) -> Json {
+                let $value = self;
+                $json
+            }
         }
     )*};
 }
 
-never_null_by_itself!(() String; () Bytes; () Chunk; (T: Field) Vec<T>;);
+never_null_by_itself! {
+    () String, |text, _format| Json::Text(text.clone());
+    () Bytes, |bytes, _format| Json::Bytes(bytes.clone());
+    () Chunk, |chunk, _format| match chunk {
+        Chunk::Bytes(bytes) => Json::Bytes(bytes.clone()),
+        Chunk::File { .. } => Json::Null,
+    };
+    (T: Field) Vec<T>, |values, format| {
+        Json::Array(values.iter().map(|value| value.json(format)).collect())
+    };
+}
 
 impl Nullable for String {
     fn read_nullable(decoder: &mut Decoder, format: Format) -> Result<Option<Self>, DecodeError> {
@@ -205,15 +244,16 @@ pub trait Structure: Default {
     ) -> Result<bool, DecodeError>;
     /// Writes the fields that the version has, tagged ones left out.
     fn write_fields(&self, encoder: &mut Encoder, format: Format);
-    /// Writes the tagged fields that the version has, in the order of their numbers.
+    /// Writes the tagged fields that the version has.
     fn write_tagged(&self, tagged: &mut TaggedFields, format: Format);
+    /// Names and values of the fields that are printed, in the order of the schema.
+    fn json_fields(&self, format: Format) -> Vec<(String, Json)>;
 }
 
 /// Collects the tagged fields of one structure, as their number comes first.
 #[derive(Debug, Default)]
 pub struct TaggedFields {
-    count: u32,
-    fields: Encoder,
+    fields: Vec<(u32, Encoder)>,
 }
 
 impl TaggedFields {
@@ -228,10 +268,18 @@ impl TaggedFields {
         if value != default {
             let mut encoder = Encoder::new();
             value.write(&mut encoder, format.tagged());
-            self.count += 1;
-            self.fields.unsigned_varint(tag);
-            self.fields.unsigned_varint(encoder.len() as u32);
-            self.fields.append(encoder);
+            self.fields.push((tag, encoder));
+        }
+    }
+
+    /// Puts their number and them, in the order of their tags, at the end of what is written.
+    fn append_to(mut self, encoder: &mut Encoder) {
+        self.fields.sort_unstable_by_key(|(tag, _)| *tag);
+        encoder.unsigned_varint(self.fields.len() as u32);
+        for (tag, field) in self.fields {
+            encoder.unsigned_varint(tag);
+            encoder.unsigned_varint(field.len() as u32);
+            encoder.append(field);
         }
     }
 }
@@ -253,9 +301,12 @@ impl<T: Structure> Field for T {
         if format.flexible {
             let mut tagged = TaggedFields::default();
             self.write_tagged(&mut tagged, format);
-            encoder.unsigned_varint(tagged.count);
-            encoder.append(tagged.fields);
+            tagged.append_to(encoder);
         }
+    }
+
+    fn json(&self, format: Format) -> Json {
+        Json::Object(self.json_fields(format))
     }
 }
 

@@ -35,7 +35,7 @@ message! {
     /// The finalized kraft.version.
     pub struct KRaftVersionRecord: versions 0..=0, flexible 0 {
         version: i16,
-        kraft_version: i16,
+        k_raft_version: i16,
     }
 
     /// The voters, their ids, directories and endpoints (KIP-853).
@@ -48,7 +48,7 @@ message! {
         voter_id: i32,
         voter_directory_id: Uuid,
         endpoints: Vec<Endpoint>,
-        kraft_version_feature: KRaftVersionFeature,
+        k_raft_version_feature: KRaftVersionFeature,
     }
 
     pub struct Endpoint {

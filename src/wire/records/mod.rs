@@ -10,6 +10,7 @@ mod cluster;
 mod consumer_groups;
 mod control;
 mod groups;
+mod shares;
 mod topics;
 mod transactions;
 
@@ -19,10 +20,12 @@ pub use cluster::*;
 pub use consumer_groups::*;
 pub use control::*;
 pub use groups::*;
+pub use shares::*;
 pub use topics::*;
 pub use transactions::*;
 
 use super::codec::{DecodeError, Decoder, Encoder};
+use super::json::Json;
 use super::{Keyed, Message};
 
 /// Version of the framing; 0 was that of a preview release.
@@ -91,6 +94,11 @@ macro_rules! metadata_records {
 
             fn write(&self, encoder: &mut Encoder, version: i16) {
                 match self { $(Self::$kind(record) => record.encode(encoder, version),)* }
+            }
+
+            /// The record as Kafka's tools print it.
+            pub fn to_json(&self, version: i16) -> Json {
+                match self { $(Self::$kind(record) => record.to_json(version),)* }
             }
 
             fn newest_version(&self) -> i16 {

@@ -20,12 +20,12 @@ message! {
         removing_replicas: Vec<i32>,
         adding_replicas: Vec<i32>,
         leader: i32 = -1,
+        /// 1 while recovering from an unclean election.
+        leader_recovery_state: i8 [.., tag 0],
         /// Raised by one with every change record whose `leader` is set, be it the same.
         leader_epoch: i32 = -1,
         partition_epoch: i32 = -1,
         directories: Vec<Uuid> [1..],
-        /// 1 while recovering from an unclean election.
-        leader_recovery_state: i8 [.., tag 0],
         eligible_leader_replicas: Option<Vec<i32>> [2.., tag 1],
         last_known_elr: Option<Vec<i32>> [2.., tag 2],
     }
@@ -41,9 +41,9 @@ message! {
         removing_replicas: Option<Vec<i32>> [.., tag 3],
         adding_replicas: Option<Vec<i32>> [.., tag 4],
         leader_recovery_state: i8 [.., tag 5] = -1,
+        directories: Option<Vec<Uuid>> [1.., tag 8],
         eligible_leader_replicas: Option<Vec<i32>> [2.., tag 6],
         last_known_elr: Option<Vec<i32>> [2.., tag 7],
-        directories: Option<Vec<Uuid>> [1.., tag 8],
     }
 
     /// A topic and its partitions are removed.

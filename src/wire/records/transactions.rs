@@ -17,6 +17,7 @@ message! {
         /// The producer id to go on with, where the epochs of this one are used up.
         next_producer_id: i64 [1.., tag 1] = -1,
         producer_epoch: i16,
+        next_producer_epoch: i16 [1.., tag 3] = -1,
         transaction_timeout_ms: i32,
         transaction_status: i8,
         /// Null in the state `Empty`.
@@ -24,7 +25,6 @@ message! {
         transaction_last_update_timestamp_ms: i64,
         transaction_start_timestamp_ms: i64,
         client_transaction_version: i16 [1.., tag 2],
-        next_producer_epoch: i16 [1.., tag 3] = -1,
         /// Not of Kafka's, which passes it over: the epoch before, where nothing else tells it.
         last_producer_epoch: i16 [1.., tag 10_000] = -1,
         /// The same: its coordinator has aborted it.

@@ -26,7 +26,7 @@ const SILENCE: Duration = Duration::from_millis(300);
 
 /// The broker that all checks share.
 #[derive(Debug)]
-pub(super) struct Target {
+pub(crate) struct Target {
     port: u16,
     topics: Cell<u32>,
 }
@@ -39,7 +39,7 @@ pub(super) struct Topic {
 }
 
 impl Target {
-    pub(super) fn new(port: u16) -> Self {
+    pub(crate) fn new(port: u16) -> Self {
         Self { port, topics: Cell::new(0) }
     }
 
@@ -55,7 +55,7 @@ impl Target {
     }
 
     /// Sends one request on a connection of its own.
-    pub(super) fn call<R: Request>(&self, request: &R, version: i16) -> R::Response {
+    pub(crate) fn call<R: Request>(&self, request: &R, version: i16) -> R::Response {
         self.client().call(request, version)
     }
 

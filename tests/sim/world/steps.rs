@@ -313,7 +313,7 @@ impl World {
 
     async fn recreate(&mut self, crash: Option<CrashMode>) -> String {
         let id = self.id();
-        let deleted = self.running().engine.delete(&id).await;
+        let deleted = self.running().engine.delete(std::slice::from_ref(&id)).await;
         let outcome = format!("{deleted:?}");
         assert!(self.faulted || deleted.is_ok(), "{outcome} on a sound disk");
         self.deletion = match deleted {

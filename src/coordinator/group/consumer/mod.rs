@@ -47,6 +47,7 @@ use assignor::Assignment;
 pub use heartbeat::heartbeat_refused;
 use member::{LEAVE_EPOCH, Member};
 pub(super) use migrate::Downgrades;
+pub(crate) use protocol::{ConsumerProtocolAssignment, ConsumerProtocolSubscription};
 pub use record::ConsumerRecord;
 pub(in crate::coordinator) use regex::TopicPattern;
 pub(super) use timers::Timers;

@@ -12,7 +12,7 @@ use crate::wire::{DecodeError, Decoder, Encoder, Field, Message, message};
 
 message! {
     /// What a member reads.
-    pub(super) struct ConsumerProtocolSubscription: versions 0..=3, flexible 32767 {
+    pub(crate) struct ConsumerProtocolSubscription: versions 0..=3, flexible 32767 {
         topics: Vec<String>,
         user_data: Option<Bytes>,
         owned_partitions: Vec<NamedPartitions> [1..],
@@ -21,12 +21,12 @@ message! {
     }
 
     /// What a member is to have.
-    pub(super) struct ConsumerProtocolAssignment: versions 0..=3, flexible 32767 {
+    pub(crate) struct ConsumerProtocolAssignment: versions 0..=3, flexible 32767 {
         assigned_partitions: Vec<NamedPartitions>,
         user_data: Option<Bytes>,
     }
 
-    pub(super) struct NamedPartitions {
+    pub(crate) struct NamedPartitions {
         topic: String,
         partitions: Vec<i32>,
     }

@@ -1,6 +1,7 @@
 //! Offsets of transactions in a shard: the partition decides whether they may be written.
 
 use std::convert::Infallible;
+use std::time::Duration;
 
 use uuid::Uuid;
 
@@ -8,9 +9,12 @@ use super::*;
 use crate::config::TopicConfig;
 use crate::coordinator::group::Groups;
 use crate::env::{Env, Offload, SimClock, SimDisk};
-use crate::log::{BoxFuture, LogId, MemoryEngine};
+use crate::log::local::{EngineSettings, LocalEngine};
+use crate::log::{BoxFuture, Engine, LogId, MemoryEngine};
 use crate::metadata::{self, Endpoint, Parts, Settings};
-use crate::partition::{Guard, Isolation, Partition, ProducerBatch, Registry, TransactionMarker};
+use crate::partition::{
+    Directories, Guard, Isolation, Partition, ProducerBatch, Registry, TransactionMarker,
+};
 use crate::records::{BatchHeader, Batches};
 use crate::shard::{CallError, Host, Loaded, Shard};
 
@@ -42,7 +46,10 @@ struct Rig {
 
 impl Rig {
     async fn new(engine: &MemoryEngine) -> Self {
-        let env = env();
+        Self::with(env(), engine).await
+    }
+
+    async fn with(env: Env, engine: &dyn Engine) -> Self {
         let (topic, topic_id) = ("__consumer_offsets".into(), Uuid::from_u128(3));
         let id = LogId { topic, topic_id, partition: 0 };
         let config = Arc::new(TopicConfig::default());
@@ -166,10 +173,47 @@ async fn groups() -> Groups {
     let config = ServerConfig { offsets_topic_num_partitions: 3, ..ServerConfig::default() };
     let listener = Endpoint { name: "PLAINTEXT".into(), host: "localhost".into(), port: 9_092 };
     let settings = Settings::new(&config, vec![listener]);
-    let registry = Arc::new(Registry::new(env.clone(), engine));
+    let directories = Directories::one(env.random.uuid(), engine);
+    let registry = Arc::new(Registry::new(env.clone(), directories, 2));
     let parts = Parts { env: env.clone(), registry: registry.clone(), directory: None };
     let metadata = metadata::start(parts, settings).await.unwrap();
     Groups::new(&env, &Arc::new(config), &metadata, &registry)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_disk_refuses_commits_until_there_is_room() {
+    let disk = SimDisk::new(1);
+    let env = Env { disk: Arc::new(disk.clone()), ..env() };
+    let engine = LocalEngine::open(&env, "/data".as_ref(), EngineSettings::default()).unwrap();
+    let rig = Rig::with(env, &*engine).await;
+    let asked = async |command: Command| loop {
+        let image = Arc::new(MetadataImage::empty("cluster".into(), 1));
+        match rig.shard.call(Asked { command: command.clone(), image }).await {
+            Err(CallError::Loading) => tokio::time::sleep(Duration::from_millis(1)).await,
+            answer => return answer,
+        }
+    };
+    let mut offset = 0;
+    for spare_bytes in (0..400).step_by(19) {
+        disk.set_capacity_bytes(Some(disk.used_bytes() + spare_bytes));
+        let refused = loop {
+            match asked(commits("", -1, offset + 1)).await {
+                Ok(reply) => assert_eq!(reply, committed(ErrorCode::None)),
+                Err(error) => break error,
+            }
+            offset += 1;
+        };
+        assert_eq!(refused, CallError::Lost, "which is NOT_COORDINATOR to a client");
+        assert_eq!(asked(commits("", -1, offset + 1)).await, Err(CallError::Lost));
+        disk.set_capacity_bytes(None);
+        let found = asked(fetches(Some(&[0]), true)).await;
+        let Ok(Reply::Fetch(found)) = found else { panic!("{found:?}") };
+        let found = found.topics[0].partitions[0].committed_offset;
+        assert_eq!(found, if offset > 0 { offset } else { -1 }, "what was refused is not there");
+        offset += 1;
+        assert_eq!(asked(commits("", -1, offset)).await, Ok(committed(ErrorCode::None)));
+        assert_eq!(rig.offset().await, Some(offset));
+    }
 }
 
 #[tokio::test]

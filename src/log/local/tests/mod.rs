@@ -2,9 +2,12 @@
 //! crash may leave a directory. Random crashes are the simulation's.
 
 mod aborted;
+mod doomed;
 mod flushing;
 mod golden;
+mod preallocate;
 mod recovery;
+mod rewrite;
 
 use std::path::Path;
 use std::sync::Arc;
