@@ -165,11 +165,8 @@ impl Round {
     }
 }
 
-fn run_round(broker: &mut Broker, seed: u64, name: String) -> Result<Round, String> {
-    let mut random = Rng::with_seed(seed);
-    let mut round = Round::begin(broker, seed, name, &mut random);
-    round.send_until_kill(Duration::from_millis(random.u64(10..600)));
-    broker.kill9();
+/// Starts a killed broker again, sometimes at the second try.
+pub(crate) fn restart(broker: &mut Broker, random: &mut Rng) {
     if random.bool() {
         // A second kill while the first one's recovery may be running.
         broker.spawn();
@@ -177,6 +174,14 @@ fn run_round(broker: &mut Broker, seed: u64, name: String) -> Result<Round, Stri
         broker.kill9();
     }
     broker.restart();
+}
+
+fn run_round(broker: &mut Broker, seed: u64, name: String) -> Result<Round, String> {
+    let mut random = Rng::with_seed(seed);
+    let mut round = Round::begin(broker, seed, name, &mut random);
+    round.send_until_kill(Duration::from_millis(random.u64(10..600)));
+    broker.kill9();
+    restart(broker, &mut random);
     for _ in 0..RECORDS_AFTER_KILL {
         round.send();
     }

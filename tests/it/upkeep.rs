@@ -17,6 +17,7 @@ use rdkafka::producer::{BaseRecord, DeliveryResult, Producer, ProducerContext, T
 
 use crate::broker::Broker;
 use crate::compaction::{Survivors, survivors};
+use crate::crash::restart;
 use crate::needs::{report, seed, setting};
 use crate::raw_client::Connection;
 
@@ -165,13 +166,7 @@ impl Run {
                 send(&producer, &mut random);
             }
         });
-        if random.bool() {
-            // A second kill while the first one's recovery may be running.
-            self.broker.spawn();
-            thread::sleep(Duration::from_millis(random.u64(0..80)));
-            self.broker.kill9();
-        }
-        self.broker.restart();
+        restart(&mut self.broker, &mut random);
         for _ in 0..RECORDS_AFTER_KILL {
             while producer.in_flight_count() >= 500 {
                 thread::sleep(Duration::from_millis(1));

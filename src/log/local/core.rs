@@ -101,8 +101,8 @@ impl Core {
     ) -> io::Result<Self> {
         let created_ms = shared.env.clock.now_ms();
         let active = &loaded.segments[loaded.segments.len() - 1];
-        if is_new && config.preallocate {
-            active.reserve(config.segment_bytes)?;
+        if is_new {
+            active.reserve(&config)?;
         }
         let is_dirty = loaded.is_dirty;
         let is_unsynced = is_dirty && active.tail().size_bytes > 0;
@@ -360,14 +360,14 @@ impl Core {
         snapshot: &mut dyn FnMut() -> Vec<u8>,
     ) -> Result<(), AppendError> {
         let (sealed, config) = (self.active(), self.config());
-        let give_back = || if config.preallocate { sealed.give_back() } else { Ok(()) };
         sealed
             .finish_indexes()
-            .and_then(|()| give_back())
+            .and_then(|()| sealed.give_back(&config))
             .and_then(|()| self.sync_active(writer))
             .and_then(|()| sealed.sync())
             .map_err(|error| self.failure(error))?;
         let shared = &self.shared;
+        // Also where it is not needed: who appends learns by it of the roll.
         let snapshot = snapshot();
         if writer.snapshots.newest().is_none_or(|newest| newest < base_offset) {
             writer
@@ -376,12 +376,8 @@ impl Core {
                 .map_err(|error| self.failure(error))?;
         }
         writer.has_new_names = true;
-        let reserve = |segment: &Segment| match config.preallocate {
-            true => segment.reserve(config.segment_bytes),
-            false => Ok(()),
-        };
         let next = Segment::create(&shared.cache, &self.directory, base_offset)
-            .and_then(|next| reserve(&next).map(|()| next))
+            .and_then(|next| next.reserve(&config).map(|()| next))
             .map_err(|error| self.abandon(base_offset, error))?;
         let mut segments = Vec::clone(&self.segments.load());
         segments.push(Arc::new(next));

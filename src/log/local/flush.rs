@@ -239,9 +239,7 @@ impl Core {
         let mut complete = || {
             if writer.is_touched && active.tail().size_bytes > 0 {
                 active.finish_indexes()?;
-                if self.config().preallocate {
-                    active.give_back()?;
-                }
+                active.give_back(&self.config())?;
                 active.sync()?;
             }
             if newest < end_offset {

@@ -73,9 +73,7 @@ impl Log for LocalLog {
     }
 
     fn segment_time_ms(&self, base_offset: i64) -> Result<Option<i64>, ReadError> {
-        let segments = self.0.segments.load();
-        let at = segments.binary_search_by_key(&base_offset, |segment| segment.base_offset);
-        at.map_or(Ok(None), |index| Ok(segments[index].time_ms()?))
+        Ok(self.0.segment_at(base_offset).map_or(Ok(None), |it| it.time_ms())?)
     }
 
     fn segment_first_time_ms(&self, base_offset: i64) -> Result<Option<i64>, ReadError> {

@@ -16,7 +16,7 @@ use super::rewrite::CLEANED_SUFFIX;
 use super::scan::{LOOKUP_BUFFER_BYTES, Located, Scanner, WALK_BUFFER_BYTES};
 use super::time_index::{TimeEntry, maybe_append};
 use crate::env::{DiskFile, read_all, write_all_at};
-use crate::log::{AbortedTransaction, Replay};
+use crate::log::{AbortedTransaction, LogConfig, Replay};
 use crate::records::BatchHeader;
 
 pub(super) const LOG_SUFFIX: &str = ".log";
@@ -295,15 +295,15 @@ impl Segment {
         aborted.map_or(Ok(()), |index| sync(lock(index).file().get()?.as_ref()))
     }
 
-    /// Takes room for a log file of this length (`preallocate`); its length stays, so that nothing
-    /// has to tell what is written from what is not.
-    pub(super) fn reserve(&self, length: u64) -> io::Result<()> {
-        self.file()?.reserve(length)
+    /// With `preallocate`, takes room for a whole segment; the log file's length stays, so that
+    /// nothing has to tell what is written from what is not.
+    pub(super) fn reserve(&self, config: &LogConfig) -> io::Result<()> {
+        if config.preallocate { self.file()?.reserve(config.segment_bytes) } else { Ok(()) }
     }
 
-    /// Gives back the room behind the end of the log file.
-    pub(super) fn give_back(&self) -> io::Result<()> {
-        self.file()?.set_len(self.tail().size_bytes)
+    /// With `preallocate`, gives back the room behind the end of the log file.
+    pub(super) fn give_back(&self, config: &LogConfig) -> io::Result<()> {
+        if config.preallocate { self.file()?.set_len(self.tail().size_bytes) } else { Ok(()) }
     }
 
     /// Closes the files until they are used again.
