@@ -23,7 +23,13 @@ pub enum LoadError<E: std::error::Error + 'static> {
         /// What is wrong.
         source: BatchError,
     },
-    /// A batch holds bytes that are no records, or its CRC is wrong.
+    /// A batch has other bytes than were written: never taken for records.
+    #[error("offset {offset} of the log: the checksum of the batch is wrong")]
+    Checksum {
+        /// Where.
+        offset: i64,
+    },
+    /// A batch holds bytes that are no records.
     #[error("offset {offset} of the log: {source}")]
     Records {
         /// Where.
@@ -112,6 +118,9 @@ fn replay_batch<M: Machine>(
     from: i64,
 ) -> Result<(), LoadError<M::ReplayError>> {
     let offset = header.base_offset;
+    if !header.verify_crc(batch) {
+        return Err(LoadError::Checksum { offset });
+    }
     let damaged = |source| LoadError::Records { offset, source };
     let mut records = Records::new(header, batch).map_err(damaged)?;
     while let Some(record) = records.next().map_err(damaged)? {

@@ -61,6 +61,8 @@ pub(super) struct Loaded {
 /// What step 2 learns besides the segments.
 struct Findings {
     epochs: Epochs,
+    /// Base offsets of the segments whose every batch has the right checksum.
+    checked: HashSet<i64>,
     /// Base offsets of the segments whose aborted transactions are to be listed anew.
     unlisted: BTreeSet<i64>,
 }
@@ -104,18 +106,18 @@ impl Opening<'_> {
             (self.is_clean, self.recovery_point) = (false, 0);
         }
         let before = epochs.unwrap_or_default();
-        let mut findings = Findings { epochs: before.clone(), unlisted: BTreeSet::new() };
+        let mut findings =
+            Findings { epochs: before.clone(), checked: HashSet::new(), unlisted: BTreeSet::new() };
         let mut segments = self.load_segments(&names, &mut findings)?;
         let mut removed = self.apply_start(&mut segments)?;
-        let Findings { mut epochs, unlisted } = findings;
 
         let (first, last) = (segments[0].base_offset, segments[segments.len() - 1].tail());
         let start_offset = self.start_offset.max(first);
-        epochs.truncate_from_end(last.end_offset);
-        epochs.truncate_from_start(start_offset);
-        if epochs != before {
+        findings.epochs.truncate_from_end(last.end_offset);
+        findings.epochs.truncate_from_start(start_offset);
+        if findings.epochs != before {
             // Now: a later append could make an epoch fit again that was truncated.
-            let text = epochs.format();
+            let text = findings.epochs.format();
             replace(self.disk(), &self.directory, epochs::FILE_NAME, text.as_bytes())?;
         }
 
@@ -128,7 +130,7 @@ impl Opening<'_> {
             snapshots.retain(self.disk(), &self.directory, |offset| offset <= last.end_offset)?;
         // Superseded ones may come back: they are right for their offsets.
         snapshots.retain_useful(self.disk(), &self.directory, |offset| bases.contains(&offset))?;
-        removed |= self.replay(&segments, &unlisted, &mut snapshots, start_offset, replay)?;
+        removed |= self.replay(&segments, &findings, &mut snapshots, start_offset, replay)?;
         if removed {
             self.disk().sync_dir(&self.directory)?;
         }
@@ -138,7 +140,7 @@ impl Opening<'_> {
         Ok(Loaded {
             start_offset,
             end_offset: last.end_offset,
-            epochs,
+            epochs: findings.epochs,
             snapshots,
             is_dirty: !self.is_clean,
             segments,
@@ -292,6 +294,7 @@ impl Opening<'_> {
             },
             || self.remove_segments(if is_trusted { &[] } else { later }),
         )?;
+        findings.checked.insert(segment.base_offset);
         let checked_bytes = segment.tail().size_bytes;
         if checked_bytes >= TELL_BYTES {
             tracing::info!(
@@ -363,18 +366,18 @@ impl Opening<'_> {
         Ok(below > 0)
     }
 
-    /// Step 4; true if an unusable snapshot was removed. Segments of which `unlisted` has the base
-    /// offsets get their aborted transactions.
+    /// Step 4; true if an unusable snapshot was removed. Segments that step 2 found unlisted get
+    /// their aborted transactions.
     fn replay(
         &self,
         segments: &[Arc<Segment>],
-        unlisted: &BTreeSet<i64>,
+        findings: &Findings,
         snapshots: &mut Snapshots,
         start_offset: i64,
         replay: &mut dyn Replay,
     ) -> io::Result<bool> {
         let known = snapshots.len();
-        let is_unlisted = |segment: &Segment| unlisted.contains(&segment.base_offset);
+        let is_unlisted = |segment: &Segment| findings.unlisted.contains(&segment.base_offset);
         let first = segments.iter().find(|segment| is_unlisted(segment));
         let listed_end = first.map_or(i64::MIN, |segment| segment.base_offset);
         if first.is_some() {
@@ -382,7 +385,7 @@ impl Opening<'_> {
             // Of a segment that holds the start, all batches count, as in `LogSegment.recover`;
             // and a snapshot may be below the start, as what it has open may end there.
             let from = snapshot.unwrap_or(start_offset.min(listed_end));
-            replay_from(segments, from, replay, |segment, aborted| {
+            replay_from(segments, from, &findings.checked, replay, |segment, aborted| {
                 if is_unlisted(segment) { segment.replace_aborted(&aborted) } else { Ok(()) }
             })?;
         }
@@ -390,7 +393,7 @@ impl Opening<'_> {
         let snapshot = self.load_snapshot(snapshots, newer, replay)?;
         if first.is_none() || snapshot.is_some() {
             let from = snapshot.unwrap_or(start_offset);
-            replay_from(segments, from, replay, |_, _| Ok(()))?;
+            replay_from(segments, from, &findings.checked, replay, |_, _| Ok(()))?;
         }
         Ok(snapshots.len() < known)
     }
@@ -419,6 +422,7 @@ impl Opening<'_> {
 fn replay_from(
     segments: &[Arc<Segment>],
     from: i64,
+    checked: &HashSet<i64>,
     replay: &mut dyn Replay,
     each: impl Fn(&Segment, Vec<AbortedTransaction>) -> io::Result<()>,
 ) -> io::Result<()> {
@@ -426,7 +430,10 @@ fn replay_from(
     for segment in &segments[first.saturating_sub(1)..] {
         let tail = segment.tail();
         let has_batches = tail.end_offset > from && tail.size_bytes > 0;
-        each(segment, if has_batches { segment.replay(from, replay)? } else { Vec::new() })?;
+        let is_checked = checked.contains(&segment.base_offset);
+        let aborted =
+            if has_batches { segment.replay(from, is_checked, replay)? } else { Vec::new() };
+        each(segment, aborted)?;
     }
     Ok(())
 }

@@ -450,10 +450,13 @@ impl Segment {
         Ok(None)
     }
 
-    /// Tells of every batch that ends at or above `from`; gives the transactions they abort.
+    /// Tells of every batch that ends at or above `from`; gives the transactions they abort. Of a
+    /// damaged batch, which is told in the log unless the segment `is_checked`, the header counts,
+    /// as with Kafka, but a marker decides nothing.
     pub(super) fn replay(
         &self,
         from: i64,
+        is_checked: bool,
         replay: &mut dyn Replay,
     ) -> io::Result<Vec<AbortedTransaction>> {
         let (position, limit) = (self.position_before(from)?, self.tail().size_bytes);
@@ -464,10 +467,27 @@ impl Segment {
                 continue;
             }
             let is_control = batch.header.is_control();
+            if !is_checked && !self.is_intact(&mut scanner, batch)? && is_control {
+                continue;
+            }
             let control = is_control.then(|| scanner.batch_bytes(batch)).transpose()?;
             aborted.extend(replay.batch(&batch.header, control.as_deref()));
         }
         Ok(aborted)
+    }
+
+    /// Whether a batch of synced data has the bytes that were written.
+    fn is_intact(&self, scanner: &mut Scanner, batch: Located) -> io::Result<bool> {
+        match scanner.verify(batch) {
+            Err(error) if is_damage(&error) => {
+                tracing::error!(
+                    directory = %self.directory.display(), offset = batch.header.base_offset,
+                    "{error}: the disk has changed it, and readers will refuse it"
+                );
+                Ok(false)
+            }
+            verified => verified.map(|()| true),
+        }
     }
 
     /// Writes every byte again, so that the next sync is not one of pages that only seem clean.

@@ -214,6 +214,22 @@ async fn replies_and_effects_wait_for_the_commit_also_those_of_reads() {
     assert_eq!(rig.seen(), [0, 4]);
 }
 
+#[tokio::test]
+async fn a_batch_whose_bytes_have_changed_is_not_replayed() {
+    let rig = Rig::new(&MemoryEngine::default()).await;
+    let damaged = |base_offset| {
+        let mut builder = BatchBuilder::new(base_offset, 0);
+        builder.push(0, Some(b"sum"), Some(b"5"));
+        let mut bytes = builder.build();
+        let value = bytes.iter().rposition(|byte| *byte == b'5').unwrap();
+        bytes[value] = b'7';
+        bytes
+    };
+    rig.partition.append_internal(None, damaged).unwrap();
+    let refused = Shard::start(rig.env.clone(), rig.partition.clone(), rig.effects.clone()).await;
+    assert!(matches!(refused.err(), Some(LoadError::Checksum { offset: 0 })));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_failed_write_answers_everyone_and_replays() {
     let rig = Rig::new(&MemoryEngine::default()).await;

@@ -73,6 +73,28 @@ async fn below_the_recovery_point_nothing_is_checked() {
 }
 
 #[tokio::test]
+async fn a_marker_that_the_disk_has_changed_decides_nothing() {
+    for (byte, damaged) in [(0, false), (100, true)] {
+        let bench = Bench::new(CONFIG);
+        bench
+            .clean_run(async |log| {
+                append_some(&**log, 2);
+                let marker =
+                    TestBatch { control: true, producer_id: 7, ..TestBatch::new(2, 1, 100) };
+                append(&**log, &marker).unwrap();
+                append_some(&**log, 1);
+            })
+            .await;
+        // Without the snapshot of the stop the synced batches are replayed.
+        bench.remove(&format!("{LOG}/{}", file(4, ".snapshot")));
+        bench.edit(&file(0, ".log"), |bytes| bytes[2 * 161 + byte] ^= u8::from(damaged));
+        let ((), replayed) = bench.restart(async |_| {}).await;
+        let expected: &[i64] = if damaged { &[0, 1, 3] } else { &[0, 1, 2, 3] };
+        assert_eq!(replayed.offsets, expected);
+    }
+}
+
+#[tokio::test]
 async fn after_a_clean_stop_the_marker_goes_and_nothing_is_checked() {
     let bench = Bench::new(SMALL);
     bench.clean_run(async |log| append_some(&**log, 8)).await;
