@@ -186,6 +186,18 @@ pub enum OpenError {
     },
 }
 
+impl OpenError {
+    /// Whether there was no room on the device: another attempt may succeed.
+    pub fn is_full(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if is_full(source))
+    }
+}
+
+/// Whether an error says that the device, or a quota on it, is full.
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
 /// Why an append was refused.
 #[derive(Debug, thiserror::Error)]
 pub enum AppendError {

@@ -82,7 +82,10 @@ impl Partition {
         let log = engine.open(&id, log_config(&config), observer, &mut producers).await?;
         log.begin_epoch(leader_epoch).map_err(|error| OpenError::Io {
             directory: id.directory_name(),
-            source: std::io::Error::other(error),
+            source: match error {
+                AppendError::NoSpace(error) => error,
+                error => std::io::Error::other(error),
+            },
         })?;
         progress.start(log.end_offset(), producers.first_open_transaction());
         Ok(Arc::new(Self {

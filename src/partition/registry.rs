@@ -3,9 +3,10 @@
 //! A partition whose directory is offline has its place here, too: it answers KAFKA_STORAGE_ERROR
 //! (Kafka: `HostedPartition.Offline`).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak};
+use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
@@ -23,6 +24,9 @@ const CLOSED_AT_ONCE: usize = 16;
 
 /// Between two lines of the log that tell how many partitions are open.
 const TELL_INTERVAL_MS: i64 = 5_000;
+
+/// Between two attempts to open what found no room.
+const ROOM_PAUSE: Duration = Duration::from_secs(1);
 
 /// A topic whose partitions this broker is to serve.
 #[derive(Clone, Debug)]
@@ -100,6 +104,8 @@ pub struct Registry {
     /// Partitions opened at the same time.
     open_at_once: usize,
     topics: RwLock<Topics>,
+    /// Topics whose logs found no room on the disk; locked while topics open or go.
+    unopened: tokio::sync::Mutex<Vec<TopicToOpen>>,
     /// Told when there may be something to compact.
     pub(super) sealed: Arc<Notify>,
 }
@@ -113,6 +119,7 @@ impl Registry {
             directories,
             open_at_once: open_at_once.max(1),
             topics: RwLock::default(),
+            unopened: tokio::sync::Mutex::default(),
             sealed: Arc::default(),
         }
     }
@@ -129,8 +136,24 @@ impl Registry {
     }
 
     /// As [`Registry::open_topic`] for many, several partitions at a time; the first error, after
-    /// all were tried.
+    /// all were tried. A topic whose logs find no room on the disk is opened when there is some.
     pub async fn open_topics(self: &Arc<Self>, topics: Vec<TopicToOpen>) -> Result<(), OpenError> {
+        let mut unopened = self.unopened.lock().await;
+        let awaits_room = !unopened.is_empty();
+        unopened.retain(|old| topics.iter().all(|topic| topic.topic_id != old.topic_id));
+        let outcome = self.try_open(topics, &mut unopened).await;
+        if !awaits_room && !unopened.is_empty() {
+            tokio::spawn(open_when_there_is_room(Arc::downgrade(self)));
+        }
+        outcome
+    }
+
+    /// Adds those that find no room to `unopened`.
+    async fn try_open(
+        self: &Arc<Self>,
+        topics: Vec<TopicToOpen>,
+        unopened: &mut Vec<TopicToOpen>,
+    ) -> Result<(), OpenError> {
         let lacking = topics.iter().flat_map(|topic| {
             let is_here =
                 |number| self.get_by_id(topic.topic_id, number).err() != Some(NotOpen::Unknown);
@@ -150,8 +173,13 @@ impl Registry {
         let outcome = each(lacking, self.open_at_once, open).await;
         let mut progress = progress.lock().unwrap_or_else(PoisonError::into_inner);
         for topic in topics {
-            if !progress.failed.contains(&topic.topic_id) {
-                self.serve(&topic, progress.opened.remove(&topic.topic_id).unwrap_or_default());
+            match progress.failed.get(&topic.topic_id) {
+                None => {
+                    let opened = progress.opened.remove(&topic.topic_id).unwrap_or_default();
+                    self.serve(&topic, opened);
+                }
+                Some(Lack::Room) => unopened.push(topic),
+                Some(Lack::Other) => {}
             }
         }
         outcome
@@ -247,6 +275,8 @@ impl Registry {
     /// Stops topics' partitions and deletes their logs for good; no change for those that are not
     /// open. The topics are gone from here also where their files could not be deleted.
     pub async fn delete_topics(&self, topic_ids: &[Uuid]) -> io::Result<()> {
+        let mut unopened = self.unopened.lock().await;
+        unopened.retain(|topic| !topic_ids.contains(&topic.topic_id));
         let topics: Vec<_> = topic_ids.iter().filter_map(|topic_id| self.take(*topic_id)).collect();
         let partitions: Vec<_> = topics.iter().flat_map(open).collect();
         for partition in &partitions {
@@ -281,12 +311,37 @@ impl Registry {
     }
 }
 
+/// Ends with the registry, or when nothing is left to open.
+async fn open_when_there_is_room(registry: Weak<Registry>) {
+    loop {
+        tokio::time::sleep(ROOM_PAUSE).await;
+        let Some(registry) = registry.upgrade() else { return };
+        let mut unopened = registry.unopened.lock().await;
+        let topics = std::mem::take(&mut *unopened);
+        match registry.try_open(topics, &mut unopened).await {
+            Err(error) if unopened.is_empty() => {
+                tracing::error!(%error, "a topic cannot be served")
+            }
+            Ok(()) => tracing::info!("there is room on the disk: every topic is served"),
+            Err(_) => continue,
+        }
+        return;
+    }
+}
+
+/// What a topic lacks that did not open.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Lack {
+    Room,
+    Other,
+}
+
 /// Partitions that open.
 struct Opening {
     /// By topic.
     opened: BTreeMap<Uuid, Topic>,
     /// Topics of which a partition did not open.
-    failed: BTreeSet<Uuid>,
+    failed: BTreeMap<Uuid, Lack>,
     done: usize,
     total: usize,
     /// When progress was told last.
@@ -297,7 +352,7 @@ impl Opening {
     fn new(env: &Env, total: usize) -> Self {
         Self {
             opened: BTreeMap::new(),
-            failed: BTreeSet::new(),
+            failed: BTreeMap::new(),
             done: 0,
             total,
             told_ms: env.clock.now_ms(),
@@ -322,7 +377,9 @@ impl Opening {
                 self.opened.entry(topic_id).or_default().insert(number, hosted);
             }
             Err(error) => {
-                self.failed.insert(topic_id);
+                let lack = if error.is_full() { Lack::Room } else { Lack::Other };
+                let first = *self.failed.get(&topic_id).unwrap_or(&lack);
+                self.failed.insert(topic_id, if first == lack { lack } else { Lack::Other });
                 return Err(error);
             }
         }

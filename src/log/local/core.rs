@@ -22,7 +22,9 @@ use super::scan::Located;
 use super::segment::Segment;
 use super::sidecars::{PARTITION_METADATA, Snapshots, sync_file};
 use crate::env::{DiskFile, Random};
-use crate::log::{AbortedTransaction, AppendError, BatchBytes, Commit, CommitObserver, LogConfig};
+use crate::log::{
+    AbortedTransaction, AppendError, BatchBytes, Commit, CommitObserver, LogConfig, is_full,
+};
 use crate::records::BatchHeader;
 
 /// State of a log, shared by its handle and the flusher.
@@ -518,9 +520,4 @@ impl Core {
 fn jitter_ms(random: &Random, config: &LogConfig) -> i64 {
     let bound = u64::try_from(config.segment_jitter_ms.min(config.segment_ms)).unwrap_or(0);
     i64::try_from(random.below(bound)).unwrap_or(0)
-}
-
-/// Whether an error says that the device, or a quota on it, is full.
-pub(super) fn is_full(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }

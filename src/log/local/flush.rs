@@ -17,12 +17,12 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::core::{Core, is_full};
+use super::core::Core;
 use super::engine::Shared;
 use super::files::lock;
 use super::sidecars::Snapshots;
 use crate::env::DiskFile;
-use crate::log::{AppendError, LogConfig};
+use crate::log::{AppendError, LogConfig, is_full};
 
 /// Index entries that may gather in memory before a flush writes them.
 const UNWRITTEN_ENTRIES_MAX: usize = 256;

@@ -161,3 +161,27 @@ async fn a_full_disk_is_an_error_to_the_producer_until_there_is_room() {
         assert_eq!(again.base_offset, 19, "known as a duplicate");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_topic_made_on_a_full_disk_is_served_when_there_is_room() {
+    for spare_bytes in (0..400).step_by(7) {
+        let node = start(&SimDisk::new(1));
+        let deleted = TopicToOpen {
+            name: "gone".into(),
+            topic_id: Uuid::from_u128(8),
+            ..topic(TopicConfig::default())
+        };
+        node.disk.set_capacity_bytes(Some(node.disk.used_bytes() + spare_bytes));
+        let topics = vec![topic(TopicConfig::default()), deleted.clone()];
+        let opened = node.registry.open_topics(topics).await;
+        if opened.is_ok() {
+            continue;
+        }
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        node.registry.delete_topics(&[deleted.topic_id]).await.unwrap();
+        node.disk.set_capacity_bytes(None);
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        assert_eq!([0, 1, 2].map(|number| node.append(number)), [Ok(0); 3], "{spare_bytes}");
+        assert_eq!(node.registry.get("gone", 0).err(), Some(NotOpen::Unknown), "{spare_bytes}");
+    }
+}
