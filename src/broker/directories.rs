@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::config::ServerConfig;
-use crate::env::Env;
+use crate::env::{Env, open_file_limit};
 use crate::log::Engine;
 use crate::log::local::{EngineError, EngineSettings, LocalEngine};
 use crate::metadata::{Directory, DirectoryError, Settings};
@@ -27,7 +27,9 @@ impl DataDirectories {
     pub(super) fn open(env: &Env, config: &ServerConfig) -> Result<Self, StartError> {
         let first = config.log_dirs.first().ok_or(StartError::NoLogDir)?;
         let root = config.metadata_log_dir.as_ref().unwrap_or(first);
-        let open = |root: &Path| LocalEngine::open(env, root, EngineSettings::default());
+        let engines = config.log_dirs.len() as u64 + 1;
+        let settings = EngineSettings::with_open_files(open_file_limit() / engines);
+        let open = |root: &Path| LocalEngine::open(env, root, settings);
         let metadata: (_, Arc<dyn Engine>) = (root.clone(), open(root)?);
         let (mut data, mut unusable) = (Vec::new(), Vec::new());
         for root in &config.log_dirs {

@@ -18,7 +18,7 @@ pub use clock::{Clock, OsClock, SimClock};
 pub use disk::{DirLock, Disk, DiskFile, FileKind, OpenMode, Space, read_all, write_all_at};
 pub use java_hash::{java_hash, java_hash_bucket};
 pub use offload::Offload;
-pub use os_disk::{OsDisk, raise_open_file_limit};
+pub use os_disk::{OsDisk, open_file_limit, raise_open_file_limit};
 pub use random::Random;
 pub use sim_disk::{CrashMode, Fault, SimDisk};
 

@@ -214,6 +214,11 @@ pub fn raise_open_file_limit() -> u64 {
     in_force
 }
 
+/// How many files this process may have open.
+pub fn open_file_limit() -> u64 {
+    getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::checkpoint::{replace, replace_unsynced};
 use super::engine::Shared;
 use super::epochs::{self, Epochs};
-use super::files::{lock, sync};
+use super::files::{HeldFile, lock, sync};
 use super::flush::Urgency;
 use super::recover::Loaded;
 use super::scan::Located;
@@ -55,7 +55,7 @@ pub(super) struct Writer {
     pub(super) closed: Option<&'static str>,
     /// The active segment's file while it has unsynced bytes: the handle that wrote hears of the
     /// errors that writing back meets.
-    pub(super) unsynced: Option<Arc<dyn DiskFile>>,
+    pub(super) unsynced: Option<HeldFile>,
     pub(super) snapshots: Snapshots,
     /// Names in the directory are not synced.
     pub(super) has_new_names: bool,
@@ -108,7 +108,7 @@ impl Core {
         }
         let is_dirty = loaded.is_dirty;
         let is_unsynced = is_dirty && active.tail().size_bytes > 0;
-        let unsynced = is_unsynced.then(|| active.file()).transpose()?;
+        let unsynced = if is_unsynced { shared.hold(active.file()?)? } else { None };
         let synced_end = if is_dirty { loaded.start_offset } else { loaded.end_offset };
         Ok(Self {
             name: id.directory_name(),
@@ -210,13 +210,15 @@ impl Core {
             writer.has_new_names |= is_new;
         }
         let position = segment.tail().size_bytes;
-        let file = match &writer.unsynced {
-            Some(file) => Arc::clone(file),
-            None => segment.file().map_err(|error| self.failure(error))?,
-        };
-        writer.unsynced = Some(Arc::clone(&file));
         writer.is_touched = true;
-        self.write(file.as_ref(), batch, position)?;
+        if let Some(file) = &writer.unsynced {
+            self.write(file.get().as_ref(), batch, position)?;
+        } else {
+            let file = segment.file().map_err(|error| self.failure(error))?;
+            self.write(file.as_ref(), batch, position)?;
+            let held = self.shared.hold(file);
+            writer.unsynced = held.map_err(|error| self.shared.poison(&self.name, &error))?;
+        }
         segment
             .publish(Located { position, header }, config.index_interval_bytes)
             .map_err(|error| self.shared.poison(&self.name, &error))?;
@@ -408,7 +410,7 @@ impl Core {
     /// Makes all batches survive a crash.
     fn sync_active(&self, writer: &mut Writer) -> io::Result<()> {
         if let Some(file) = writer.unsynced.take() {
-            sync(file.as_ref())?;
+            sync(file.get().as_ref())?;
         }
         self.sync_names(writer)
     }

@@ -4,6 +4,7 @@
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 
 use tokio::sync::SetOnce;
@@ -14,12 +15,12 @@ use super::LocalLog;
 use super::checkpoint::{read_text, replace};
 use super::core::Core;
 use super::doomed::Doomed;
-use super::files::{FileCache, lock, remove_if_exists};
+use super::files::{FileCache, HeldFile, lock, remove_if_exists, sync};
 use super::flush::{self, Flusher, Urgency};
 use super::positions::Positions;
 use super::recover::Opening;
 use super::sidecars::{print_id, read_topic_id, write_topic_id};
-use crate::env::{DirLock, Disk, Env, FileKind, OpenMode};
+use crate::env::{DirLock, Disk, DiskFile, Env, FileKind, OpenMode};
 use crate::log::{
     AppendError, BoxFuture, CommitObserver, Engine, Log, LogConfig, LogDirectory, LogId, OpenError,
     Replay,
@@ -44,11 +45,27 @@ pub struct EngineSettings {
     pub checkpoint_interval_ms: u64,
     /// Files kept open; more are open while they are read or unsynced. At least 1.
     pub open_files_max: usize,
+    /// Files with unsynced bytes, which stay open; an append to another one syncs it at once.
+    pub unsynced_files_max: usize,
 }
 
 impl Default for EngineSettings {
     fn default() -> Self {
-        Self { flush_delay_ms: 100, checkpoint_interval_ms: 60_000, open_files_max: 1_000 }
+        Self {
+            flush_delay_ms: 100,
+            checkpoint_interval_ms: 60_000,
+            open_files_max: 1_000,
+            unsynced_files_max: usize::MAX,
+        }
+    }
+}
+
+impl EngineSettings {
+    /// For a process of which this engine may have so many files open; some are left for others.
+    pub fn with_open_files(limit: u64) -> Self {
+        let share = |divisor| usize::try_from(limit / divisor).unwrap_or(usize::MAX).max(1);
+        let open_files_max = share(4).min(Self::default().open_files_max);
+        Self { open_files_max, unsynced_files_max: share(2), ..Self::default() }
     }
 }
 
@@ -91,6 +108,8 @@ pub(super) struct Shared {
     pub(super) positions: Positions,
     pub(super) flusher: Flusher,
     pub(super) doomed: Doomed,
+    /// How many files are held open by unsynced bytes.
+    unsynced: Arc<AtomicUsize>,
     /// [`FAILED_FILE`] stood there at the start.
     distrusts_cache: bool,
     /// Why the directory is offline.
@@ -101,6 +120,15 @@ pub(super) struct Shared {
 impl Shared {
     pub(super) fn disk(&self) -> &dyn Disk {
         self.env.disk.as_ref()
+    }
+
+    /// Keeps a file with unsynced bytes open, so that the handle that wrote hears of the errors that
+    /// writing back meets. If too many are kept, it is synced instead.
+    pub(super) fn hold(&self, file: Arc<dyn DiskFile>) -> io::Result<Option<HeldFile>> {
+        if self.unsynced.load(Ordering::Relaxed) >= self.settings.unsynced_files_max {
+            return sync(file.as_ref()).map(|()| None);
+        }
+        Ok(Some(HeldFile::new(file, &self.unsynced)))
     }
 
     pub(super) fn check_online(&self) -> Result<(), AppendError> {
@@ -200,6 +228,7 @@ impl LocalEngine {
             cache: Arc::new(FileCache::new(Arc::clone(&env.disk), settings.open_files_max)),
             flusher: Flusher::new(settings.flush_delay_ms),
             doomed: Doomed::default(),
+            unsynced: Arc::default(),
             distrusts_cache: disk.kind(&root.join(FAILED_FILE))?.is_some(),
             env: env.clone(),
             root: root.to_owned(),

@@ -8,7 +8,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use crate::env::{Disk, DiskFile, OpenMode};
@@ -183,6 +183,29 @@ impl CachedFile {
     pub(super) fn remove(&self) -> io::Result<()> {
         self.retire();
         remove_if_exists(self.cache.disk.as_ref(), &self.path())
+    }
+}
+
+/// A file that stays open because it has unsynced bytes, and is counted.
+pub(super) struct HeldFile {
+    file: Arc<dyn DiskFile>,
+    count: Arc<AtomicUsize>,
+}
+
+impl HeldFile {
+    pub(super) fn new(file: Arc<dyn DiskFile>, count: &Arc<AtomicUsize>) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self { file, count: Arc::clone(count) }
+    }
+
+    pub(super) fn get(&self) -> &Arc<dyn DiskFile> {
+        &self.file
+    }
+}
+
+impl Drop for HeldFile {
+    fn drop(&mut self) {
+        self.count.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -19,9 +19,8 @@ use tokio::time::Instant;
 
 use super::core::Core;
 use super::engine::Shared;
-use super::files::lock;
+use super::files::{HeldFile, lock};
 use super::sidecars::Snapshots;
-use crate::env::DiskFile;
 use crate::log::{AppendError, LogConfig, is_full};
 
 /// Index entries that may gather in memory before a flush writes them.
@@ -139,7 +138,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
 
 /// What one flush of a log has to do, taken under the writer's lock.
 struct Work {
-    file: Option<Arc<dyn DiskFile>>,
+    file: Option<HeldFile>,
     snapshots: Vec<i64>,
     has_new_epochs: bool,
     end_offset: i64,
@@ -184,7 +183,7 @@ impl Core {
             }
         };
         if let Some(file) = &work.file {
-            file.sync().map_err(fatal)?;
+            file.get().sync().map_err(fatal)?;
         }
         let end_offset = work.end_offset;
         match self.sync_sidecars(&work) {

@@ -58,6 +58,29 @@ async fn a_flush_comes_after_the_delay_and_an_idle_engine_does_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_would_hold_too_many_files_open_is_synced_at_once() {
+    let settings = EngineSettings { unsynced_files_max: 2, ..EngineSettings::default() };
+    let disk = SimDisk::new(1);
+    let engine = inline_engine(&disk, settings);
+    let mut logs = Vec::new();
+    for partition in 0..5 {
+        let (log, _) = open_observed(&engine, partition, CONFIG).await;
+        append_some(&*log, 1);
+        logs.push(log);
+    }
+    pass_ms(1_000).await;
+    for log in &logs {
+        append_some(&**log, 1);
+    }
+    disk.crash(CrashMode::PowerLoss);
+    let engine = inline_engine(&disk.restart(), settings);
+    for partition in 0..5 {
+        let (log, _) = open_observed(&engine, partition, CONFIG).await;
+        assert!(partition < 2 || log.end_offset() == 2, "{partition}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn flush_ms_and_flush_messages_bring_the_flush_forward_or_put_it_off() {
     let ms = |flush_ms| LogConfig { flush_ms, ..CONFIG };
     let count = LogConfig { flush_messages: 3, ..ms(1_000) };
