@@ -135,15 +135,15 @@ pub(super) const SERVER_ROWS: &[Row] = rows! {
     /// Default of the group key `streams.assignment.interval.ms`.
     "group.streams.assignment.interval.ms": Int = "1000", AtLeast(0), Later, dynamic;
     /// Default of the topic key `unclean.leader.election.enable`.
-    "unclean.leader.election.enable": Boolean = "false", Any, Later, dynamic;
+    "unclean.leader.election.enable": Boolean = "false", Any, Nothing, dynamic;
     /// Default of the topic key `min.insync.replicas`.
-    "min.insync.replicas": Int = "1", AtLeast(1), Later, dynamic;
+    "min.insync.replicas": Int = "1", AtLeast(1), Nothing, dynamic;
     /// Default of the topic key `compression.type`.
     "compression.type": String = "producer", OneOf(CODECS), Now, dynamic;
     /// Default of the topic key `compression.gzip.level`.
     "compression.gzip.level": Int = "-1", GzipLevel, Now, dynamic;
     /// Default of the topic key `compression.lz4.level`.
-    "compression.lz4.level": Int = "9", Between(1, 17), Later, dynamic;
+    "compression.lz4.level": Int = "9", Between(1, 17), Now, dynamic;
     /// Default of the topic key `compression.zstd.level`.
     "compression.zstd.level": Int = "3", Between(-131_072, 22), Now, dynamic;
     /// Default of the topic key `segment.bytes`.
@@ -201,9 +201,9 @@ pub(super) const SERVER_ROWS: &[Row] = rows! {
     /// Default of the topic key `message.timestamp.after.max.ms`.
     "log.message.timestamp.after.max.ms": Long = "3600000", AtLeast(0), Now, dynamic;
     /// Default of the topic key `local.retention.ms`.
-    "log.local.retention.ms": Long = "-2", AtLeast(-2), Later, dynamic;
+    "log.local.retention.ms": Long = "-2", AtLeast(-2), Nothing, dynamic;
     /// Default of the topic key `local.retention.bytes`.
-    "log.local.retention.bytes": Long = "-2", AtLeast(-2), Later, dynamic;
+    "log.local.retention.bytes": Long = "-2", AtLeast(-2), Nothing, dynamic;
     /// Default of the group key `share.session.timeout.ms`.
     "group.share.session.timeout.ms": Int = "45000", AtLeast(1), Later;
     /// Smallest value of the group key `share.session.timeout.ms`.

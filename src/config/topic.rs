@@ -137,6 +137,7 @@ impl TopicConfig {
         let compression_type = values.text("compression.type").unwrap_or_default().to_owned();
         let compression_level = match compression_type.as_str() {
             "gzip" => i32::try_from(int("compression.gzip.level")).ok(),
+            "lz4" => i32::try_from(int("compression.lz4.level")).ok(),
             "zstd" => i32::try_from(int("compression.zstd.level")).ok(),
             _ => None,
         };

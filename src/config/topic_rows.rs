@@ -1,7 +1,7 @@
 //! The topic keys of Apache Kafka 4.3.0, in the order of its `LogConfig`, which is also the order
 //! in which a set of values is checked.
 
-use super::row::Effect::{Later, Now};
+use super::row::Effect::{Nothing, Now};
 use super::row::Valid::{
     Any, AtLeast, Between, GzipLevel, ListOf, OneOf, ThrottledReplicas as Replicas,
 };
@@ -55,16 +55,19 @@ pub(super) const TOPIC_ROWS: &[Row] = rows! {
     /// What happens to old records: `delete` drops old segments, `compact` keeps the last record
     /// of each key; both may be given; empty keeps everything.
     "cleanup.policy": List = "delete", ListOf(POLICIES), Now, from [("log.cleanup.policy", 1)];
-    /// Lets a replica that is not in sync become leader when no other is left, losing records.
-    "unclean.leader.election.enable": Boolean = "false", Any, Later, from [("unclean.leader.election.enable", 1)];
-    /// How many replicas must be in sync for a write with `acks=all`.
-    "min.insync.replicas": Int = "1", AtLeast(1), Later, from [("min.insync.replicas", 1)];
+    /// Lets a replica that is not in sync become leader when no other is left, losing records. Here
+    /// every partition has one replica, which is in sync.
+    "unclean.leader.election.enable": Boolean = "false", Any, Nothing, from [("unclean.leader.election.enable", 1)];
+    /// How many replicas must be in sync for a write with `acks=all`; at most those there are count,
+    /// as in Kafka, and here that is one.
+    "min.insync.replicas": Int = "1", AtLeast(1), Nothing, from [("min.insync.replicas", 1)];
     /// The codec batches are stored with; `producer` keeps them as they came.
     "compression.type": String = "producer", OneOf(CODECS), Now, from [("compression.type", 1)];
     /// Level for `compression.type=gzip`; -1 is the codec's own default.
     "compression.gzip.level": Int = "-1", GzipLevel, Now, from [("compression.gzip.level", 1)];
-    /// Level for `compression.type=lz4`.
-    "compression.lz4.level": Int = "9", Between(1, 17), Later, from [("compression.lz4.level", 1)];
+    /// Level for `compression.type=lz4`; the default is the fast encoder, any other one takes more
+    /// time and less space.
+    "compression.lz4.level": Int = "9", Between(1, 17), Now, from [("compression.lz4.level", 1)];
     /// Level for `compression.type=zstd`.
     "compression.zstd.level": Int = "3", Between(-131_072, 22), Now, from [("compression.zstd.level", 1)];
     /// Reserves the disk space of a segment when it is created.
@@ -76,19 +79,19 @@ pub(super) const TOPIC_ROWS: &[Row] = rows! {
     /// A record whose own time lies further in the future than this is refused.
     "message.timestamp.after.max.ms": Long = "3600000", AtLeast(0), Now, from [("log.message.timestamp.after.max.ms", 1)];
     /// Replicas whose leaders send at the throttled rate: `partition:broker` pairs, or `*`.
-    "leader.replication.throttled.replicas": List = "", Replicas, Later;
+    "leader.replication.throttled.replicas": List = "", Replicas, Nothing;
     /// Replicas that fetch at the throttled rate: `partition:broker` pairs, or `*`.
-    "follower.replication.throttled.replicas": List = "", Replicas, Later;
+    "follower.replication.throttled.replicas": List = "", Replicas, Nothing;
     /// Tiered storage. It is off in this broker, so `true` is refused as Kafka refuses it then.
-    "remote.storage.enable": Boolean = "false", Any, Later;
+    "remote.storage.enable": Boolean = "false", Any, Now;
     /// With tiered storage: how long a segment stays on the local disk; -2 takes `retention.ms`.
-    "local.retention.ms": Long = "-2", AtLeast(-2), Later, from [("log.local.retention.ms", 1)];
+    "local.retention.ms": Long = "-2", AtLeast(-2), Nothing, from [("log.local.retention.ms", 1)];
     /// With tiered storage: how many bytes stay on the local disk; -2 takes `retention.bytes`.
-    "local.retention.bytes": Long = "-2", AtLeast(-2), Later, from [("log.local.retention.bytes", 1)];
+    "local.retention.bytes": Long = "-2", AtLeast(-2), Nothing, from [("log.local.retention.bytes", 1)];
     /// With tiered storage: stops moving segments to the remote tier.
-    "remote.log.copy.disable": Boolean = "false", Any, Later;
+    "remote.log.copy.disable": Boolean = "false", Any, Nothing;
     /// With tiered storage: deletes the remote segments when it is turned off for the topic.
-    "remote.log.delete.on.disable": Boolean = "false", Any, Later;
+    "remote.log.delete.on.disable": Boolean = "false", Any, Nothing;
     /// Overrides `segment.bytes` without its lower limit. For tests.
     "internal.segment.bytes": Int = null, Any, Now, internal;
 };

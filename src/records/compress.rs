@@ -4,6 +4,7 @@
 //! the reference's: what its consumers could not read must not be accepted by a broker.
 
 use std::io::{self, Read, Write};
+use std::ops::RangeInclusive;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use flate2::bufread::GzDecoder;
@@ -14,6 +15,11 @@ pub const INFLATED_BYTES_MAX: u64 = 1 << 30;
 
 const LZ4_MAGIC: [u8; 4] = [0x04, 0x22, 0x4d, 0x18];
 const LZ4_INDEPENDENT_BLOCKS: u8 = 0x20;
+/// `compression.lz4.level`, of which the default means the fast encoder.
+const LZ4_LEVELS: RangeInclusive<i32> = 1..=17;
+const LZ4_FAST_LEVEL: i32 = 9;
+/// Below it the library takes its fast encoder, and Kafka does not.
+const LZ4_THOROUGH_LEVEL_MIN: u32 = 3;
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 /// Header of the xerial framing, followed by two version numbers of four bytes.
 const XERIAL_MAGIC: [u8; 8] = [0x82, b'S', b'N', b'A', b'P', b'P', b'Y', 0];
@@ -257,8 +263,8 @@ fn invalid(reason: &'static str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, reason)
 }
 
-/// Compresses `plain` as Kafka's clients and broker frame it. Without a `level` Kafka's default is used; LZ4 and
-/// Snappy have one level here.
+/// Compresses `plain` as Kafka's clients and broker frame it. Without a `level`, and with one outside a codec's range,
+/// Kafka's default is used; Snappy has one level.
 pub fn compress(codec: Compression, level: Option<i32>, plain: &[u8]) -> Vec<u8> {
     compress_from(codec, level, plain).expect("compressing from memory to memory does not fail")
 }
@@ -277,12 +283,10 @@ pub(super) fn compress_from(
             copy(&mut plain, flate2::write::GzEncoder::new(Vec::new(), level))?.finish()
         }
         Compression::Snappy => compress_snappy(plain),
-        Compression::Lz4 => {
-            let frame =
-                FrameInfo::new().block_size(BlockSize::Max64KB).block_mode(BlockMode::Independent);
-            let encoder = FrameEncoder::with_frame_info(frame, Vec::new());
-            Ok(copy(&mut plain, encoder)?.finish()?)
-        }
+        Compression::Lz4 => match level.filter(|level| LZ4_LEVELS.contains(level)) {
+            None | Some(LZ4_FAST_LEVEL) => compress_lz4_fast(&mut plain),
+            Some(level) => compress_lz4(level.unsigned_abs(), &mut plain),
+        },
         Compression::Zstd => zstd::encode_all(plain, level.unwrap_or(3)),
     }
 }
@@ -290,6 +294,24 @@ pub(super) fn compress_from(
 fn copy<W: Write>(plain: &mut impl Read, mut to: W) -> io::Result<W> {
     io::copy(plain, &mut to)?;
     Ok(to)
+}
+
+fn compress_lz4_fast(plain: &mut impl Read) -> io::Result<Vec<u8>> {
+    let frame = FrameInfo::new().block_size(BlockSize::Max64KB).block_mode(BlockMode::Independent);
+    Ok(copy(plain, FrameEncoder::with_frame_info(frame, Vec::new()))?.finish()?)
+}
+
+/// With the encoder that takes its time (`Lz4BlockOutputStream`: `highCompressor`).
+fn compress_lz4(level: u32, plain: &mut impl Read) -> io::Result<Vec<u8>> {
+    let encoder = lz4::EncoderBuilder::new()
+        .level(level.max(LZ4_THOROUGH_LEVEL_MIN))
+        .block_size(lz4::BlockSize::Max64KB)
+        .block_mode(lz4::BlockMode::Independent)
+        .checksum(lz4::ContentChecksum::NoChecksum)
+        .block_checksum(lz4::liblz4::BlockChecksum::NoBlockChecksum)
+        .build(Vec::new())?;
+    let (compressed, outcome) = copy(plain, encoder)?.finish();
+    outcome.map(|()| compressed)
 }
 
 fn compress_snappy(mut plain: impl Read) -> io::Result<Vec<u8>> {

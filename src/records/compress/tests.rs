@@ -57,6 +57,20 @@ fn levels_outside_a_codecs_range_fall_back() {
 }
 
 #[test]
+fn lz4_takes_its_time_at_every_level_but_the_default() {
+    let plain: Vec<u8> =
+        (0..200_000_u32).flat_map(|i| (i.wrapping_mul(i) / 7_000).to_le_bytes()).collect();
+    let fast = compress(Compression::Lz4, None, &plain);
+    assert_eq!(compress(Compression::Lz4, Some(9), &plain), fast);
+    for level in [1, 8, 10, 17] {
+        let compressed = compress(Compression::Lz4, Some(level), &plain);
+        assert!(compressed.len() < fast.len(), "{level}: {}, {}", compressed.len(), fast.len());
+        assert_eq!(compressed[..7], fast[..7], "the frame's header");
+        assert_eq!(inflate(Compression::Lz4, &compressed).unwrap(), plain, "{level}");
+    }
+}
+
+#[test]
 fn raw_and_joined_snappy_is_read() {
     let raw = snap::raw::Encoder::new().compress_vec(b"raw block").unwrap();
     assert_eq!(inflate(Compression::Snappy, &raw).unwrap(), b"raw block");
