@@ -320,7 +320,7 @@ async fn open_when_there_is_room(registry: Weak<Registry>) {
         let topics = std::mem::take(&mut *unopened);
         match registry.try_open(topics, &mut unopened).await {
             Err(error) if unopened.is_empty() => {
-                tracing::error!(%error, "a topic cannot be served")
+                tracing::error!(%error, "a topic cannot be served");
             }
             Ok(()) => tracing::info!("there is room on the disk: every topic is served"),
             Err(_) => continue,
