@@ -39,7 +39,7 @@ const PASSES_MAX: usize = 10;
 /// Nothing is cleaned.
 const FILLING: &str = "log.cleaner.backoff.ms=86400000";
 /// A record rolls the log, and what can be cleaned is.
-const CLEANING: [&str; 3] =
+pub(crate) const CLEANING: [&str; 3] =
     ["log.roll.ms=1", "log.cleaner.backoff.ms=50", "log.segment.delete.delay.ms=0"];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

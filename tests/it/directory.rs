@@ -21,7 +21,9 @@ use crate::{needs, words};
 mod aborted;
 mod disks;
 mod dump;
+mod everything;
 mod groups;
+mod shares;
 
 const TIMEOUT: std::time::Duration = std::time::Duration::from_mins(1);
 const CODECS: [&str; 5] = ["none", "gzip", "snappy", "lz4", "zstd"];

@@ -23,7 +23,7 @@ use crate::wait::until;
 use crate::{needs, reference};
 
 const TIMEOUT: Duration = Duration::from_mins(1);
-const CONSOLE_CONSUMER: &str = "org.apache.kafka.tools.consumer.ConsoleConsumer";
+pub(crate) const CONSOLE_CONSUMER: &str = "org.apache.kafka.tools.consumer.ConsoleConsumer";
 pub(crate) const GROUP_COMMAND: &str = "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand";
 
 pub(crate) fn create_topic(port: u16, topic: &str, partitions: i32) {
@@ -45,7 +45,7 @@ pub(crate) fn send(port: u16, topic: &str, partitions: i32, numbers: Range<i32>)
 }
 
 /// What [`send`] sent, one number a line.
-fn lines(numbers: Range<i32>) -> String {
+pub(crate) fn lines(numbers: Range<i32>) -> String {
     numbers.map(|number| number.to_string() + "\n").collect()
 }
 

@@ -118,12 +118,13 @@ impl Groups {
     }
 }
 
-/// What the commands printed, each with its exit status, in lines that do not depend on the broker.
-fn outputs(ports: &[u16]) -> Vec<Vec<String>> {
-    let mut command = reference::tool_command(COMMANDS, &[GROUP_COMMAND]);
+/// What commands printed, each with its exit status. A command is a tool's main class and its arguments, with tabs
+/// between them.
+pub(crate) fn run(commands: &[String]) -> Vec<Vec<String>> {
+    let mut command = reference::tool_command(COMMANDS, &[]);
     let mut tool = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let mut input = tool.stdin.take().unwrap();
-    let lines: String = ports.iter().flat_map(|port| script(*port)).collect();
+    let lines: String = commands.iter().flat_map(|command| [command, "\n"]).collect();
     // Both ends at once: neither pipe holds everything.
     let feeding = thread::spawn(move || input.write_all(lines.as_bytes()));
     let output = tool.wait_with_output().unwrap();
@@ -131,12 +132,8 @@ fn outputs(ports: &[u16]) -> Vec<Vec<String>> {
     assert!(output.status.success());
     let mut outputs = vec![Vec::new()];
     for line in String::from_utf8(output.stdout).unwrap().lines() {
-        let ends = line.starts_with("= ");
-        let line = line.split_whitespace().collect::<Vec<_>>().join(" ");
-        outputs.last_mut().unwrap().push(without_ids(&line, ports));
-        if ends {
-            // The order of rows is that of hash maps.
-            outputs.last_mut().unwrap().sort();
+        outputs.last_mut().unwrap().push(line.to_owned());
+        if line.starts_with("= ") {
             outputs.push(Vec::new());
         }
     }
@@ -144,10 +141,25 @@ fn outputs(ports: &[u16]) -> Vec<Vec<String>> {
     outputs
 }
 
+/// What the script's commands printed, in lines that do not depend on the broker.
+fn outputs(ports: &[u16]) -> Vec<Vec<String>> {
+    let commands: Vec<String> = ports.iter().flat_map(|port| script(*port)).collect();
+    let known = |line: &String| {
+        let line = line.split_whitespace().collect::<Vec<_>>().join(" ");
+        without_ids(&line, ports)
+    };
+    let mut outputs = run(&commands);
+    for output in &mut outputs {
+        *output = output.iter().map(known).collect();
+        // The order of rows is that of hash maps.
+        output.sort();
+    }
+    outputs
+}
+
 fn script(port: u16) -> impl Iterator<Item = String> {
-    let arguments = |line: &str| line.split(' ').collect::<Vec<_>>().join("\t");
-    let command =
-        move |line| format!("--bootstrap-server\tlocalhost:{port}\t{}\n", arguments(line));
+    let servers = format!("{GROUP_COMMAND}\t--bootstrap-server\tlocalhost:{port}");
+    let command = move |line: &str| format!("{servers}\t{}", line.replace(' ', "\t"));
     SCRIPT.lines().filter(|line| !line.is_empty()).map(command)
 }
 

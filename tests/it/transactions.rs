@@ -27,7 +27,7 @@ use crate::requests::{Outcome, Request, framed_as, unframed};
 use crate::wait::until;
 
 const TIMEOUT: Duration = Duration::from_mins(1);
-const TOPIC: &str = "payments";
+pub(crate) const TOPIC: &str = "payments";
 const GROUP: &str = "readers";
 /// `TRANSACTIONAL` of a batch's attributes
 const TRANSACTIONAL: i16 = 1 << 4;
@@ -39,7 +39,7 @@ const OUT_OF_ORDER_SEQUENCE_NUMBER: i16 = 45;
 const INVALID_PRODUCER_EPOCH: i16 = 47;
 const INVALID_TXN_STATE: i16 = 48;
 const CONCURRENT_TRANSACTIONS: i16 = 51;
-const UNSTABLE_OFFSET_COMMIT: i16 = 88;
+pub(crate) const UNSTABLE_OFFSET_COMMIT: i16 = 88;
 const PRODUCER_FENCED: i16 = 90;
 const LATER: [i16; 4] = [
     COORDINATOR_LOAD_IN_PROGRESS,
@@ -48,11 +48,15 @@ const LATER: [i16; 4] = [
     CONCURRENT_TRANSACTIONS,
 ];
 
-struct Client(Connection);
+pub(crate) struct Client(Connection);
 
 impl Client {
     fn new(broker: &Broker) -> Self {
-        Self(Connection::open(broker.port(), TIMEOUT).unwrap())
+        Self::open(broker.port())
+    }
+
+    pub(crate) fn open(port: u16) -> Self {
+        Self(Connection::open(port, TIMEOUT).unwrap())
     }
 
     /// A client of a broker that has the topic.
@@ -63,7 +67,7 @@ impl Client {
         client
     }
 
-    fn ask<R: Request>(&mut self, request: &R, version: i16) -> R::Response {
+    pub(crate) fn ask<R: Request>(&mut self, request: &R, version: i16) -> R::Response {
         self.0.send(&framed_as(request, version, 1, "transactions")).unwrap();
         match Outcome::next(self.0.stream(), TIMEOUT, TIMEOUT).unwrap() {
             Outcome::Answer(frame) => unframed::<R>(&frame, version).unwrap().1,
@@ -79,14 +83,15 @@ impl Client {
     fn init(&mut self, id: &str) -> InitProducerIdResponse {
         let init = InitProducerIdRequest {
             transactional_id: Some(id.into()),
-            transaction_timeout_ms: 60_000,
+            // The open ones are carried from broker to broker.
+            transaction_timeout_ms: 600_000,
             ..Default::default()
         };
         self.ask(&init, 5)
     }
 
     /// Takes the transactional id over, for which an open transaction is aborted.
-    fn producer(&mut self, id: &'static str) -> Producer {
+    pub(crate) fn producer(&mut self, id: &'static str) -> Producer {
         self.find(id, 1);
         let given = until("a producer id", TIMEOUT, || {
             Some(self.init(id)).filter(|given| !LATER.contains(&given.error_code))
@@ -95,7 +100,7 @@ impl Client {
         Producer { id, number: given.producer_id, epoch: given.producer_epoch, sequence: 0 }
     }
 
-    fn end_offset(&mut self, partition: i32, isolation_level: i8) -> i64 {
+    pub(crate) fn end_offset(&mut self, partition: i32, isolation_level: i8) -> i64 {
         let partition = ListOffsetsPartition {
             partition_index: partition,
             timestamp: -1,
@@ -130,7 +135,7 @@ impl Client {
         self.ask(&request, 12).responses.remove(0).partitions.remove(0)
     }
 
-    fn committed(&mut self, require_stable: bool) -> (i64, i16) {
+    pub(crate) fn committed(&mut self, require_stable: bool) -> (i64, i16) {
         self.find(GROUP, 0);
         let topic = OffsetFetchRequestTopics {
             name: TOPIC.into(),
@@ -155,7 +160,7 @@ impl Client {
 
 /// A transactional producer; version 2 of transactions if `version` of Produce is 12 or more.
 #[derive(Clone, Debug)]
-struct Producer {
+pub(crate) struct Producer {
     id: &'static str,
     number: i64,
     epoch: i16,
@@ -163,8 +168,14 @@ struct Producer {
 }
 
 impl Producer {
-    fn batch(&self, records: usize, sequence: i32) -> Vec<u8> {
-        let values = vec![&b"value"[..]; records];
+    /// The value of the record with this sequence.
+    pub(crate) fn value(&self, sequence: i32) -> String {
+        format!("{} {} {sequence}", self.id, self.epoch)
+    }
+
+    pub(crate) fn batch(&self, records: usize, sequence: i32) -> Vec<u8> {
+        let values: Vec<_> = (sequence..).take(records).map(|number| self.value(number)).collect();
+        let values: Vec<_> = values.iter().map(String::as_bytes).collect();
         let batch = Batch {
             attributes: TRANSACTIONAL,
             producer_id: self.number,
@@ -175,7 +186,12 @@ impl Producer {
         batch.encode()
     }
 
-    fn send(&self, client: &mut Client, batch: Vec<u8>, version: i16) -> PartitionProduceResponse {
+    pub(crate) fn send(
+        &self,
+        client: &mut Client,
+        batch: Vec<u8>,
+        version: i16,
+    ) -> PartitionProduceResponse {
         let data = PartitionProduceData { index: 0, records: Some(batch.into()) };
         let topic = TopicProduceData {
             name: TOPIC.into(),
@@ -196,7 +212,7 @@ impl Producer {
     }
 
     /// Sends records in sequence, which must be taken; the offset of the first.
-    fn produce(&mut self, client: &mut Client, records: usize) -> i64 {
+    pub(crate) fn produce(&mut self, client: &mut Client, records: usize) -> i64 {
         let answer = self.send(client, self.batch(records, self.sequence), 12);
         assert_eq!(answer.error_code, 0, "{answer:?}");
         self.sequence += records as i32;
@@ -216,13 +232,13 @@ impl Producer {
     }
 
     /// Ends the transaction and goes on with the next epoch.
-    fn ended(&mut self, client: &mut Client, committed: bool) {
+    pub(crate) fn ended(&mut self, client: &mut Client, committed: bool) {
         let ended = self.end(client, committed);
         assert_eq!(ended.error_code, 0, "{ended:?}");
         (self.number, self.epoch, self.sequence) = (ended.producer_id, ended.producer_epoch, 0);
     }
 
-    fn commit_offset(&self, client: &mut Client, offset: i64) -> i16 {
+    pub(crate) fn commit_offset(&self, client: &mut Client, offset: i64) -> i16 {
         client.find(GROUP, 0);
         let partition =
             TxnOffsetCommitRequestPartition { committed_offset: offset, ..Default::default() };
@@ -243,7 +259,7 @@ impl Producer {
 }
 
 /// Waits for the markers, which follow the answer.
-fn settled(client: &mut Client) -> i64 {
+pub(crate) fn settled(client: &mut Client) -> i64 {
     until("every transaction to end", TIMEOUT, || {
         let stable = client.end_offset(0, 1);
         (client.end_offset(0, 0) == stable).then_some(stable)

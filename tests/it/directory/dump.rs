@@ -124,11 +124,16 @@ pub(super) fn root_files(data: &Path) -> BTreeSet<String> {
     names.filter(|name| name != ".lock" && name != "cleaner-offset-checkpoint").collect()
 }
 
+/// The segments of a topic.
+pub(super) fn segments(data: &Path, topic: &str) -> Vec<PathBuf> {
+    let mut directories = partition_directories(data);
+    directories.retain(|path| path.to_string_lossy().contains(&format!("/{topic}-")));
+    files_ending(&directories, &[".log"])
+}
+
 /// The segments of `__consumer_offsets` that hold anything.
 pub(super) fn group_segments(data: &Path) -> Vec<PathBuf> {
-    let mut directories = partition_directories(data);
-    directories.retain(|path| path.to_string_lossy().contains("/__consumer_offsets-"));
-    let mut segments = files_ending(&directories, &[".log"]);
+    let mut segments = segments(data, "__consumer_offsets");
     segments.retain(|file| fs::metadata(file).unwrap().len() > 0);
     segments
 }
