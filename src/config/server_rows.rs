@@ -50,6 +50,8 @@ pub(super) const SERVER_ROWS: &[Row] = rows! {
     /// Directory for the cluster's metadata, without which the broker cannot run; the first of
     /// `log.dirs` where it is not set.
     "metadata.log.dir": String = null, Any, Now;
+    /// Bytes of metadata records after which a snapshot takes their place.
+    "metadata.log.max.record.bytes.between.snapshots": Long = "20971520", AtLeast(1), Now;
     /// Partitions of a topic whose creation does not say how many.
     "num.partitions": Int = "1", AtLeast(1), Now;
     /// Replicas of a topic whose creation does not say how many; more than 1 fails on one node.

@@ -28,7 +28,7 @@ mod start;
 mod state;
 mod topics;
 
-use crate::config::{ConfigMap, ServerConfig};
+use crate::config::{BrokerLayers, ConfigMap, ServerConfig};
 
 pub use configs::{ConfigChange, ConfigOperation};
 pub use directory::{Directory, DirectoryError, FileError};
@@ -45,8 +45,6 @@ pub use start::{Parts, StartError, start};
 pub use state::ReplayError;
 pub use topics::{CreatedTopic, NewTopic, TopicError, validate_topic_name};
 
-/// `metadata.log.max.record.bytes.between.snapshots` without a setting.
-const SNAPSHOT_BYTES: u64 = 20 * 1024 * 1024;
 /// Port of the controller in the records of a broker that has no controller listener.
 const CONTROLLER_PORT: u16 = 9_093;
 
@@ -81,7 +79,8 @@ impl Settings {
         let controller = config.controller_listener.as_ref();
         let host = controller.and_then(|listener| listener.host.clone());
         let port = controller.map_or(CONTROLLER_PORT, |listener| listener.port);
-        let number = |key: &str| config.explicit.get(key).and_then(|text| text.trim().parse().ok());
+        let snapshot_bytes = BrokerLayers::fixed(&config.explicit)
+            .integer("metadata.log.max.record.bytes.between.snapshots");
         Self {
             node_id: config.node_id,
             cluster_id: None,
@@ -95,8 +94,7 @@ impl Settings {
             },
             rack: config.explicit.get("broker.rack").cloned(),
             static_voters: !config.quorum_voters.is_empty(),
-            snapshot_bytes: number("metadata.log.max.record.bytes.between.snapshots")
-                .unwrap_or(SNAPSHOT_BYTES),
+            snapshot_bytes: snapshot_bytes.unsigned_abs(),
             fixed: config.explicit.clone(),
         }
     }
