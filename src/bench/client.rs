@@ -73,7 +73,7 @@ pub(super) fn error_name(code: i16) -> String {
 }
 
 /// Who is at the other end, what it speaks, and how long it may take.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Peer {
     address: Arc<str>,
     timeout: Duration,
@@ -166,8 +166,8 @@ pub(super) fn framed<R: Request>(request: &R, version: i16) -> io::Result<Vec<By
 /// The answers of a connection.
 #[derive(Debug)]
 pub(super) struct Answers<S = OwnedReadHalf> {
-    stream: S,
-    input: BytesMut,
+    pub(super) stream: S,
+    pub(super) input: BytesMut,
 }
 
 impl<S: AsyncRead + Unpin> Answers<S> {

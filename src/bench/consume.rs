@@ -9,7 +9,7 @@ use serde_json::json;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::client::{Connection, error_name};
+use super::client::Connection;
 use super::produce::{duration, shares};
 use super::report::{Meter, Report};
 use super::topic::{Topic, refused};

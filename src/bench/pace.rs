@@ -117,7 +117,7 @@ struct Timer(AsyncFd<OwnedFd>);
 impl Timer {
     fn new() -> io::Result<Self> {
         let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
-        Ok(Self(AsyncFd::new(timerfd_create(TimerfdClockId::Monotonic, flags)?)?))
+        Ok(Self(AsyncFd::register(timerfd_create(TimerfdClockId::Monotonic, flags)?)?))
     }
 
     async fn sleep_until(&self, due: Instant) -> io::Result<()> {
