@@ -117,7 +117,7 @@ impl Reader {
         }
     }
 
-    /// One fetch of all that is not read yet; gives every whole batch to `take`. How many bytes came.
+    /// One fetch of all that is not read yet; gives every whole batch to `take`. How many bytes these have.
     pub(super) async fn fetch(
         &mut self,
         mut take: impl FnMut(&BatchHeader, &[u8]),
@@ -137,7 +137,6 @@ impl Reader {
             let mine = |position: &&mut Position| position.partition == data.partition_index;
             let Some(position) = self.positions.iter_mut().find(mine) else { continue };
             let Some(Chunk::Bytes(records)) = data.records else { continue };
-            bytes += records.len() as u64;
             for batch in Batches::new(&records) {
                 let (header, batch) =
                     batch.map_err(|error| self.connection.peer().wrong(error.to_string()))?;
@@ -145,6 +144,7 @@ impl Reader {
                 // What was read before, or an offset that would lead nowhere.
                 let Some(next) = next else { continue };
                 position.next = next;
+                bytes += batch.len() as u64;
                 take(&header, batch);
             }
         }

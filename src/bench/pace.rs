@@ -115,9 +115,10 @@ impl Dues {
 struct Timer(AsyncFd<OwnedFd>);
 
 impl Timer {
+    #[expect(deprecated, reason = "its successor is unsafe; an OwnedFd keeps the descriptor valid")]
     fn new() -> io::Result<Self> {
         let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
-        Ok(Self(AsyncFd::register(timerfd_create(TimerfdClockId::Monotonic, flags)?)?))
+        Ok(Self(AsyncFd::new(timerfd_create(TimerfdClockId::Monotonic, flags)?)?))
     }
 
     async fn sleep_until(&self, due: Instant) -> io::Result<()> {

@@ -180,7 +180,7 @@ fn what_fails_is_told_and_ends_with_one() {
         assert!(errors.contains(said), "{arguments:?}: {errors}");
     }
     // A batch that the broker refuses is counted by its name.
-    let arguments = ["--records", "4", "--batch-bytes", "2000000", "--record-bytes", "1000000"];
+    let arguments = ["--records", "4", "--record-bytes", "2000000"];
     let output = ottla()
         .args(["bench", "produce", "--json", "--bootstrap-server", &bootstrap])
         .args(arguments)
