@@ -161,7 +161,9 @@ async fn parked(options: &Options) -> Result<Vec<Reader>, BenchError> {
         readers.extend(Reader::open(&options.target, &topic, 1, PARKED_SIZE).await?);
     }
     readers.truncate(options.parked as usize);
-    readers.iter_mut().for_each(|reader| reader.seek_to_end(options.wait_ms));
+    for reader in &mut readers {
+        reader.seek_to_end(options.wait_ms);
+    }
     Ok(readers)
 }
 
@@ -200,7 +202,7 @@ pub(super) async fn measure(options: &Options) -> Result<Report, BenchError> {
     for (connection, dues) in connections.into_iter().zip(all_dues) {
         let (meter, topic) = (meter.clone(), topic.clone());
         work.spawn(async move {
-            meter.ended(question(request, &topic, connection, dues, &meter).await)
+            meter.ended(question(request, &topic, connection, dues, &meter).await);
         });
     }
     meter.all_done(work).await;

@@ -12,17 +12,12 @@ use tokio::time::Instant;
 use super::client::Connection;
 use super::produce::{duration, shares};
 use super::report::{Meter, Report};
-use super::topic::{Topic, refused};
+use super::topic::{BEGINNING, END, Topic, offsets, refused};
 use super::{BenchError, Target};
 use crate::records::{BatchHeader, Batches};
 use crate::wire::messages::fetch::{FetchPartition, FetchRequest, FetchTopic};
-use crate::wire::messages::list_offsets::{
-    ListOffsetsPartition, ListOffsetsRequest, ListOffsetsTopic,
-};
 use crate::wire::{Chunk, ErrorCode};
 
-const BEGINNING: i64 = -2;
-const END: i64 = -1;
 const WAIT_MS: i32 = 500;
 
 /// What to read and how.
@@ -85,8 +80,8 @@ impl Reader {
         for (address, partitions) in &topic.leaders {
             for own in shares(partitions, partitions.len().min(connections as usize)) {
                 let mut connection = Connection::open(address, target.request_timeout()).await?;
-                let begins = offsets(&mut connection, topic, &own, BEGINNING).await?;
-                let ends = offsets(&mut connection, topic, &own, END).await?;
+                let begins = offsets(&mut connection, &topic.name, &own, BEGINNING).await?;
+                let ends = offsets(&mut connection, &topic.name, &own, END).await?;
                 let position =
                     |((partition, begin), end)| Position { partition, begin, next: begin, end };
                 let positions = own.into_iter().zip(begins).zip(ends).map(position).collect();
@@ -199,36 +194,6 @@ impl Reader {
         }
         Ok(())
     }
-}
-
-/// The first or the last offset of each of these partitions.
-async fn offsets(
-    connection: &mut Connection,
-    topic: &Topic,
-    partitions: &[i32],
-    timestamp: i64,
-) -> Result<Vec<i64>, BenchError> {
-    let partition = |index: &i32| ListOffsetsPartition {
-        partition_index: *index,
-        timestamp,
-        ..Default::default()
-    };
-    let topics = vec![ListOffsetsTopic {
-        name: topic.name.clone(),
-        partitions: partitions.iter().map(partition).collect(),
-    }];
-    let request = ListOffsetsRequest { replica_id: -1, topics, ..Default::default() };
-    let answer = connection.call(&request).await?;
-    let answers: Vec<_> = answer.topics.into_iter().flat_map(|topic| topic.partitions).collect();
-    let offset = |index: &i32| {
-        let found = answers.iter().find(|one| one.partition_index == *index);
-        let error = ErrorCode::UnknownTopicOrPartition.code();
-        match found.map_or((error, 0), |one| (one.error_code, one.offset)) {
-            (0, offset) => Ok(offset),
-            (code, _) => Err(refused(&format!("offsets of {}-{index}", topic.name), code)),
-        }
-    };
-    partitions.iter().map(offset).collect()
 }
 
 /// Runs the command.

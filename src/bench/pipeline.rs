@@ -30,14 +30,14 @@ pub(super) async fn exchange(
 ) -> Result<(), BenchError> {
     let (mut answers, mut output, peer) = connection.split();
     let slots = Semaphore::new(in_flight);
-    let (sent, mut unanswered) = unbounded_channel();
+    let (asked, mut unanswered) = unbounded_channel();
     let send = async {
-        let sent = sent;
+        let asked = asked;
         // Without its slot no request is due: where there is no schedule it is due when it can be sent.
         while let Ok(slot) = slots.acquire().await {
             let Some(due) = dues.next().await else { break };
             slot.forget();
-            if sent.send(due).is_err() {
+            if asked.send(due).is_err() {
                 break;
             }
             write(&mut output, &frame(due)).await.map_err(|cause| peer.lost(cause))?;

@@ -243,7 +243,7 @@ impl Report {
             match self.rows.iter_mut().find(|row| row.0 == name) {
                 // Two meters have met the same error.
                 Some(row) => {
-                    row.1 = (row.1.as_u64().unwrap_or(0) + value.as_u64().unwrap_or(0)).into()
+                    row.1 = (row.1.as_u64().unwrap_or(0) + value.as_u64().unwrap_or(0)).into();
                 }
                 None => self.rows.push((name, value)),
             }

@@ -8,12 +8,19 @@ use super::client::{Connection, error_name};
 use super::{BenchError, Target};
 use crate::wire::ErrorCode;
 use crate::wire::messages::create_topics::{CreatableTopic, CreateTopicsRequest};
+use crate::wire::messages::list_offsets::{
+    ListOffsetsPartition, ListOffsetsRequest, ListOffsetsTopic,
+};
 use crate::wire::messages::metadata::{
     MetadataRequest, MetadataRequestTopic, MetadataResponse, MetadataResponseTopic,
 };
 
 /// Before a question that was asked too early is asked again.
 pub(super) const RETRY_BACKOFF: Duration = Duration::from_millis(20);
+/// Asks ListOffsets for the first offset.
+pub(super) const BEGINNING: i64 = -2;
+/// Asks ListOffsets for the offset after the last record.
+pub(super) const END: i64 = -1;
 
 /// A topic and the brokers that lead its partitions.
 #[derive(Clone, Debug, Default)]
@@ -43,11 +50,12 @@ impl Topic {
             let answer = connection.call(&described(&target.topic)).await?;
             let error = match answer.topics.first() {
                 Some(topic) if topic.error_code == 0 => match led(&answer, topic) {
-                    Some(leaders) => {
+                    // A new partition is told of a moment before its leader serves it.
+                    Some(leaders) if !is_created || is_served(target, &leaders).await? => {
                         let (name, id) = (target.topic.clone(), topic.topic_id);
                         return Ok(Self { name, id, leaders });
                     }
-                    None => ErrorCode::LeaderNotAvailable.code(),
+                    _ => ErrorCode::LeaderNotAvailable.code(),
                 },
                 Some(topic) => topic.error_code,
                 None => ErrorCode::UnknownTopicOrPartition.code(),
@@ -99,6 +107,18 @@ fn led(
     leaders.filter(|leaders| !leaders.is_empty())
 }
 
+/// Whether every leader has taken up its partitions.
+async fn is_served(target: &Target, leaders: &[(String, Vec<i32>)]) -> Result<bool, BenchError> {
+    for (address, partitions) in leaders {
+        let mut connection = Connection::open(address, target.request_timeout()).await?;
+        match offsets(&mut connection, &target.topic, partitions, END).await {
+            Err(BenchError::Refused { .. }) => return Ok(false),
+            answer => drop(answer?),
+        }
+    }
+    Ok(true)
+}
+
 /// Host and port in one, as a socket takes them.
 pub(super) fn address(host: &str, port: i32) -> String {
     if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
@@ -147,4 +167,34 @@ pub(super) fn refused(what: &str, code: i16) -> BenchError {
         "the log of the broker may say more"
     };
     BenchError::Refused { what: what.to_owned(), error: error_name(code), advice }
+}
+
+/// The first or the last offset of each of these partitions.
+pub(super) async fn offsets(
+    connection: &mut Connection,
+    topic: &str,
+    partitions: &[i32],
+    timestamp: i64,
+) -> Result<Vec<i64>, BenchError> {
+    let partition = |index: &i32| ListOffsetsPartition {
+        partition_index: *index,
+        timestamp,
+        ..Default::default()
+    };
+    let topics = vec![ListOffsetsTopic {
+        name: topic.to_owned(),
+        partitions: partitions.iter().map(partition).collect(),
+    }];
+    let request = ListOffsetsRequest { replica_id: -1, topics, ..Default::default() };
+    let answer = connection.call(&request).await?;
+    let answers: Vec<_> = answer.topics.into_iter().flat_map(|topic| topic.partitions).collect();
+    let offset = |index: &i32| {
+        let found = answers.iter().find(|one| one.partition_index == *index);
+        let error = ErrorCode::UnknownTopicOrPartition.code();
+        match found.map_or((error, 0), |one| (one.error_code, one.offset)) {
+            (0, offset) => Ok(offset),
+            (code, _) => Err(refused(&format!("offsets of {topic}-{index}"), code)),
+        }
+    };
+    partitions.iter().map(offset).collect()
 }

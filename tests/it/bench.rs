@@ -16,8 +16,9 @@ fn bench(port: u16, command: &str, arguments: &[&str]) -> Value {
     let mut tool = ottla();
     tool.args(["bench", command, "--json", "--bootstrap-server", &bootstrap]).args(arguments);
     let output = tool.output().unwrap();
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{command} {arguments:?}: {errors}");
+    let said = [&output.stdout[..], &output.stderr].concat();
+    let said = String::from_utf8_lossy(&said);
+    assert!(output.status.success(), "{command} {arguments:?}: {said}");
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!((&report["errors"], &report["failed"]), (&json!({}), &json!(false)), "{report}");
     for figure in ["elapsed_s", "requests_per_s", "records_per_s", "mb_per_s"] {
