@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use ottla::Broker;
+use ottla::bench;
 use ottla::broker::write_ready_file;
 use ottla::config::{Notice, ServerConfig};
 use ottla::dump_log::{self, DumpError};
@@ -44,6 +45,9 @@ enum Command {
     /// Print segments, indexes and snapshots of a data directory, as Kafka's kafka-dump-log.sh.
     #[command(args_override_self = true)]
     DumpLog(dump_log::Options),
+    /// Measure throughput and latency of any broker that speaks Kafka's protocol.
+    #[command(subcommand)]
+    Bench(Box<bench::Command>),
 }
 
 #[derive(Args, Debug)]
@@ -67,6 +71,7 @@ fn main() -> ExitCode {
     let arguments = match command_line.command {
         Some(Command::Server(arguments)) => arguments,
         Some(Command::DumpLog(options)) => return dump_log(&options),
+        Some(Command::Bench(command)) => return bench(&command),
         None => command_line.server,
     };
     match load(arguments.properties.as_deref(), arguments.overrides) {
@@ -101,6 +106,17 @@ fn dump_log(options: &dump_log::Options) -> ExitCode {
             if !is_closed {
                 eprintln!("ottla: {error}");
             }
+            ExitCode::from(EXIT_TOOL_FAILED)
+        }
+    }
+}
+
+fn bench(command: &bench::Command) -> ExitCode {
+    match bench::run(command, &mut io::stdout().lock()) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(EXIT_TOOL_FAILED),
+        Err(error) => {
+            eprintln!("ottla: {error}");
             ExitCode::from(EXIT_TOOL_FAILED)
         }
     }

@@ -9,6 +9,7 @@
 )]
 
 mod admin;
+mod bench;
 mod broker;
 mod checker;
 mod cli;

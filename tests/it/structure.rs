@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A module imports only from those before it (docs/architecture.md).
-const ORDER: [&str; 16] = [
+const ORDER: [&str; 17] = [
     "env",
     "telemetry",
     "config",
@@ -16,6 +16,7 @@ const ORDER: [&str; 16] = [
     "metadata",
     "coordinator",
     "dump_log",
+    "bench",
     "api",
     "net",
     "broker",
