@@ -82,7 +82,9 @@ pub struct Builder {
 
 /// A running broker. Dropping it without [`Broker::shutdown`] is like a crash of its process.
 pub struct Broker {
-    shared: Arc<Shared>,
+    /// For measurements: what [`crate::api::dispatch`] serves a request with.
+    #[doc(hidden)]
+    pub shared: Arc<Shared>,
     bound: Vec<Bound>,
     stop: watch::Sender<bool>,
     servers: Vec<JoinHandle<()>>,

@@ -1,6 +1,7 @@
 //! Ottla: a broker that speaks Apache Kafka's wire protocol from one small binary.
 
-mod api;
+#[doc(hidden)]
+pub mod api;
 pub mod bench;
 pub mod broker;
 pub mod config;

@@ -2,8 +2,9 @@
 //! and logs that are large or many.
 //!
 //! `cargo bench --bench vs_kafka` measures; `-- --quick` runs the same with small numbers, to see that it works;
-//! `-- --ours` leaves Apache Kafka out, `-- --theirs` Ottla; `-- --groups`, `-- --transactions` and `-- --storage` leave
-//! out all else. Both brokers run with their default settings and are asked by the same raw client. Kafka's directory is formatted before the clock starts; ours is empty.
+//! `-- --ours` leaves Apache Kafka out, `-- --theirs` Ottla; `-- --groups`, `-- --transactions`, `-- --storage` and
+//! `-- --limits` leave out all else. Limits are what this machine and a bare loop can do at most.
+//! `-- --instructions` counts those that a request takes in Ottla; it is slow, and done only when asked for. Both brokers run with their default settings and are asked by the same raw client. Kafka's directory is formatted before the clock starts; ours is empty.
 #![expect(
     clippy::disallowed_methods,
     clippy::unwrap_used,
@@ -22,7 +23,10 @@ use raw_client::{Batch, Connection, FETCH, fetch_body, frame};
 use rustix::process::Signal;
 
 mod consumer_groups;
+mod floor;
 mod groups;
+mod instructions;
+mod limits;
 mod node;
 mod rebalance;
 mod storage;
@@ -209,11 +213,46 @@ fn table(columns: &[(Product, Vec<Row>)]) -> String {
     text
 }
 
+/// What no broker can be faster than.
+fn print_limits(quick: bool) {
+    let work = tempfile::tempdir().unwrap();
+    let plan = if quick { &limits::Plan::QUICK } else { &limits::Plan::FULL };
+    let mut rows = limits::measure(work.path(), plan).rows();
+    rows.extend(
+        floor::measure(if quick { &floor::Plan::QUICK } else { &floor::Plan::FULL }).rows(),
+    );
+    print_rows(rows, 3);
+}
+
+fn print_instructions(quick: bool) {
+    match instructions::unavailable() {
+        None => {
+            let requests = if quick { instructions::QUICK } else { instructions::FULL };
+            print_rows(instructions::measure(requests), 0);
+        }
+        Some(reason) => println!("Instructions were not counted: {reason}"),
+    }
+}
+
+fn print_rows(rows: Vec<Row>, decimals: usize) {
+    for (name, value) in rows {
+        println!("{name:<66}{value:>10.decimals$}");
+    }
+}
+
 fn main() {
+    floor::serve_if_asked();
     let given = |flag: &str| env::args().any(|argument| argument == flag);
     let quick = given("--quick");
-    let some = ["--groups", "--transactions", "--storage"].into_iter().any(given);
+    let parts = ["--groups", "--transactions", "--storage", "--limits", "--instructions"];
+    let some = parts.into_iter().any(given);
     let with = |flag: &str| !some || given(flag);
+    if with("--limits") {
+        print_limits(quick);
+    }
+    if given("--instructions") {
+        print_instructions(quick);
+    }
     let (with_groups, with_transactions) = (with("--groups"), with("--transactions"));
     let run = |product| {
         let mut rows = Vec::new();
@@ -250,7 +289,7 @@ fn main() {
         let plan = if quick { transactions::Plan::QUICK } else { transactions::Plan::FULL };
         add(transactions::measure(&products, plan));
     }
-    if !columns.is_empty() {
+    if columns.iter().any(|(_, rows)| !rows.is_empty()) {
         println!("{}", table(&columns));
     }
     if let Some(reason) = missing {

@@ -14,7 +14,7 @@ use crate::metadata::Metadata;
 use crate::partition::Registry;
 
 /// The parts of a running broker that serve requests.
-pub(crate) struct Shared {
+pub struct Shared {
     /// Time, chance, files.
     pub env: Env,
     /// Settings.
@@ -28,14 +28,14 @@ pub(crate) struct Shared {
     /// Coordinator of transactions.
     pub transactions: Transactions,
     /// Incremental fetch sessions (KIP-227).
-    pub fetch_sessions: FetchSessions,
+    pub(crate) fetch_sessions: FetchSessions,
     /// Memory for large requests, in units of a kibibyte.
     pub request_memory: Arc<Semaphore>,
 }
 
 /// One connection, as far as requests care.
 #[derive(Debug)]
-pub(crate) struct Session {
+pub struct Session {
     listener: Arc<str>,
     local: SocketAddr,
     peer: SocketAddr,
@@ -44,7 +44,7 @@ pub(crate) struct Session {
 
 impl Session {
     /// A connection accepted on `listener`.
-    pub(crate) fn new(listener: Arc<str>, local: SocketAddr, peer: SocketAddr) -> Self {
+    pub fn new(listener: Arc<str>, local: SocketAddr, peer: SocketAddr) -> Self {
         Self { listener, local, peer, closed: watch::Sender::new(false) }
     }
 

@@ -23,7 +23,7 @@ pub(crate) enum Reply<R> {
 }
 
 /// A [`Reply`] in bytes, framed.
-pub(crate) enum EncodedReply {
+pub enum EncodedReply {
     /// The response.
     Ready(Segments),
     /// The response comes later.
@@ -36,7 +36,7 @@ pub(crate) enum EncodedReply {
 
 /// Why a request closes its connection, as it does with Apache Kafka.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum DispatchError {
+pub enum DispatchError {
     /// No API of this key.
     #[error("unknown API key {0}")]
     UnknownApi(i16),
@@ -95,7 +95,7 @@ struct Form {
 }
 
 /// Serves the request in `frame`.
-pub(crate) async fn dispatch(
+pub async fn dispatch(
     shared: &Arc<Shared>,
     session: &Session,
     frame: Bytes,

@@ -56,9 +56,9 @@ mod write_txn_markers;
 use std::ops::RangeInclusive;
 
 pub(crate) use context::Context;
-pub(crate) use context::{Session, Shared};
+pub use context::{Session, Shared};
 pub(crate) use dispatch::Reply;
-pub(crate) use dispatch::{DispatchError, EncodedReply, dispatch};
+pub use dispatch::{DispatchError, EncodedReply, dispatch};
 pub(crate) use fetch_session::FetchSessions;
 
 use crate::coordinator::group;
