@@ -85,7 +85,12 @@ final class Member implements ConsumerRebalanceListener {
 
     @Override
     public void onPartitionsLost(Collection<TopicPartition> partitions) {
-        throw new IllegalStateException("the group has thrown out the member and its " + partitions);
+        if (!leaving) {
+            throw new IllegalStateException("the group has thrown out the member and its " + partitions);
+        }
+        // The client calls it so, too, when it is closed in the middle of a rebalance.
+        uncommitted.keySet().removeAll(partitions);
+        journal.revoked(this, partitions);
     }
 
     private synchronized void seeRebalance(Collection<TopicPartition> partitions) {
