@@ -225,8 +225,18 @@ public final class Worker {
             long began = System.nanoTime();
             Map<TopicPartition, OffsetAndMetadata> committed = consumer.committed(consumer.assignment(), TIMEOUT);
             append("read " + began + " " + System.nanoTime() + offsets(committed));
-            committed.forEach((partition, offset) -> consumer.seek(partition, offset == null ? 0 : offset.offset()));
+            committed.forEach(this::seek);
         });
+    }
+
+    private void seek(TopicPartition partition, OffsetAndMetadata committed) {
+        try {
+            consumer.seek(partition, committed == null ? 0 : committed.offset());
+        } catch (IllegalStateException e) {
+            // With the consumer protocol a member that was thrown out loses its partitions at any time; whoever has
+            // them next begins where the group stands.
+            append("note gone " + partition);
+        }
     }
 
     private static boolean isFenced(Throwable e) {
