@@ -284,6 +284,8 @@ pub(crate) fn wait_until_served(
             if Instant::now() > deadline {
                 return Err(error.into());
             }
+            // librdkafka keeps what it heard of the topic while the topic was being made.
+            let _ = consumer.fetch_metadata(Some(topic), BEGIN_TIMEOUT);
             thread::sleep(LOOK_INTERVAL);
         }
     }
