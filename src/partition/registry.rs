@@ -178,8 +178,8 @@ impl Registry {
                     let opened = progress.opened.remove(&topic.topic_id).unwrap_or_default();
                     self.serve(&topic, opened);
                 }
-                Some(Lack::Room) => unopened.push(topic),
-                Some(Lack::Other) => {}
+                Some(true) => unopened.push(topic),
+                Some(false) => {}
             }
         }
         outcome
@@ -329,19 +329,12 @@ async fn open_when_there_is_room(registry: Weak<Registry>) {
     }
 }
 
-/// What a topic lacks that did not open.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Lack {
-    Room,
-    Other,
-}
-
 /// Partitions that open.
 struct Opening {
     /// By topic.
     opened: BTreeMap<Uuid, Topic>,
-    /// Topics of which a partition did not open.
-    failed: BTreeMap<Uuid, Lack>,
+    /// Topics of which a partition did not open; true if all that they lack is room.
+    failed: BTreeMap<Uuid, bool>,
     done: usize,
     total: usize,
     /// When progress was told last.
@@ -377,9 +370,7 @@ impl Opening {
                 self.opened.entry(topic_id).or_default().insert(number, hosted);
             }
             Err(error) => {
-                let lack = if error.is_full() { Lack::Room } else { Lack::Other };
-                let first = *self.failed.get(&topic_id).unwrap_or(&lack);
-                self.failed.insert(topic_id, if first == lack { lack } else { Lack::Other });
+                *self.failed.entry(topic_id).or_insert(true) &= error.is_full();
                 return Err(error);
             }
         }
