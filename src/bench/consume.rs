@@ -10,9 +10,9 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::client::Connection;
-use super::produce::{duration, shares};
+use super::produce::duration;
 use super::report::{Meter, Report};
-use super::topic::{BEGINNING, END, Topic, offsets, refused};
+use super::topic::{BEGINNING, END, Topic, offsets, refused, shares};
 use super::{BenchError, Target};
 use crate::records::{BatchHeader, Batches};
 use crate::wire::messages::fetch::{FetchPartition, FetchRequest, FetchTopic};

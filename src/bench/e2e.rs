@@ -15,7 +15,7 @@ use super::client::{Connection, error_name};
 use super::consume::{FetchSize, Reader};
 use super::pace::{Dues, Plan};
 use super::pipeline::{Frame, exchange};
-use super::produce::{Load, duration, frame, rate, refusal, shares};
+use super::produce::{Load, duration, frame, rate, refusal};
 use super::report::{Meter, Report};
 use super::topic::Topic;
 use super::{BenchError, Target};
@@ -146,12 +146,7 @@ pub(super) async fn measure(options: &Options) -> Result<Report, BenchError> {
     let topic = Topic::find(target, true).await?;
     let connections = options.load.connections;
     let readers = Reader::open(target, &topic, connections, options.size).await?;
-    let mut lanes = Vec::new();
-    for (address, partitions) in &topic.leaders {
-        for own in shares(partitions, connections as usize) {
-            lanes.push((Connection::open(address, target.request_timeout()).await?, own));
-        }
-    }
+    let lanes = topic.connections(target, connections).await?;
     // Nothing is due before the clocks start.
     let started = Instant::now();
     let (acknowledged, arrived) = (Meter::new(), Meter::new());

@@ -247,30 +247,17 @@ pub(super) fn refusal(answer: &ProduceResponse) -> Option<i16> {
 
 /// Connects, and deals out the partitions of each broker to its connections.
 async fn lanes(topic: &Topic, options: &Options, batch: &Bytes) -> Result<Vec<Lane>, BenchError> {
-    let timeout = options.target.request_timeout();
     let mut lanes = Vec::new();
-    for (address, partitions) in &topic.leaders {
-        for own in shares(partitions, options.load.connections as usize) {
-            let connection = Connection::open(address, timeout).await?;
-            let version = connection.peer().topic_version::<ProduceRequest>(topic)?;
-            let acks = options.acks.code();
-            let frames = own.into_iter().map(|partition| {
-                frame(topic, partition, acks, &options.target, version, batch.clone())
-            });
-            let frames = frames.collect::<io::Result<_>>()?;
-            lanes.push(Lane { connection, version, frames });
-        }
+    for (connection, own) in topic.connections(&options.target, options.load.connections).await? {
+        let version = connection.peer().topic_version::<ProduceRequest>(topic)?;
+        let acks = options.acks.code();
+        let frames = own.into_iter().map(|partition| {
+            frame(topic, partition, acks, &options.target, version, batch.clone())
+        });
+        let frames = frames.collect::<io::Result<_>>()?;
+        lanes.push(Lane { connection, version, frames });
     }
     Ok(lanes)
-}
-
-/// The partitions of each of so many connections; with more connections than partitions some have the same.
-pub(super) fn shares(partitions: &[i32], connections: usize) -> Vec<Vec<i32>> {
-    let share = |number: usize| {
-        let own = partitions.iter().skip(number % partitions.len()).step_by(connections);
-        own.copied().collect()
-    };
-    (0..connections).map(share).collect()
 }
 
 /// Runs the command.

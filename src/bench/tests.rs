@@ -9,8 +9,9 @@ use tokio::time::Instant;
 
 use super::client::{Answers, Peer, Request, error_name, framed};
 use super::pace::{Dues, Plan};
-use super::produce::{duration, rate, shares};
+use super::produce::{duration, rate};
 use super::report::{Meter, Report};
+use super::topic::shares;
 use super::{BenchError, Command, produce};
 use crate::records::{Batches, Compression};
 use crate::wire::messages::metadata::MetadataRequest;

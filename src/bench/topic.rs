@@ -71,10 +71,35 @@ impl Topic {
         }
     }
 
+    /// So many connections to each leader, with the partitions that fall to each.
+    pub(super) async fn connections(
+        &self,
+        target: &Target,
+        count: u32,
+    ) -> Result<Vec<(Connection, Vec<i32>)>, BenchError> {
+        let mut connections = Vec::new();
+        for (address, partitions) in &self.leaders {
+            for own in shares(partitions, count as usize) {
+                let connection = Connection::open(address, target.request_timeout()).await?;
+                connections.push((connection, own));
+            }
+        }
+        Ok(connections)
+    }
+
     /// How many partitions it has.
     pub(super) fn partition_count(&self) -> usize {
         self.leaders.iter().map(|(_, partitions)| partitions.len()).sum()
     }
+}
+
+/// The partitions of each of so many connections; with more connections than partitions some have the same.
+pub(super) fn shares(partitions: &[i32], connections: usize) -> Vec<Vec<i32>> {
+    let share = |number: usize| {
+        let own = partitions.iter().skip(number % partitions.len()).step_by(connections);
+        own.copied().collect()
+    };
+    (0..connections).map(share).collect()
 }
 
 /// Asks for one topic.
