@@ -1,9 +1,10 @@
-//! One log: its state, and appending; [`roll`] begins and removes segments.
+//! One log: its state, and appending; [`roll`] begins and removes segments, [`reserve`] takes room ahead.
 //!
 //! Locks, in the order in which they may be held: the gate (flush, close, delete), the structure
 //! (what takes segments away), the writer, a segment's indexes, a segment's tail. Readers take the
 //! last two only, and briefly.
 
+mod reserve;
 mod roll;
 
 use std::io;
@@ -76,6 +77,8 @@ pub(super) struct Writer {
     first_timestamp_ms: Option<i64>,
     /// How much earlier than `segment.ms` the active segment rolls.
     jitter_ms: i64,
+    /// The active segment's file has room up to here, or less if that is below its end.
+    reserved_bytes: u64,
     /// Everything below is synced.
     pub(super) synced_end: i64,
     /// End of the last batch whose commit is pending.
@@ -105,10 +108,11 @@ impl Core {
     ) -> io::Result<Self> {
         let created_ms = shared.env.clock.now_ms();
         let active = &loaded.segments[loaded.segments.len() - 1];
-        if is_new {
-            active.reserve(&config)?;
-        }
+        let reserved_bytes = if is_new { reserve::reserve_whole(active, &config)? } else { 0 };
         let is_dirty = loaded.is_dirty;
+        if is_dirty {
+            reserve::give_back_old(active)?;
+        }
         let is_unsynced = is_dirty && active.tail().size_bytes > 0;
         let unsynced = if is_unsynced { shared.hold(active.file()?)? } else { None };
         let synced_end = if is_dirty { loaded.start_offset } else { loaded.end_offset };
@@ -134,6 +138,7 @@ impl Core {
                 created_ms,
                 first_timestamp_ms: None,
                 jitter_ms: roll::jitter_ms(&shared.env.random, &config),
+                reserved_bytes,
                 synced_end,
                 pending_end: 0,
                 announced_end: 0,
@@ -213,11 +218,14 @@ impl Core {
         }
         let position = segment.tail().size_bytes;
         writer.is_touched = true;
-        if let Some(file) = &writer.unsynced {
-            self.write(file.get().as_ref(), batch, position)?;
-        } else {
-            let file = segment.file().map_err(|error| self.failure(error))?;
-            self.write(file.as_ref(), batch, position)?;
+        let held = writer.unsynced.as_ref().map(|file| Arc::clone(file.get()));
+        let file = match &held {
+            Some(file) => Arc::clone(file),
+            None => segment.file().map_err(|error| self.failure(error))?,
+        };
+        Self::reserve_ahead(&mut writer, &*file, position + size_bytes, position, &config);
+        self.write(&*file, batch, position)?;
+        if held.is_none() {
             let held = self.shared.hold(file);
             writer.unsynced = held.map_err(|error| self.shared.poison(&self.name, &error))?;
         }

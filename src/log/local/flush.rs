@@ -238,7 +238,7 @@ impl Core {
         let mut complete = || {
             if writer.is_touched && active.tail().size_bytes > 0 {
                 active.finish_indexes()?;
-                active.give_back(&self.config())?;
+                Self::give_back(&mut writer, active)?;
                 active.sync()?;
             }
             if newest < end_offset {

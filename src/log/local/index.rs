@@ -227,6 +227,14 @@ impl<E: Entry> Entries<E> {
 }
 
 impl<E: Entry> Lookup<E> {
+    /// Whether memory has what [`Lookup::resolve`] reads.
+    pub(super) fn is_at_hand(&self) -> bool {
+        match self {
+            Self::Found(_) => true,
+            Self::InFile(file, entries) => file.is_cached(0, entries * E::SIZE),
+        }
+    }
+
     /// Finishes the lookup for the same key, in the file where needed.
     pub(super) fn resolve(self, key: i64) -> io::Result<Option<E>> {
         let (file, entries) = match self {
@@ -245,13 +253,19 @@ fn partition_point<E: Entry>(
     below: impl Fn(&E) -> bool,
 ) -> io::Result<usize> {
     let (mut low, mut high) = (0, count);
-    while low < high {
+    while high - low > BLOCK_ENTRIES {
         let middle = low + (high - low) / 2;
         if below(&read_entry(file, middle)?) {
             low = middle + 1;
         } else {
             high = middle;
         }
+    }
+    for entry in read_entries(file, low..high) {
+        if !below(&entry?) {
+            break;
+        }
+        low += 1;
     }
     Ok(low)
 }

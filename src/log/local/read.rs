@@ -1,8 +1,8 @@
 //! Reading a log: positions are looked up here, bytes are left in the file.
 //!
-//! A read near the end of the log runs in line, since index and bytes are in memory; anything else
-//! goes to the offload pool, and a range the device still has to deliver is read once there, so
-//! that the caller can send it without waiting.
+//! A read of what memory has runs in line, index and batch headers included: to hand it to another thread
+//! and back costs more than the read. Anything else goes to the offload pool, and a range the device still has
+//! to deliver is read once there, so that the caller can send it without waiting.
 
 use std::io;
 use std::ops::ControlFlow;
@@ -44,7 +44,7 @@ impl Core {
         if from >= until {
             return Ok(empty);
         }
-        let located = if self.is_near_end(from, committed) {
+        let located = if self.is_at_hand(from, committed) {
             self.locate(from, until, max_bytes, committed)
         } else {
             let core = Arc::clone(self);
@@ -78,13 +78,15 @@ impl Core {
         self.check_range(from).err().unwrap_or(ReadError::Io(error))
     }
 
-    fn is_near_end(&self, from: i64, committed: bool) -> bool {
-        let segments = self.segments.load();
-        let active = &segments[segments.len() - 1];
-        let position = active.recent_position(from);
-        let position = position.filter(|_| !committed || active.has_recent_aborted(from));
+    /// Whether a lookup waits for no device.
+    fn is_at_hand(&self, from: i64, committed: bool) -> bool {
+        let (segments, first) = self.segments_from(from);
+        let (segment, of_read) = (&segments[first], &segments[first..]);
+        let position = segment.position_at_hand(from).filter(|_| {
+            !committed || of_read.iter().all(|segment| segment.has_recent_aborted(from))
+        });
         position.is_some_and(|position| {
-            active.file().is_ok_and(|file| file.is_cached(position, LOOKUP_BUFFER_BYTES))
+            segment.file().is_ok_and(|file| file.is_cached(position, LOOKUP_BUFFER_BYTES))
         })
     }
 

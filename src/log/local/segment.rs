@@ -11,12 +11,12 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use super::doomed::DELETED_SUFFIX;
 use super::files::{CachedFile, FileCache, lock, sync};
-use super::index::{Entry, Index, Lookup, OffsetEntry};
+use super::index::{Entry, Index, OffsetEntry};
 use super::rewrite::CLEANED_SUFFIX;
 use super::scan::{LOOKUP_BUFFER_BYTES, Located, Scanner, WALK_BUFFER_BYTES};
 use super::time_index::{TimeEntry, maybe_append};
 use crate::env::DiskFile;
-use crate::log::{AbortedTransaction, LogConfig};
+use crate::log::AbortedTransaction;
 
 mod check;
 
@@ -298,15 +298,9 @@ impl Segment {
         aborted.map_or(Ok(()), |index| sync(lock(index).file().get()?.as_ref()))
     }
 
-    /// With `preallocate`, takes room for a whole segment; the log file's length stays, so that
-    /// nothing has to tell what is written from what is not.
-    pub(super) fn reserve(&self, config: &LogConfig) -> io::Result<()> {
-        if config.preallocate { self.file()?.reserve(config.segment_bytes) } else { Ok(()) }
-    }
-
-    /// With `preallocate`, gives back the room behind the end of the log file.
-    pub(super) fn give_back(&self, config: &LogConfig) -> io::Result<()> {
-        if config.preallocate { self.file()?.set_len(self.tail().size_bytes) } else { Ok(()) }
+    /// Gives back the room behind the end of the log file.
+    pub(super) fn give_back(&self) -> io::Result<()> {
+        self.file()?.set_len(self.tail().size_bytes)
     }
 
     /// Closes the files until they are used again.
@@ -380,14 +374,12 @@ impl Segment {
         Ok(None)
     }
 
-    /// Where to start walking for `offset`, without a file access if the index entry is in memory;
-    /// None if it is not.
-    pub(super) fn recent_position(&self, offset: i64) -> Option<u64> {
+    /// Where to start walking for `offset`; None if the device may have to be waited for.
+    pub(super) fn position_at_hand(&self, offset: i64) -> Option<u64> {
         let relative = i64::from(self.relative(offset)?);
-        match lock(&self.indexes).as_ref()?.offsets.floor(relative) {
-            Ok(Lookup::Found(entry)) => Some(entry.map_or(0, |entry| entry.position.into())),
-            _ => None,
-        }
+        let lookup = lock(&self.indexes).as_ref()?.offsets.floor(relative).ok()?;
+        let entry = lookup.is_at_hand().then(|| lookup.resolve(relative))?.ok()?;
+        Some(entry.map_or(0, |entry| entry.position.into()))
     }
 
     fn position_before(&self, offset: i64) -> io::Result<u64> {

@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use super::reserve::reserve_whole;
 use super::{Core, Writer};
 use crate::env::Random;
 use crate::log::local::files::{lock, sync};
@@ -54,7 +55,7 @@ impl Core {
         let (sealed, config) = (self.active(), self.config());
         sealed
             .finish_indexes()
-            .and_then(|()| sealed.give_back(&config))
+            .and_then(|()| Self::give_back(writer, &sealed))
             .and_then(|()| self.sync_active(writer))
             .and_then(|()| sealed.sync())
             .map_err(|error| self.failure(error))?;
@@ -69,14 +70,15 @@ impl Core {
         }
         writer.has_new_names = true;
         let next = Segment::create(&shared.cache, &self.directory, base_offset)
-            .and_then(|next| next.reserve(&config).map(|()| next))
-            .map_err(|error| self.abandon(base_offset, error))?;
+            .and_then(|next| reserve_whole(&next, &config).map(|reserved| (next, reserved)));
+        let (next, reserved_bytes) = next.map_err(|error| self.abandon(base_offset, error))?;
         let mut segments = Vec::clone(&self.segments.load());
         segments.push(Arc::new(next));
         self.segments.store(Arc::new(segments));
         sealed.release();
         writer.created_ms = shared.env.clock.now_ms();
         writer.first_timestamp_ms = None;
+        writer.reserved_bytes = reserved_bytes;
         writer.jitter_ms = jitter_ms(&shared.env.random, &config);
         Ok(())
     }
