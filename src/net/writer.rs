@@ -5,7 +5,9 @@ use std::io;
 use std::task::{Context, Poll};
 
 use bytes::BytesMut;
+use rustix::net::SendFlags;
 use tokio::io::{AsyncWriteExt, Interest};
+use tokio::net::TcpStream;
 use tokio::net::tcp::OwnedWriteHalf;
 use tokio::sync::mpsc;
 
@@ -23,7 +25,7 @@ const GATHER_BYTES: usize = 64 * 1024;
 pub(super) async fn run(mut socket: OwnedWriteHalf, mut queue: mpsc::Receiver<EncodedReply>) {
     let mut gathered = BytesMut::new();
     while let Some(reply) = queue.recv().await {
-        if let Err(error) = write_batch(&mut socket, &mut queue, reply, &mut gathered).await {
+        if let Err(error) = write_batch(&socket, &mut queue, reply, &mut gathered).await {
             tracing::debug!(%error, "writing to the peer failed");
             return;
         }
@@ -35,7 +37,7 @@ pub(super) async fn run(mut socket: OwnedWriteHalf, mut queue: mpsc::Receiver<En
 
 /// Writes `reply` and whatever else is ready behind it.
 async fn write_batch(
-    socket: &mut OwnedWriteHalf,
+    socket: &OwnedWriteHalf,
     queue: &mut mpsc::Receiver<EncodedReply>,
     reply: EncodedReply,
     gathered: &mut BytesMut,
@@ -48,7 +50,7 @@ async fn write_batch(
                 let mut ready = poll_once(&mut pending).await;
                 if ready.is_none() {
                     // What stands before it does not wait for it.
-                    flush(socket, gathered).await?;
+                    flush(socket, gathered, SendFlags::empty()).await?;
                     ready = Some(pending.await);
                 }
                 ready
@@ -60,7 +62,7 @@ async fn write_batch(
         }
         next = queue.try_recv().ok();
     }
-    flush(socket, gathered).await
+    flush(socket, gathered, SendFlags::empty()).await
 }
 
 /// The value of a future that has it already.
@@ -72,31 +74,58 @@ async fn poll_once<T>(future: &mut BoxFuture<'static, T>) -> Option<T> {
     poll_fn(look).await
 }
 
-async fn flush(socket: &mut OwnedWriteHalf, gathered: &mut BytesMut) -> io::Result<()> {
-    if !gathered.is_empty() {
-        socket.write_all(gathered).await?;
-        gathered.clear();
+/// Sends what is gathered; with [`SendFlags::MORE`] the kernel keeps it for the packet of what follows at once.
+async fn flush(
+    socket: &OwnedWriteHalf,
+    gathered: &mut BytesMut,
+    flags: SendFlags,
+) -> io::Result<()> {
+    send(socket, gathered, flags).await?;
+    gathered.clear();
+    Ok(())
+}
+
+async fn send(socket: &OwnedWriteHalf, mut bytes: &[u8], flags: SendFlags) -> io::Result<()> {
+    let stream = socket.as_ref();
+    while !bytes.is_empty() {
+        let flags = flags | SendFlags::NOSIGNAL;
+        let sent = when_writable(stream, || rustix::net::send(stream, bytes, flags)).await?;
+        bytes = &bytes[sent..];
     }
     Ok(())
 }
 
+/// Does `write` once the socket has room.
+async fn when_writable(
+    stream: &TcpStream,
+    mut write: impl FnMut() -> rustix::io::Result<usize>,
+) -> io::Result<usize> {
+    loop {
+        stream.writable().await?;
+        match stream.try_io(Interest::WRITABLE, || Ok(write()?)) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            written => return written,
+        }
+    }
+}
+
 async fn write_segments(
-    socket: &mut OwnedWriteHalf,
+    socket: &OwnedWriteHalf,
     segments: Segments,
     gathered: &mut BytesMut,
 ) -> io::Result<()> {
     for chunk in segments.into_chunks() {
         match chunk {
             Chunk::Bytes(bytes) if bytes.len() >= GATHER_BYTES => {
-                flush(socket, gathered).await?;
-                socket.write_all(&bytes).await?;
+                flush(socket, gathered, SendFlags::MORE).await?;
+                send(socket, &bytes, SendFlags::empty()).await?;
             }
             Chunk::Bytes(bytes) => gathered.extend_from_slice(&bytes),
             Chunk::File { file, position, length } => {
                 if length >= SENDFILE_MIN_BYTES
                     && let Some(from) = file.os_file()
                 {
-                    flush(socket, gathered).await?;
+                    flush(socket, gathered, SendFlags::MORE).await?;
                     send_file(socket, from, position, length).await?;
                 } else {
                     read_range(&*file, position, length, gathered)?;
@@ -104,7 +133,7 @@ async fn write_segments(
             }
         }
         if gathered.len() >= GATHER_BYTES {
-            flush(socket, gathered).await?;
+            flush(socket, gathered, SendFlags::empty()).await?;
         }
     }
     Ok(())
@@ -131,19 +160,13 @@ async fn send_file(
     mut position: u64,
     length: usize,
 ) -> io::Result<()> {
-    let stream = socket.as_ref();
     let mut left = length;
     while left > 0 {
-        stream.writable().await?;
-        let sent = stream.try_io(Interest::WRITABLE, || {
-            Ok(rustix::fs::sendfile(stream, from, Some(&mut position), left)?)
-        });
-        match sent {
+        let sendfile = || rustix::fs::sendfile(socket.as_ref(), from, Some(&mut position), left);
+        match when_writable(socket.as_ref(), sendfile).await? {
             // A published range never shrinks; a file cut from outside must not spin.
-            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-            Ok(sent) => left -= sent,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            Err(error) => return Err(error),
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            sent => left -= sent,
         }
     }
     Ok(())
