@@ -9,7 +9,6 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGua
 use std::time::Duration;
 
 use tokio::sync::Notify;
-use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use crate::config::TopicConfig;
@@ -19,11 +18,12 @@ use crate::wire::ErrorCode;
 
 use super::{Directories, Partition};
 
+mod opening;
+
+use opening::{Opening, each};
+
 /// Partitions closed at the same time.
 const CLOSED_AT_ONCE: usize = 16;
-
-/// Between two lines of the log that tell how many partitions are open.
-const TELL_INTERVAL_MS: i64 = 5_000;
 
 /// Between two attempts to open what found no room.
 const ROOM_PAUSE: Duration = Duration::from_secs(1);
@@ -154,20 +154,24 @@ impl Registry {
         topics: Vec<TopicToOpen>,
         unopened: &mut Vec<TopicToOpen>,
     ) -> Result<(), OpenError> {
+        let topics: Vec<_> = topics.into_iter().map(Arc::new).collect();
         let lacking = topics.iter().flat_map(|topic| {
             let is_here =
                 |number| self.get_by_id(topic.topic_id, number).err() != Some(NotOpen::Unknown);
             let lacking = topic.partitions.iter().filter(move |it| !is_here(it.number));
-            lacking.map(|it| (topic.clone(), *it))
+            lacking.map(|it| (Arc::clone(topic), *it))
         });
         let lacking: Vec<_> = lacking.collect();
         let progress = Arc::new(Mutex::new(Opening::new(&self.env, lacking.len())));
-        let open = |(topic, partition): (TopicToOpen, PartitionToOpen)| {
+        let open = {
             let (registry, progress) = (Arc::clone(self), Arc::clone(&progress));
-            async move {
-                let opened = registry.open_partition(&topic, partition).await;
-                let mut progress = progress.lock().unwrap_or_else(PoisonError::into_inner);
-                progress.note(&registry.env, topic.topic_id, partition.number, opened)
+            move |(topic, partition): (Arc<TopicToOpen>, PartitionToOpen)| {
+                let (registry, progress) = (Arc::clone(&registry), Arc::clone(&progress));
+                async move {
+                    let opened = registry.open_partition(&topic, partition).await;
+                    let mut progress = progress.lock().unwrap_or_else(PoisonError::into_inner);
+                    progress.note(&registry.env, topic.topic_id, partition.number, opened)
+                }
             }
         };
         let outcome = each(lacking, self.open_at_once, open).await;
@@ -178,7 +182,7 @@ impl Registry {
                     let opened = progress.opened.remove(&topic.topic_id).unwrap_or_default();
                     self.serve(&topic, opened);
                 }
-                Some(true) => unopened.push(topic),
+                Some(true) => unopened.push(Arc::unwrap_or_clone(topic)),
                 Some(false) => {}
             }
         }
@@ -193,8 +197,8 @@ impl Registry {
     ) -> Result<Hosted, OpenError> {
         let mut hosted = Hosted { directory, partition: None };
         if let Some(engine) = self.directories.online(directory) {
-            let TopicToOpen { name, topic_id, config, .. } = topic.clone();
-            let id = LogId { topic: name, topic_id, partition: number };
+            let (topic_id, config) = (topic.topic_id, Arc::clone(&topic.config));
+            let id = LogId { topic: Arc::clone(&topic.name), topic_id, partition: number };
             let metadata = self.directories.metadata();
             match Partition::open(&self.env, &**engine, id, leader_epoch, config).await {
                 Ok(partition) => hosted.partition = Some(partition),
@@ -292,6 +296,7 @@ impl Registry {
         let hosted = topics.by_name.into_values().flat_map(Topic::into_values);
         let is_online = |hosted: &Hosted| self.directories.online(hosted.directory).is_some();
         let partitions = hosted.filter(is_online).filter_map(|hosted| hosted.partition);
+        let partitions: Vec<_> = partitions.collect();
         let close = |partition: Arc<Partition>| async move { partition.close().await };
         each(partitions, CLOSED_AT_ONCE, close).await
     }
@@ -326,81 +331,5 @@ async fn open_when_there_is_room(registry: Weak<Registry>) {
             Err(_) => continue,
         }
         return;
-    }
-}
-
-/// Partitions that open.
-struct Opening {
-    /// By topic.
-    opened: BTreeMap<Uuid, Topic>,
-    /// Topics of which a partition did not open; true if all that they lack is room.
-    failed: BTreeMap<Uuid, bool>,
-    done: usize,
-    total: usize,
-    /// When progress was told last.
-    told_ms: i64,
-}
-
-impl Opening {
-    fn new(env: &Env, total: usize) -> Self {
-        Self {
-            opened: BTreeMap::new(),
-            failed: BTreeMap::new(),
-            done: 0,
-            total,
-            told_ms: env.clock.now_ms(),
-        }
-    }
-
-    fn note(
-        &mut self,
-        env: &Env,
-        topic_id: Uuid,
-        number: i32,
-        outcome: Result<Hosted, OpenError>,
-    ) -> Result<(), OpenError> {
-        self.done += 1;
-        let now_ms = env.clock.now_ms();
-        if now_ms.saturating_sub(self.told_ms) >= TELL_INTERVAL_MS {
-            self.told_ms = now_ms;
-            tracing::info!("opened {} of {} partitions", self.done, self.total);
-        }
-        match outcome {
-            Ok(hosted) => {
-                self.opened.entry(topic_id).or_default().insert(number, hosted);
-            }
-            Err(error) => {
-                *self.failed.entry(topic_id).or_insert(true) &= error.is_full();
-                return Err(error);
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Runs `work` on every item, several at a time; the first error, after all were tried.
-async fn each<T, E, W>(
-    items: impl IntoIterator<Item = T>,
-    at_once: usize,
-    work: impl Fn(T) -> W,
-) -> Result<(), E>
-where
-    E: Send + 'static,
-    W: Future<Output = Result<(), E>> + Send + 'static,
-{
-    let mut running: JoinSet<Result<(), E>> = JoinSet::new();
-    let mut outcome = Ok(());
-    let mut items = items.into_iter().fuse();
-    loop {
-        while running.len() < at_once
-            && let Some(item) = items.next()
-        {
-            running.spawn(work(item));
-        }
-        match running.join_next().await {
-            None => return outcome,
-            Some(Ok(result)) => outcome = outcome.and(result),
-            Some(Err(error)) => std::panic::resume_unwind(error.into_panic()),
-        }
     }
 }
