@@ -1,8 +1,9 @@
 //! When and how written bytes are synced.
 //!
-//! A flush pass begins at most [`super::EngineSettings::flush_delay_ms`] after the first unsynced
-//! byte, or at once where a commit waits; one runs at a time, so commits that come meanwhile share
-//! the next. With nothing to sync, nothing runs.
+//! A flush begins at most [`super::EngineSettings::flush_delay_ms`] after the first unsynced byte, or at
+//! once where a commit waits. Of a log one runs at a time, so commits that come meanwhile share the
+//! next; those of several logs run at the same time, and the device merges them. With nothing to
+//! sync, nothing runs.
 //!
 //! The recovery point of a log follows when its log file and its sidecars are synced. A sealed
 //! segment was synced with its indexes when it was sealed, and those of the active one need not be:
@@ -15,6 +16,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::Notify;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 
 use super::core::Core;
@@ -25,6 +27,9 @@ use crate::log::{AppendError, LogConfig, is_full};
 
 /// Index entries that may gather in memory before a flush writes them.
 const UNWRITTEN_ENTRIES_MAX: usize = 256;
+
+/// Logs that are flushed at the same time.
+const FLUSHES_MAX: usize = 16;
 
 /// The longest wait that is computed with: a year.
 pub(super) const DELAY_MAX_MS: u64 = 365 * 86_400_000;
@@ -98,41 +103,64 @@ impl Flusher {
     }
 }
 
-/// Runs passes and writes checkpoints for as long as the engine lives.
+/// Flushes what is due, writes checkpoints and removes files for as long as the engine lives.
 pub(super) async fn run(shared: Arc<Shared>) {
     let interval = Duration::from_millis(shared.settings.checkpoint_interval_ms.min(DELAY_MAX_MS));
     let mut checkpoint_at: Option<Instant> = None;
+    let (mut flushes, mut upkeep) = (JoinSet::new(), JoinSet::new());
     loop {
         if shared.check_online().is_err() {
             return shared.tell_failure().await;
         }
-        let doomed = shared.doomed.next_deadline();
-        let due =
-            [shared.flusher.next_deadline(), checkpoint_at, doomed].into_iter().flatten().min();
-        let due = async {
-            match due {
-                Some(due) => tokio::time::sleep_until(due).await,
-                None => std::future::pending().await,
-            }
-        };
+        let upkeep_at = [checkpoint_at, shared.doomed.next_deadline()];
+        let upkeep_at = upkeep_at.into_iter().flatten().min().filter(|_| upkeep.is_empty());
+        let due = shared.flusher.next_deadline().into_iter().chain(upkeep_at).min();
         tokio::select! {
             biased;
-            () = due => {}
+            () = until(due) => {}
             () = shared.flusher.wake.notified() => continue,
+            Some(ended) = flushes.join_next() => { passed_on(ended); continue }
+            Some(ended) = upkeep.join_next() => { passed_on(ended); continue }
         }
         for core in shared.flusher.take_due() {
             if lock(&core.writer).queued.is_none() {
                 continue;
             }
-            if core.flush().await.is_ok() && checkpoint_at.is_none() {
-                checkpoint_at = Some(Instant::now() + interval);
+            while flushes.len() >= FLUSHES_MAX
+                && let Some(ended) = flushes.join_next().await
+            {
+                passed_on(ended);
             }
+            // What goes wrong is said where it does.
+            flushes.spawn(async move { core.flush().await.unwrap_or_default() });
+            checkpoint_at.get_or_insert_with(|| Instant::now() + interval);
         }
-        if checkpoint_at.is_some_and(|at| at <= Instant::now()) {
-            checkpoint_at = None;
-            shared.write_checkpoints().await;
+        if upkeep_at.is_some_and(|at| at <= Instant::now()) {
+            let writes = checkpoint_at.take_if(|at| *at <= Instant::now()).is_some();
+            let shared = Arc::clone(&shared);
+            upkeep.spawn(async move {
+                if writes {
+                    shared.write_checkpoints().await;
+                }
+                shared.remove_doomed().await;
+            });
         }
-        shared.remove_doomed().await;
+    }
+}
+
+/// Returns at once where the time has come: a timer may be a millisecond late, five times what a sync takes.
+async fn until(due: Option<Instant>) {
+    match due {
+        Some(due) if due <= Instant::now() => {}
+        Some(due) => tokio::time::sleep_until(due).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// A panic goes on here.
+fn passed_on(ended: Result<(), JoinError>) {
+    if let Err(error) = ended {
+        std::panic::resume_unwind(error.into_panic());
     }
 }
 
