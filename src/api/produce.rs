@@ -36,8 +36,11 @@ const ADMIN_CLIENT_ID: &str = "__admin_client";
 /// First version that names topics by id.
 const TOPIC_ID_VERSION: i16 = 13;
 
-/// Compressed batches from this size on are validated away from the network threads.
-const OFFLOADED_BYTES_MIN: usize = 16 * 1024;
+/// Compressed batches from this size on are validated away from the network threads: to hand over a smaller one, and its
+/// answer back, takes longer than to inflate it.
+const INFLATED_HERE_BYTES_MAX: usize = 128 * 1024;
+/// The same for batches that are compressed anew, which takes several times as long.
+const COMPRESSED_HERE_BYTES_MAX: usize = 16 * 1024;
 
 pub(super) struct Produce;
 
@@ -203,10 +206,13 @@ fn named_last(data: &[PartitionProduceData]) -> impl Iterator<Item = &PartitionP
 
 /// Inflating or compressing much data would hold up the other connections of this thread.
 fn takes_long(partition: &Partition, records: &[u8]) -> bool {
+    if records.len() <= COMPRESSED_HERE_BYTES_MAX {
+        return false;
+    }
     let compressed = |header: BatchHeader| header.compression() != Some(Compression::None);
-    records.len() >= OFFLOADED_BYTES_MIN
-        && (partition.config().compression_type != "producer"
-            || BatchHeader::parse(records).is_ok_and(compressed))
+    partition.config().compression_type != "producer"
+        || records.len() > INFLATED_HERE_BYTES_MAX
+            && BatchHeader::parse(records).is_ok_and(compressed)
 }
 
 /// A batch of a transaction without a transactional id fails the whole request.
