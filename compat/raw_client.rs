@@ -164,8 +164,13 @@ pub(crate) struct Connection {
 impl Connection {
     /// Connects; every later read and write fails after `timeout`.
     pub(crate) fn open(port: u16, timeout: Duration) -> io::Result<Self> {
+        Self::open_at("localhost", port, timeout)
+    }
+
+    /// As [`Connection::open`], to any host.
+    pub(crate) fn open_at(host: &str, port: u16, timeout: Duration) -> io::Result<Self> {
         let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
-        for address in ("localhost", port).to_socket_addrs()? {
+        for address in (host, port).to_socket_addrs()? {
             match TcpStream::connect_timeout(&address, timeout) {
                 Ok(stream) => {
                     stream.set_nodelay(true)?;

@@ -159,7 +159,8 @@ fn checksums(plan: &Plan) -> Speed {
     })
 }
 
-fn connected() -> (TcpStream, TcpStream) {
+/// Two ends of a connection over the loopback device.
+pub(crate) fn connected() -> (TcpStream, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let one = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let (other, _) = listener.accept().unwrap();

@@ -40,7 +40,8 @@ impl Node {
         Options { data: Some(Self::data(work)), ..Options::default() }
     }
 
-    fn data(work: &Path) -> PathBuf {
+    /// Where it keeps its logs.
+    pub(crate) fn data(work: &Path) -> PathBuf {
         work.join("data")
     }
 
@@ -90,9 +91,7 @@ impl Node {
     }
 
     pub(crate) fn resident_bytes(&self) -> u64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
-        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
-        line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
+        resident_bytes(self.pid())
     }
 
     /// Time its threads have run, from the scheduler's own counters: `utime` has steps of 10 ms, these of 1 ns.
@@ -110,4 +109,11 @@ pub(crate) fn cpu_time(pid: u32) -> Duration {
         counters.split_whitespace().next()?.parse::<u64>().ok()
     });
     Duration::from_nanos(ran.sum())
+}
+
+/// Memory that a process has in RAM (`VmRSS`).
+pub(crate) fn resident_bytes(pid: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
 }

@@ -2,15 +2,14 @@
 //!
 //! Of what comes only the headers of batches are looked at; a batch that is cut at the end of an answer comes again.
 
-use std::time::Duration;
-
 use clap::Args;
 use serde_json::json;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::client::Connection;
-use super::produce::duration;
+use super::pace::{Plan, Timer};
+use super::produce::{duration, rate};
 use super::report::{Meter, Report};
 use super::topic::{BEGINNING, END, Topic, offsets, refused, shares};
 use super::{BenchError, Target};
@@ -36,6 +35,9 @@ pub struct Options {
     /// Read for so long, again from the beginning when the end is reached; without it up to the end that was found at the start.
     #[arg(long, value_name = "s")]
     seconds: Option<f64>,
+    /// Records a second of all connections: a fetch is due when those before it have had their time; 0 is as fast as it goes.
+    #[arg(long, value_name = "records/s", default_value_t = 0.0)]
+    rate: f64,
 }
 
 /// Limits of a fetch.
@@ -167,22 +169,20 @@ impl Reader {
     }
 
     /// Reads all, or for so long.
-    async fn run(
-        mut self,
-        until: Option<Instant>,
-        check: bool,
-        meter: &Meter,
-    ) -> Result<(), BenchError> {
+    async fn run(mut self, mut pace: Pace, check: bool, meter: &Meter) -> Result<(), BenchError> {
         // A topic without records is read without a question.
-        let is_empty = self.is_done();
-        while !is_empty && until.is_none_or(|until| Instant::now() < until) {
+        if self.is_done() {
+            return Ok(());
+        }
+        loop {
             if self.is_done() {
-                if until.is_none() {
-                    break;
+                if pace.plan.duration.is_none() {
+                    return Ok(());
                 }
                 self.rewind();
             }
-            let (started, mut records) = (Instant::now(), 0);
+            let Some(due) = pace.next().await? else { return Ok(()) };
+            let mut records = 0;
             let bytes = self.fetch(|header, batch| {
                 records += u64::from(header.record_count.unsigned_abs());
                 if check && !header.verify_crc(batch) {
@@ -190,25 +190,58 @@ impl Reader {
                 }
             });
             let bytes = bytes.await?;
-            meter.done(started, records, bytes);
+            meter.done(due, records, bytes);
+            pace.records += records;
         }
-        Ok(())
+    }
+}
+
+/// When the fetches of one reader are due.
+struct Pace {
+    /// In records.
+    plan: Plan,
+    started: Instant,
+    /// Those that were read.
+    records: u64,
+    /// None where nothing waits for its time.
+    timer: Option<Timer>,
+}
+
+impl Pace {
+    fn start(plan: Plan) -> Result<Self, BenchError> {
+        let timer = (plan.rate_per_s > 0.0).then(Timer::new).transpose()?;
+        Ok(Self { plan, started: Instant::now(), records: 0, timer })
+    }
+
+    /// Waits until the next fetch is due; that time, or none at the end.
+    async fn next(&self) -> Result<Option<Instant>, BenchError> {
+        let Some(timer) = &self.timer else {
+            let is_over = self.plan.duration.is_some_and(|most| self.started.elapsed() >= most);
+            return Ok((!is_over).then(Instant::now));
+        };
+        let Some(due) = self.plan.due(self.records) else { return Ok(None) };
+        let due = self.started + due;
+        timer.sleep_until(due).await?;
+        Ok(Some(due))
     }
 }
 
 /// Runs the command.
 pub(super) async fn measure(options: &Options) -> Result<Report, BenchError> {
-    let seconds = options.seconds.map(duration).transpose()?;
+    let duration = options.seconds.map(duration).transpose()?;
+    let rate_per_s = rate(options.rate)?;
     let topic = Topic::find(&options.target, false).await?;
     let readers = Reader::open(&options.target, &topic, options.connections, options.size).await?;
     let meter = Meter::new();
     let telling = meter.tell("consume");
-    let until = seconds.map(|seconds: Duration| Instant::now() + seconds);
     let mut work = JoinSet::new();
     let check = options.check;
+    let rate_per_s = rate_per_s / readers.len() as f64;
+    let plan = Plan { rate_per_s, requests_max: None, duration };
     for reader in readers {
         let meter = meter.clone();
-        work.spawn(async move { meter.ended(reader.run(until, check, &meter).await) });
+        let pace = Pace::start(plan)?;
+        work.spawn(async move { meter.ended(reader.run(pace, check, &meter).await) });
     }
     meter.all_done(work).await;
     drop(telling);
@@ -217,7 +250,8 @@ pub(super) async fn measure(options: &Options) -> Result<Report, BenchError> {
         "partitions": topic.partition_count(), "connections": options.connections,
         "fetch_max_bytes": options.size.fetch_max_bytes,
         "partition_max_bytes": options.size.partition_max_bytes,
-        "check": check, "seconds": options.seconds, "threads": options.target.threads,
+        "check": check, "seconds": options.seconds, "rate": options.rate,
+        "threads": options.target.threads,
     });
     Ok(Report::new("consume", &settings).meter("", &meter))
 }

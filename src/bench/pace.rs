@@ -1,7 +1,7 @@
 //! When requests are due: by a schedule that no answer delays (an open loop), or as fast as it goes.
 //!
-//! One timer serves all connections, and it is the kernel's: the runtime's own has ticks of a millisecond, which would
-//! be part of every latency.
+//! One timer serves all connections that send, and it is the kernel's: the runtime's own has ticks of a millisecond, which
+//! would be part of every latency.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -112,16 +112,16 @@ impl Dues {
 
 /// A timer of the kernel.
 #[derive(Debug)]
-struct Timer(AsyncFd<OwnedFd>);
+pub(super) struct Timer(AsyncFd<OwnedFd>);
 
 impl Timer {
     #[expect(deprecated, reason = "its successor is unsafe; an OwnedFd keeps the descriptor valid")]
-    fn new() -> io::Result<Self> {
+    pub(super) fn new() -> io::Result<Self> {
         let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
         Ok(Self(AsyncFd::new(timerfd_create(TimerfdClockId::Monotonic, flags)?)?))
     }
 
-    async fn sleep_until(&self, due: Instant) -> io::Result<()> {
+    pub(super) async fn sleep_until(&self, due: Instant) -> io::Result<()> {
         loop {
             let left = due.saturating_duration_since(Instant::now());
             if left.is_zero() {

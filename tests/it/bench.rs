@@ -71,6 +71,10 @@ fn produces_and_consumes(port: u16) {
         let mut client = Connection::open(port, TIMEOUT).unwrap();
         let end = client.list_offset(topic, END).unwrap();
         assert_eq!(json!(end), json!([0, report["records"]]), "acks={acks}");
+        let rated = ["--topic", topic, "--rate", "5000", "--partition-max-bytes", "100000"];
+        let read = bench(port, "consume", &rated);
+        assert_eq!(read["records"], report["records"], "acks={acks}");
+        assert!(read["elapsed_s"].as_f64().unwrap() > 0.1, "{read}");
     }
 }
 

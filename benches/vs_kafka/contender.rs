@@ -1,0 +1,164 @@
+//! Who is measured: brokers and the floor, side by side, taking turns.
+
+use std::borrow::Borrow;
+use std::path::PathBuf;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+use tempfile::TempDir;
+
+use crate::floor::Floor;
+use crate::node::{Node, Product, cpu_time, resident_bytes};
+use crate::raw_client::{Batch, Connection};
+use crate::table::Column;
+use crate::{ANSWER_TIMEOUT, START_TIMEOUT, first_ack};
+
+/// A broker that somebody else runs.
+#[derive(Clone, Debug)]
+pub(crate) struct Given {
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    /// Its process, if it is one of this machine: without it no CPU time is told.
+    pub(crate) pid: Option<u32>,
+}
+
+impl Given {
+    /// `HOST:PORT` or `HOST:PORT=PID`.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let (address, pid) = match text.split_once('=') {
+            Some((address, pid)) => (address, Some(pid.parse().ok()?)),
+            None => (text, None),
+        };
+        let (host, port) = address.rsplit_once(':')?;
+        Some(Self { host: host.to_owned(), port: port.parse().ok()?, pid })
+    }
+}
+
+enum Process {
+    Broker(Node, TempDir),
+    Floor(Floor),
+    Given(Given),
+}
+
+/// One of those that are measured, running.
+pub(crate) struct Contender {
+    pub(crate) column: Column,
+    process: Process,
+}
+
+impl Contender {
+    /// Starts it on an empty directory; it serves when this returns.
+    pub(crate) fn start(column: Column, given: Option<&Given>) -> Self {
+        let broker = |product| {
+            let work = tempfile::tempdir().unwrap();
+            Process::Broker(first_ack(product, work.path(), "first").0, work)
+        };
+        let process = match column {
+            Column::Ottla | Column::Again => broker(Product::Ottla),
+            Column::Kafka => broker(Product::Kafka),
+            Column::Floor => Process::Floor(Floor::start()),
+            Column::Other => Process::Given(given.expect("its address").clone()),
+        };
+        Self { column, process }
+    }
+
+    fn host_and_port(&self) -> (&str, u16) {
+        match &self.process {
+            Process::Broker(node, _) => ("localhost", node.port()),
+            Process::Floor(floor) => ("127.0.0.1", floor.port()),
+            Process::Given(given) => (&given.host, given.port),
+        }
+    }
+
+    /// `host:port`
+    pub(crate) fn address(&self) -> String {
+        let (host, port) = self.host_and_port();
+        format!("{host}:{port}")
+    }
+
+    pub(crate) fn connect(&self) -> Connection {
+        let (host, port) = self.host_and_port();
+        Connection::open_at(host, port, ANSWER_TIMEOUT).unwrap()
+    }
+
+    /// None of a broker of which only the address is known.
+    pub(crate) fn pid(&self) -> Option<u32> {
+        match &self.process {
+            Process::Broker(node, _) => Some(node.pid()),
+            Process::Floor(floor) => Some(floor.pid()),
+            Process::Given(given) => given.pid,
+        }
+    }
+
+    /// As [`Node::cpu_time`].
+    pub(crate) fn cpu_time(&self) -> Option<Duration> {
+        self.pid().map(cpu_time)
+    }
+
+    pub(crate) fn resident_bytes(&self) -> Option<u64> {
+        self.pid().map(resident_bytes)
+    }
+
+    /// Where it keeps its logs, if this program started it and it keeps any.
+    pub(crate) fn data(&self) -> Option<PathBuf> {
+        match &self.process {
+            Process::Broker(_, work) => Some(Node::data(work.path())),
+            Process::Floor(_) | Process::Given(_) => None,
+        }
+    }
+
+    /// Creates a topic with these configs and waits until all of its partitions take records: each then has one.
+    pub(crate) fn create_topic(&self, name: &str, partitions: i32, configs: &[(&str, &str)]) {
+        let mut client = self.connect();
+        assert_eq!(client.create_topics(&[name.to_owned()], partitions, configs).unwrap(), 0);
+        let batch = Batch::of(None, &[b"first"]).encode();
+        let deadline = Instant::now() + START_TIMEOUT;
+        for partition in 0..partitions {
+            while client.produce(name, partition, &batch).unwrap().error != 0 {
+                assert!(Instant::now() < deadline, "{name}-{partition} takes no record");
+                thread::sleep(Duration::from_millis(5));
+            }
+        }
+    }
+
+    pub(crate) fn delete_topic(&self, name: &str) {
+        assert_eq!(self.connect().delete_topics(&[name.to_owned()]).unwrap(), 0);
+    }
+
+    pub(crate) fn end(self) {
+        if let Process::Broker(node, _work) = self.process {
+            node.end(Signal::TERM);
+        }
+    }
+}
+
+/// As [`rotate`], with nothing left to write to the disk before a turn: what the one before has left does not weigh on
+/// this one.
+pub(crate) fn take_turns<C: Borrow<Contender>, T>(
+    contenders: &[C],
+    rounds: usize,
+    mut turn: impl FnMut(&Contender, usize) -> T,
+) -> Vec<Vec<T>> {
+    rotate(contenders, rounds, |contender, round| {
+        rustix::fs::sync();
+        turn(contender, round)
+    })
+}
+
+/// Lets each of `contenders` run `turn` in every round, each round begun by another one, so that no one always comes
+/// after the same one; gives what each gave, in the order of `contenders`.
+pub(crate) fn rotate<C: Borrow<Contender>, T>(
+    contenders: &[C],
+    rounds: usize,
+    mut turn: impl FnMut(&Contender, usize) -> T,
+) -> Vec<Vec<T>> {
+    let mut all: Vec<Vec<T>> = contenders.iter().map(|_| Vec::new()).collect();
+    for round in 0..rounds {
+        for place in 0..contenders.len() {
+            let place = (place + round) % contenders.len();
+            all[place].push(turn(contenders[place].borrow(), round));
+        }
+    }
+    all
+}
