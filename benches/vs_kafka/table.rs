@@ -1,4 +1,4 @@
-//! What was measured: figures by column, and what issue and pride aim at.
+//! What was measured: figures by column, and what they should be.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
