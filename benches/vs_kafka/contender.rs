@@ -1,18 +1,31 @@
 //! Who is measured: brokers and the floor, side by side, taking turns.
 
-use std::borrow::Borrow;
+use std::fs::DirEntry;
 use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use ottla::wire::messages::incremental_alter_configs::{
+    AlterConfigsResource, AlterableConfig, IncrementalAlterConfigsRequest,
+};
 use rustix::process::Signal;
 use tempfile::TempDir;
 
 use crate::floor::Floor;
-use crate::node::{Node, Product, cpu_time, resident_bytes};
+use crate::node::{Node, Product, cpu_time, peak_resident_bytes, resident_bytes};
 use crate::raw_client::{Batch, Connection};
 use crate::table::Column;
+use crate::typed::ask;
 use crate::{ANSWER_TIMEOUT, START_TIMEOUT, first_ack};
+
+/// `BROKER` of a config resource.
+const BROKER: i8 = 4;
+const ALTER_CONFIGS_VERSION: i16 = 1;
+/// How long files of a deleted topic stay where nobody wants to wait a minute for it.
+const DELETE_DELAY_MS: u32 = 100;
+/// Kafka looks for deleted logs half a minute after its start for the first time; nobody waits for that.
+const REMOVAL_TIMEOUT: Duration = Duration::from_secs(1);
+const POLL: Duration = Duration::from_millis(5);
 
 /// A broker that somebody else runs.
 #[derive(Clone, Debug)]
@@ -100,6 +113,11 @@ impl Contender {
         self.pid().map(resident_bytes)
     }
 
+    /// The most that it ever had.
+    pub(crate) fn peak_resident_bytes(&self) -> Option<u64> {
+        self.pid().map(peak_resident_bytes)
+    }
+
     /// Where it keeps its logs, if this program started it and it keeps any.
     pub(crate) fn data(&self) -> Option<PathBuf> {
         match &self.process {
@@ -117,13 +135,57 @@ impl Contender {
         for partition in 0..partitions {
             while client.produce(name, partition, &batch).unwrap().error != 0 {
                 assert!(Instant::now() < deadline, "{name}-{partition} takes no record");
-                thread::sleep(Duration::from_millis(5));
+                thread::sleep(POLL);
             }
         }
     }
 
     pub(crate) fn delete_topic(&self, name: &str) {
         assert_eq!(self.connect().delete_topics(&[name.to_owned()]).unwrap(), 0);
+    }
+
+    /// From now on a broker of ours removes the files of a deleted topic soon, as the floor does anyway.
+    pub(crate) fn remove_deleted_files_soon(&self) {
+        if !matches!(self.process, Process::Broker(..)) {
+            return;
+        }
+        let config = AlterableConfig {
+            name: "log.segment.delete.delay.ms".into(),
+            config_operation: 0,
+            value: Some(DELETE_DELAY_MS.to_string()),
+        };
+        // The empty name stands for all brokers.
+        let resource = AlterConfigsResource {
+            resource_type: BROKER,
+            resource_name: String::new(),
+            configs: vec![config],
+        };
+        let request =
+            IncrementalAlterConfigsRequest { resources: vec![resource], validate_only: false };
+        let answer = ask(&mut self.connect(), &request, ALTER_CONFIGS_VERSION);
+        assert_eq!(answer.responses[0].error_code, 0, "{answer:?}");
+    }
+
+    /// Deletes a topic and waits until its files are gone, so that neither what is left of them on the disk nor their
+    /// removal weighs on who comes next.
+    pub(crate) fn delete_topic_and_files(&self, name: &str) {
+        self.delete_topic(name);
+        let Some(data) = self.data() else { return };
+        let is_left = || {
+            let mut entries = data.read_dir().unwrap();
+            // A name ends with the partition, and more when it is deleted.
+            let is_of_topic = |entry: DirEntry| {
+                let directory = entry.file_name();
+                let partition =
+                    directory.to_str().and_then(|directory| directory.strip_prefix(name));
+                partition.is_some_and(|partition| partition.starts_with('-'))
+            };
+            entries.any(|entry| entry.is_ok_and(is_of_topic))
+        };
+        let deadline = Instant::now() + REMOVAL_TIMEOUT;
+        while is_left() && Instant::now() < deadline {
+            thread::sleep(POLL);
+        }
     }
 
     pub(crate) fn end(self) {
@@ -135,10 +197,10 @@ impl Contender {
 
 /// As [`rotate`], with nothing left to write to the disk before a turn: what the one before has left does not weigh on
 /// this one.
-pub(crate) fn take_turns<C: Borrow<Contender>, T>(
+pub(crate) fn take_turns<C, T>(
     contenders: &[C],
     rounds: usize,
-    mut turn: impl FnMut(&Contender, usize) -> T,
+    mut turn: impl FnMut(&C, usize) -> T,
 ) -> Vec<Vec<T>> {
     rotate(contenders, rounds, |contender, round| {
         rustix::fs::sync();
@@ -147,17 +209,17 @@ pub(crate) fn take_turns<C: Borrow<Contender>, T>(
 }
 
 /// Lets each of `contenders` run `turn` in every round, each round begun by another one, so that no one always comes
-/// after the same one; gives what each gave, in the order of `contenders`.
-pub(crate) fn rotate<C: Borrow<Contender>, T>(
+/// after the same one; gives what each gave, in the order of `contenders`. They need not be running.
+pub(crate) fn rotate<C, T>(
     contenders: &[C],
     rounds: usize,
-    mut turn: impl FnMut(&Contender, usize) -> T,
+    mut turn: impl FnMut(&C, usize) -> T,
 ) -> Vec<Vec<T>> {
     let mut all: Vec<Vec<T>> = contenders.iter().map(|_| Vec::new()).collect();
     for round in 0..rounds {
         for place in 0..contenders.len() {
             let place = (place + round) % contenders.len();
-            all[place].push(turn(contenders[place].borrow(), round));
+            all[place].push(turn(&contenders[place], round));
         }
     }
     all

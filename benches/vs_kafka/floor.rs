@@ -51,7 +51,7 @@ impl Plan {
 pub(crate) struct Floor {
     child: Child,
     port: u16,
-    _files: TempDir,
+    files: TempDir,
 }
 
 /// Serves for ever if this process was started to be the floor.
@@ -70,7 +70,7 @@ impl Floor {
         let mut child = command.spawn().unwrap();
         let mut told = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut told).unwrap();
-        Self { child, port: told.trim().parse().unwrap(), _files: files }
+        Self { child, port: told.trim().parse().unwrap(), files }
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -155,6 +155,8 @@ pub(crate) fn measure(plan: &Plan) -> Figures {
         produce(&mut client, 1, &small, requests);
     });
     assert!(refused_if_damaged(&mut client, small), "a wrong CRC is accepted");
+    assert_eq!(client.delete_topics(&[TOPIC.to_owned()]).unwrap(), 0);
+    assert!(floor.files.path().read_dir().unwrap().next().is_none(), "files of no topic");
     Figures { produced, consumed, produced_small }
 }
 

@@ -22,6 +22,12 @@ impl Load {
         value.and_then(Value::as_f64).unwrap_or_else(|| panic!("no {name} in {}", self.report))
     }
 
+    /// How many requests failed.
+    pub(crate) fn errors(&self) -> u64 {
+        let counts = self.report.get("errors").and_then(Value::as_object);
+        counts.into_iter().flatten().filter_map(|(_, count)| count.as_u64()).sum()
+    }
+
     /// CPU seconds of the broker per 10^9 bytes.
     pub(crate) fn cpu_s_per_gb(&self) -> Option<f64> {
         Some(self.cpu?.as_secs_f64() * 1e9 / self.figure("bytes"))
@@ -50,14 +56,28 @@ impl Running {
         Self { child: command.spawn().unwrap(), before }
     }
 
+    /// Whether it has not ended yet.
+    pub(crate) fn is_running(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
     /// Waits for its end; nothing may have failed.
     pub(crate) fn end(self, contender: &Contender) -> Load {
+        let load = self.end_with_errors(contender);
+        assert_eq!(load.errors(), 0, "{}: ottla bench: {}", contender.column, load.report);
+        load
+    }
+
+    /// Waits for its end; requests may have failed.
+    pub(crate) fn end_with_errors(self, contender: &Contender) -> Load {
         let output = self.child.wait_with_output().unwrap();
-        let printed = String::from_utf8_lossy(&output.stdout);
-        assert!(output.status.success(), "{}: ottla bench: {printed}", contender.column);
         let cpu =
             contender.cpu_time().zip(self.before).map(|(now, before)| now.saturating_sub(before));
-        Load { report: serde_json::from_str(&printed).unwrap(), cpu }
+        let report = serde_json::from_slice(&output.stdout);
+        let report = report.unwrap_or_else(|error| {
+            panic!("{}: ottla bench has no report: {error}, {}", contender.column, output.status)
+        });
+        Load { report, cpu }
     }
 }
 

@@ -270,6 +270,13 @@ fn syncs(work: &Path, plan: &Plan) -> Latency {
 }
 
 impl Limits {
+    /// Bytes that can arrive and be appended in writes of about this size: the lower of the two.
+    pub(crate) fn through_gb_per_s(&self, write_bytes: usize) -> f64 {
+        let fresh = self.appends.iter().filter(|append| !append.preallocated);
+        let nearest = fresh.min_by_key(|append| append.write_bytes.abs_diff(write_bytes));
+        nearest.unwrap().speed.gb_per_s.min(self.loopback.sent.gb_per_s)
+    }
+
     pub(crate) fn rows(&self) -> Vec<Row> {
         let microseconds = |time: Duration| time.as_secs_f64() * 1e6;
         let Self { copied, copied_in_cache, checked, loopback, appends, synced } = self;

@@ -23,6 +23,7 @@ use node::Product;
 use starts::first_ack;
 use table::{Column, Section};
 
+mod connections;
 mod consumer_groups;
 mod contender;
 mod floor;
@@ -35,6 +36,7 @@ mod machine;
 mod node;
 mod rebalance;
 mod starts;
+mod stock;
 mod storage;
 mod table;
 mod throughput;
@@ -63,13 +65,15 @@ type Row = (String, f64);
 /// A part of the whole: its flag, what it measures, and how.
 type Part = (&'static str, &'static str, fn(&Setup) -> Vec<Section>);
 
-const PARTS: [Part; 8] = [
+const PARTS: [Part; 10] = [
     ("--limits", "what the machine and a bare loop can do", limits_part),
     ("--throughput", "bytes through the broker, and their cost", throughput::part),
+    ("--stock", "what Kafka's own clients get", stock::part),
     ("--latency", "how long clients wait, also beside others and for the disk", latency::part),
-    ("--starts", "from start to first ack, idle", starts_part),
-    ("--storage", "logs that are large or many", storage_part),
-    ("--transactions", "transactions, one after the other", transactions_part),
+    ("--connections", "clients that do little, and many of them", connections::part),
+    ("--starts", "from the start to the first record", starts::part),
+    ("--storage", "starts on large logs", storage::part),
+    ("--transactions", "transactions, one after the other", transactions::part),
     ("--groups", "many consumer groups", groups_part),
     ("--instructions", "instructions of a request", instructions_part),
 ];
@@ -163,6 +167,10 @@ fn milliseconds(time: Duration) -> f64 {
     time.as_secs_f64() * 1e3
 }
 
+fn megabytes(bytes: u64) -> f64 {
+    bytes as f64 / 1e6
+}
+
 fn mebibytes(bytes: u64) -> f64 {
     bytes as f64 / f64::from(1 << 20)
 }
@@ -173,24 +181,6 @@ fn limits_part(setup: &Setup) -> Vec<Section> {
     let method = "The fastest of several rounds. The floor is a bare loop that receives the same requests, checks the \
         CRC-32C, writes the same files and answers, and one that sends them with `sendfile`.";
     vec![Section::of_rows("What the machine can do", method, vec![(Column::Floor, rows)])]
-}
-
-fn starts_part(setup: &Setup) -> Vec<Section> {
-    let plan = setup.amount(starts::Plan::FULL, starts::Plan::QUICK);
-    let columns = setup.each(|product| starts::measure(product, &plan));
-    vec![Section::of_rows("Start and idling", "", columns)]
-}
-
-fn storage_part(setup: &Setup) -> Vec<Section> {
-    let plan = setup.amount(storage::Plan::FULL, storage::Plan::QUICK);
-    let columns = setup.each(|product| storage::measure(product, &plan));
-    vec![Section::of_rows("Logs that are large or many", "", columns)]
-}
-
-fn transactions_part(setup: &Setup) -> Vec<Section> {
-    let plan = setup.amount(transactions::Plan::FULL, transactions::Plan::QUICK);
-    let columns = setup.together(|products| transactions::measure(products, plan));
-    vec![Section::of_rows("Transactions", "", columns)]
 }
 
 fn groups_part(setup: &Setup) -> Vec<Section> {
@@ -226,6 +216,9 @@ fn help() {
 
 fn main() {
     floor::serve_if_asked();
+    if stock::act_if_asked() {
+        return;
+    }
     let given = |flag: &str| env::args().any(|argument| argument == flag);
     if given("--help") {
         return help();

@@ -18,9 +18,20 @@ pub(crate) enum Product {
     Kafka,
 }
 
+/// A process that ends with the value, also when this program panics.
+pub(crate) struct Owned(Child);
+
+impl Drop for Owned {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// A running broker that this program started.
 pub(crate) enum Node {
-    Ottla(Child, u16),
+    Ottla(Owned, u16),
     Kafka(Reference),
 }
 
@@ -55,7 +66,7 @@ impl Node {
                 command.arg(format!("log.dirs={}", Self::data(work).display()));
                 let errors = log.try_clone().unwrap();
                 let child = command.stdin(Stdio::null()).stdout(log).stderr(errors).spawn();
-                Self::Ottla(child.unwrap(), port)
+                Self::Ottla(Owned(child.unwrap()), port)
             }
             Product::Kafka => Self::Kafka(Reference::spawn(work, &Self::options(work), port)),
         }
@@ -63,7 +74,7 @@ impl Node {
 
     pub(crate) fn pid(&self) -> u32 {
         match self {
-            Self::Ottla(child, _) => child.id(),
+            Self::Ottla(Owned(child), _) => child.id(),
             Self::Kafka(node) => node.pid(),
         }
     }
@@ -82,8 +93,8 @@ impl Node {
     pub(crate) fn end(self, signal: Signal) {
         match self {
             Self::Ottla(mut child, _) => {
-                kill_process(Pid::from_child(&child), signal).unwrap();
-                child.wait().unwrap();
+                kill_process(Pid::from_child(&child.0), signal).unwrap();
+                child.0.wait().unwrap();
             }
             Self::Kafka(node) if signal == Signal::KILL => node.kill(),
             Self::Kafka(node) => drop(node.stop()),
@@ -94,26 +105,44 @@ impl Node {
         resident_bytes(self.pid())
     }
 
-    /// Time its threads have run, from the scheduler's own counters: `utime` has steps of 10 ms, these of 1 ns.
+    /// Time its threads have run, those included that have ended, in the scheduler's own steps of 1 ns.
     pub(crate) fn cpu_time(&self) -> Duration {
         cpu_time(self.pid())
     }
 }
 
-/// As [`Node::cpu_time`], of any process.
+/// As [`Node::cpu_time`], of any process. The files of its threads would tell it too, but a thread that ends takes its
+/// counters along, and `/proc/PID/stat` has steps of 10 ms.
+#[expect(unsafe_code, reason = "no safe wrapper reads the clock of another process")]
 pub(crate) fn cpu_time(pid: u32) -> Duration {
-    let tasks = fs::read_dir(format!("/proc/{pid}/task")).unwrap();
-    let ran = tasks.filter_map(|task| {
-        // A thread that ends between the two reads has no counters any more.
-        let counters = fs::read_to_string(task.ok()?.path().join("schedstat")).ok()?;
-        counters.split_whitespace().next()?.parse::<u64>().ok()
-    });
-    Duration::from_nanos(ran.sum())
+    let mut clock = 0;
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: both calls only write to the variable that they are given, which lives long enough.
+    let is_read = unsafe {
+        libc::clock_getcpuclockid(pid as i32, &raw mut clock) == 0
+            && libc::clock_gettime(clock, &raw mut time) == 0
+    };
+    assert!(is_read, "process {pid} has ended");
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
 /// Memory that a process has in RAM (`VmRSS`).
 pub(crate) fn resident_bytes(pid: u32) -> u64 {
+    status_bytes(pid, "VmRSS:")
+}
+
+/// The most that it ever had (`VmHWM`).
+pub(crate) fn peak_resident_bytes(pid: u32) -> u64 {
+    status_bytes(pid, "VmHWM:")
+}
+
+fn status_bytes(pid: u32, name: &str) -> u64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    let line = status.lines().find(|line| line.starts_with(name)).unwrap();
     line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
+}
+
+/// Files and sockets that a process has open.
+pub(crate) fn open_files(pid: u32) -> usize {
+    fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count()
 }

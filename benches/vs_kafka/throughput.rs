@@ -1,63 +1,96 @@
-//! How many bytes go through, and what each costs the broker.
+//! How many bytes and requests go through, what each costs the broker, and what stays in its memory.
+//!
+//! In a turn a contender gets a topic of its own, the load generator runs against it, and the topic is deleted with its
+//! files. These would stay for a minute by default; ten or twenty gigabytes of them would leave the next contender a page
+//! cache that must first give something up, or, on a virtual machine, memory that the host must first bring back, which
+//! costs ten times what writing costs. The first rounds of each setting do not count: in them Kafka compiles what this
+//! setting needs. The generator has one thread and encodes a batch once, so that most of the machine
+//! is left to the broker.
 
 use crate::Setup;
 use crate::contender::{Contender, take_turns};
 use crate::generator::{self, Load};
-use crate::table::{Aim, Column, Figure, Section, Than, median};
+use crate::table::{Aim, Column, Figure, Section, median};
+
+mod consume;
+mod memory;
+mod produce;
 
 const COLUMNS: [Column; 5] =
     [Column::Ottla, Column::Again, Column::Kafka, Column::Floor, Column::Other];
 
-/// Sets a figure of each contender to the middle of its rounds; without a value where one has none.
-fn set_medians(
-    figure: &mut Figure,
-    contenders: &[Contender],
-    loads: &[Vec<Load>],
-    value: impl Fn(&Load) -> Option<f64>,
-) {
-    for (contender, loads) in contenders.iter().zip(loads) {
-        let values: Option<Vec<f64>> = loads.iter().map(&value).collect();
-        if let Some(values) = values {
-            figure.set(contender.column, median(values));
-        }
-    }
-}
-
-fn produce(
-    setup: &Setup,
-    contenders: &[Contender],
-    batch_kib: usize,
-    partitions: i32,
-) -> Vec<Figure> {
-    let bytes = setup.amount(1_000_000_000_u64, 50_000_000).to_string();
-    let batch_bytes = (batch_kib << 10).to_string();
-    let loads = take_turns(contenders, setup.amount(3, 1), |contender, round| {
-        let topic = format!("produce-{batch_kib}-{partitions}-{round}");
-        contender.create_topic(&topic, partitions, &[]);
-        let arguments = [
-            &["produce", "--topic", &topic, "--batch-bytes", &batch_bytes][..],
-            &["--total-bytes", &bytes],
-        ];
-        let load = generator::run(contender, &arguments.concat());
-        contender.delete_topic(&topic);
-        load
-    });
-    let name = |what: &str| format!("{batch_kib} KiB, {partitions} partitions: {what}");
-    let limit = setup.limits().loopback.sent.gb_per_s * 1e3;
-    let faster = [Aim::AtLeast(Than::Kafka(3.0)), Aim::AtLeast(Than::Limit(0.6, limit))];
-    let mut throughput = Figure::new(name("MB/s"), &faster);
-    set_medians(&mut throughput, contenders, &loads, |load| Some(load.figure("mb_per_s")));
-    let cheaper = [Aim::AtMost(Than::Kafka(0.25)), Aim::AtMost(Than::Floor(1.5))];
-    let mut cpu = Figure::new(name("CPU s/GB"), &cheaper);
-    set_medians(&mut cpu, contenders, &loads, Load::cpu_s_per_gb);
-    vec![throughput, cpu]
-}
+/// Of 1, 2, 4, 8 and 16 connections, with 5 requests in flight each, those with which Kafka is at its best or near it in
+/// every setting. With more of them requests only wait longer.
+const CONNECTIONS: usize = 4;
+const BATCH_BYTES: usize = 64 << 10;
+/// As large as fits in the default `max.message.bytes` of 1,048,588, in round numbers.
+const LARGE_BATCH_BYTES: usize = 1_000_000;
 
 pub(crate) fn part(setup: &Setup) -> Vec<Section> {
-    let contenders = setup.contenders(&COLUMNS);
-    let figures = produce(setup, &contenders, 64, 1);
+    let contenders = started(setup);
+    produce::warm_up(setup, &contenders);
+    let mut sections = produce::plain(setup, &contenders);
+    sections.push(produce::compressed(setup, &contenders));
+    sections.push(produce::single_records(setup, &contenders));
     contenders.into_iter().for_each(Contender::end);
-    let method =
-        "`ottla bench produce`, records of 1 KiB, acks=all, 5 requests in flight.".to_owned();
-    vec![Section { title: "Producing", method, figures }]
+    let contenders = started(setup);
+    sections.push(consume::hot(setup, &contenders));
+    contenders.into_iter().for_each(Contender::end);
+    sections.push(memory::after(setup));
+    sections
+}
+
+fn started(setup: &Setup) -> Vec<Contender> {
+    let contenders = setup.contenders(&COLUMNS);
+    contenders.iter().for_each(Contender::remove_deleted_files_soon);
+    contenders
+}
+
+/// "1 partition", "16 partitions"
+fn partitions_of(count: i32) -> String {
+    format!("{count} partition{}", if count == 1 { "" } else { "s" })
+}
+
+/// Runs `ottla bench COMMAND`, the words of which have a blank between them.
+fn run(contender: &Contender, command: &str) -> Load {
+    generator::run(contender, &command.split(' ').collect::<Vec<_>>())
+}
+
+/// What the generator told of each contender in each round that counts.
+struct Measured<'a> {
+    contenders: &'a [Contender],
+    loads: Vec<Vec<Load>>,
+}
+
+impl<'a> Measured<'a> {
+    /// Takes turns; `uncounted` rounds come before those that count.
+    fn new(
+        contenders: &'a [Contender],
+        uncounted: usize,
+        rounds: usize,
+        turn: impl FnMut(&Contender, usize) -> Load,
+    ) -> Self {
+        let mut loads = take_turns(contenders, uncounted + rounds, turn);
+        for loads in &mut loads {
+            loads.drain(..uncounted);
+        }
+        Self { contenders, loads }
+    }
+
+    /// The middle of the rounds of each contender; without a value where one has none.
+    fn figure(&self, name: String, aims: &[Aim], value: impl Fn(&Load) -> Option<f64>) -> Figure {
+        let mut figure = Figure::new(name, aims);
+        for (contender, loads) in self.contenders.iter().zip(&self.loads) {
+            let values: Option<Vec<f64>> = loads.iter().map(&value).collect();
+            if let Some(values) = values {
+                figure.set(contender.column, median(values));
+            }
+        }
+        figure
+    }
+
+    /// The same of what the generator itself tells.
+    fn told(&self, name: String, aims: &[Aim], told: &str) -> Figure {
+        self.figure(name, aims, |load| Some(load.figure(told)))
+    }
 }

@@ -1,25 +1,29 @@
 //! Transactions of one producer, one after the other: how long one takes from its first record to the answer of its end,
 //! and how many there are in a second, with 1, 10 and 100 records each.
 //!
-//! The brokers run side by side and take turns, block by block. The client is one of `transaction.version` 2: a Produce
+//! The brokers run side by side and take turns, block by block, of which the first ones do not count: they are as many
+//! transactions as it takes until Kafka is compiled. The client is one of `transaction.version` 2: a Produce
 //! that adds its partition, and an EndTxn that raises the epoch. Where the transaction before is not complete it asks
 //! again at once.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use crate::contender::{Contender, take_turns};
+use crate::raw_client::{Batch, Connection};
+use crate::table::{Aim, Column, Figure, Section, Than};
+use crate::typed::ask;
+use crate::{START_TIMEOUT, Setup, milliseconds};
 use ottla::wire::messages::end_txn::EndTxnRequest;
 use ottla::wire::messages::find_coordinator::FindCoordinatorRequest;
 use ottla::wire::messages::init_producer_id::InitProducerIdRequest;
 use ottla::wire::messages::produce::{PartitionProduceData, ProduceRequest, TopicProduceData};
-use rustix::process::Signal;
-
-use crate::node::{Node, Product};
-use crate::raw_client::{Batch, Connection};
-use crate::typed::ask;
-use crate::{ALREADY_EXISTS, Row, START_TIMEOUT, first_ack, milliseconds};
 
 const TOPIC: &str = "payments";
+const COLUMNS: [Column; 4] = [Column::Ottla, Column::Again, Column::Kafka, Column::Other];
 const RECORDS: [usize; 3] = [1, 10, 100];
+/// What is to be three times as fast as Kafka.
+const AIMED_RECORDS: usize = 10;
 const VALUE: [u8; 100] = [b'v'; 100];
 const FIND: i16 = 3;
 const INIT: i16 = 5;
@@ -33,15 +37,15 @@ const CONCURRENT: i16 = 51;
 
 /// How many transactions.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Plan {
+struct Plan {
     blocks: usize,
+    /// Before those.
+    uncounted_blocks: usize,
     of: usize,
 }
 
-impl Plan {
-    pub(crate) const FULL: Self = Self { blocks: 20, of: 100 };
-    pub(crate) const QUICK: Self = Self { blocks: 2, of: 10 };
-}
+const FULL: Plan = Plan { blocks: 20, uncounted_blocks: 10, of: 100 };
+const QUICK: Plan = Plan { blocks: 2, uncounted_blocks: 1, of: 10 };
 
 struct Producer {
     connection: Connection,
@@ -50,10 +54,9 @@ struct Producer {
 }
 
 impl Producer {
-    fn new(node: &Node) -> Self {
-        let mut connection = node.connect();
-        let error = connection.create_topics(&[TOPIC.to_owned()], 1, &[]).unwrap();
-        assert!(error == 0 || error == ALREADY_EXISTS, "{TOPIC}: {error}");
+    /// To a topic that is there.
+    fn new(contender: &Contender) -> Self {
+        let mut connection = contender.connect();
         let find = FindCoordinatorRequest {
             key: "bench".into(),
             key_type: TRANSACTION,
@@ -119,42 +122,58 @@ impl Producer {
     }
 }
 
-/// The rows of each product.
-pub(crate) fn measure(products: &[Product], plan: Plan) -> Vec<Vec<Row>> {
-    let works: Vec<_> = products.iter().map(|_| tempfile::tempdir().unwrap()).collect();
-    let start = |(product, work): (&Product, &tempfile::TempDir)| {
-        first_ack(*product, work.path(), "first").0
-    };
-    let nodes: Vec<Node> = products.iter().zip(&works).map(start).collect();
-    let mut producers: Vec<Producer> = nodes.iter().map(Producer::new).collect();
-    let mut rows = vec![Vec::new(); nodes.len()];
-    for records in RECORDS {
-        let mut times = vec![Vec::new(); nodes.len()];
-        // The first block is for warming up.
-        for block in 0..=plan.blocks {
-            for place in 0..nodes.len() {
-                let place = (place + block) % nodes.len();
-                let taken = (0..plan.of).map(|_| producers[place].transact(records));
-                let taken: Vec<Duration> = taken.collect();
-                if block > 0 {
-                    times[place].extend(taken);
-                }
-            }
-        }
-        for (rows, mut times) in rows.iter_mut().zip(times) {
-            times.sort();
-            let what = format!("transactions of {records} records");
-            let per_second = times.len() as f64 / times.iter().sum::<Duration>().as_secs_f64();
-            rows.push((format!("{what}: in a second"), per_second));
-            rows.push((format!("{what}: median (ms)"), milliseconds(times[times.len() / 2])));
-            rows.push((
-                format!("{what}: 99th of 100 (ms)"),
-                milliseconds(times[times.len() * 99 / 100]),
-            ));
-        }
+pub(crate) fn part(setup: &Setup) -> Vec<Section> {
+    let plan = setup.amount(FULL, QUICK);
+    let contenders = setup.contenders(&COLUMNS);
+    for contender in &contenders {
+        contender.create_topic(TOPIC, 1, &[]);
     }
-    for node in nodes {
-        node.end(Signal::TERM);
+    let producer = |contender: &Contender| (contender.column, Producer::new(contender));
+    let mut producers: BTreeMap<Column, Producer> = contenders.iter().map(producer).collect();
+    let measure = |records| figures(&contenders, &mut producers, plan, records);
+    let figures = RECORDS.into_iter().flat_map(measure).collect();
+    for contender in contenders {
+        contender.delete_topic(TOPIC);
+        contender.end();
     }
-    rows
+    let method = format!(
+        "One producer, one transaction after the other, from the first byte of its Produce to the answer of its EndTxn, with \
+         records of {} bytes. {} blocks of {} transactions each. What Kafka takes is mostly \
+         `add.partitions.to.txn.retry.backoff.ms`, 20 ms by default: so long waits a Produce that finds the transaction \
+         before it not quite completed.",
+        VALUE.len(),
+        plan.blocks,
+        plan.of
+    );
+    vec![Section { title: "Transactions", method, figures }]
+}
+
+/// What transactions of so many records take.
+fn figures(
+    contenders: &[Contender],
+    producers: &mut BTreeMap<Column, Producer>,
+    plan: Plan,
+    records: usize,
+) -> [Figure; 3] {
+    let blocks = plan.uncounted_blocks + plan.blocks;
+    let taken = take_turns(contenders, blocks, |contender, _| {
+        let producer = producers.get_mut(&contender.column).unwrap();
+        (0..plan.of).map(|_| producer.transact(records)).collect::<Vec<Duration>>()
+    });
+    let what = format!("transactions of {records} records");
+    let faster = [Aim::AtLeast(Than::Kafka(3.0))];
+    let aims = if records == AIMED_RECORDS { &faster[..] } else { &[] };
+    let mut per_second = Figure::new(format!("{what}: in a second"), aims);
+    let mut p50 = Figure::new(format!("{what}: p50 (ms)"), &[]);
+    let mut p99 = Figure::new(format!("{what}: p99 (ms)"), &[]);
+    for (contender, blocks) in contenders.iter().zip(taken) {
+        let column = contender.column;
+        let mut times = blocks[plan.uncounted_blocks..].concat();
+        times.sort();
+        let in_all = times.iter().sum::<Duration>().as_secs_f64();
+        per_second.set(column, times.len() as f64 / in_all);
+        p50.set(column, milliseconds(times[times.len() / 2]));
+        p99.set(column, milliseconds(times[times.len() * 99 / 100]));
+    }
+    [per_second, p50, p99]
 }

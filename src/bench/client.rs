@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -81,11 +82,6 @@ pub(super) struct Peer {
 }
 
 impl Peer {
-    /// The broker's address.
-    pub(super) fn address(&self) -> &str {
-        &self.address
-    }
-
     pub(super) fn lost(&self, cause: io::Error) -> BenchError {
         BenchError::Lost { address: self.address.to_string(), cause }
     }
@@ -223,6 +219,11 @@ impl Connection {
     /// Who is at the other end.
     pub(super) fn peer(&self) -> &Peer {
         &self.peer
+    }
+
+    /// Where its name has led.
+    pub(super) fn number(&self) -> Result<SocketAddr, BenchError> {
+        self.answers.stream.peer_addr().map_err(|cause| self.peer.lost(cause))
     }
 
     /// Asks at the highest common version.

@@ -22,8 +22,9 @@ use super::{BenchError, Target};
 use crate::wire::messages::api_versions::ApiVersionsRequest;
 use crate::wire::messages::metadata::MetadataRequest;
 
-/// Connections that are opened at the same time, so that the broker's queue of them does not overflow.
-const OPENING_MAX: usize = 64;
+/// Connections that are opened at the same time, so that the broker's queue of them does not overflow
+/// (`socket.listen.backlog.size` is 50 unless it is set).
+const OPENING_MAX: usize = 50;
 const PARKED_SIZE: FetchSize = FetchSize { fetch_max_bytes: 1 << 20, partition_max_bytes: 1 << 20 };
 
 /// How many connections, and what they do.
@@ -176,7 +177,8 @@ pub(super) async fn measure(options: &Options) -> Result<Report, BenchError> {
     if options.request == Question::Metadata {
         Topic::find(target, true).await?;
     }
-    let address = bootstrap(target).await?.peer().address().to_owned();
+    // A number: looking a name up for each of them would cost more than the connection.
+    let address = bootstrap(target).await?.number()?.to_string();
     let readers = parked(options).await?;
     let count = options.count;
     let started = Instant::now();

@@ -9,6 +9,9 @@ use bytes::Bytes;
 use ottla::wire::header::write_response_header;
 use ottla::wire::messages::api_versions::{ApiVersion, ApiVersionsRequest, ApiVersionsResponse};
 use ottla::wire::messages::create_topics::{CreateTopicsRequest, CreateTopicsResponse};
+use ottla::wire::messages::delete_topics::{
+    DeleteTopicState, DeleteTopicsRequest, DeleteTopicsResponse,
+};
 use ottla::wire::messages::fetch::{
     FetchRequest, FetchResponse, FetchTopic, FetchableTopicResponse, PartitionData,
 };
@@ -66,6 +69,9 @@ impl Served {
             MetadataRequest::KEY => reply(frame, version, |request| Some(self.metadata(&request))),
             CreateTopicsRequest::KEY => {
                 reply(frame, version, |request| Some(self.create_topics(&request)))
+            }
+            DeleteTopicsRequest::KEY => {
+                reply(frame, version, |request| Some(self.delete_topics(request)))
             }
             InitProducerIdRequest::KEY => {
                 reply::<InitProducerIdRequest>(frame, version, |_| Some(self.init_producer_id()))
@@ -201,6 +207,17 @@ impl Served {
         CreateTopicsResponse { topics, ..Default::default() }
     }
 
+    fn delete_topics(&self, request: DeleteTopicsRequest) -> DeleteTopicsResponse {
+        let state = |name| DeleteTopicState { name: Some(name), topic_id: Uuid::nil() };
+        let named = request.topic_names.into_iter().map(state);
+        let mut topics = self.topics.write().unwrap();
+        let delete = |asked: DeleteTopicState| {
+            topics.delete(&asked.name.unwrap_or_default(), asked.topic_id)
+        };
+        let responses = named.chain(request.topics).map(delete).collect();
+        DeleteTopicsResponse { responses, ..Default::default() }
+    }
+
     fn init_producer_id(&self) -> InitProducerIdResponse {
         let producer_id = self.next_producer_id.fetch_add(1, Ordering::SeqCst);
         InitProducerIdResponse { producer_id, ..Default::default() }
@@ -248,6 +265,7 @@ fn api_versions() -> ApiVersionsResponse {
         api::<MetadataRequest>(),
         api::<ApiVersionsRequest>(),
         api::<CreateTopicsRequest>(),
+        api::<DeleteTopicsRequest>(),
         api::<InitProducerIdRequest>(),
     ];
     ApiVersionsResponse { api_keys, ..Default::default() }

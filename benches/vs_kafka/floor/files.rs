@@ -1,5 +1,6 @@
 //! A partition as files, with just enough of an index to find an offset.
 
+use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -62,11 +63,25 @@ impl PartitionFiles {
     fn segment_for(&mut self, batch_bytes: u64) -> &mut Segment {
         let last = self.segments.last();
         if last.is_none_or(|last| last.size_bytes + batch_bytes > SEGMENT_BYTES) {
-            let path = self.path.with_extension(self.segments.len().to_string());
+            let path = self.segment_path(self.segments.len());
             let file = OsDisk.open(&path, OpenMode::Truncate).unwrap();
             self.segments.push(Segment { file, size_bytes: 0, index: Vec::new() });
         }
         self.segments.last_mut().unwrap()
+    }
+
+    /// A name of a topic may have dots of its own.
+    fn segment_path(&self, number: usize) -> PathBuf {
+        let mut path = self.path.clone().into_os_string();
+        path.push(format!(".{number}"));
+        path.into()
+    }
+
+    /// Removes the files; who reads them still can.
+    pub(super) fn remove(&self) {
+        for number in 0..self.segments.len() {
+            fs::remove_file(self.segment_path(number)).unwrap();
+        }
     }
 
     /// Bytes from the batch that holds `offset` on, that one whole; None at the end.

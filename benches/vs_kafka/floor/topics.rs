@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use ottla::wire::ErrorCode;
 use ottla::wire::messages::create_topics::{CreatableTopic, CreatableTopicResult};
+use ottla::wire::messages::delete_topics::DeletableTopicResult;
 use ottla::wire::messages::metadata::{MetadataResponsePartition, MetadataResponseTopic};
 use uuid::Uuid;
 
@@ -19,6 +20,8 @@ pub(super) const NODE_ID: i32 = 1;
 pub(super) struct Topics {
     by_name: HashMap<String, Arc<Topic>>,
     by_id: HashMap<Uuid, Arc<Topic>>,
+    /// How many there have ever been.
+    created: u128,
 }
 
 pub(super) struct Topic {
@@ -87,17 +90,34 @@ impl Topics {
             let path = directory.join(format!("{}-{index}", asked.name));
             Mutex::new(PartitionFiles::new(path))
         };
+        self.created += 1;
         let num_partitions = asked.num_partitions.max(1);
         let topic = Arc::new(Topic {
             name: asked.name.clone(),
             // The nil id stands for none.
-            id: Uuid::from_u128(self.by_id.len() as u128 + 1),
+            id: Uuid::from_u128(self.created),
             partitions: (0..num_partitions).map(files).collect(),
         });
         let topic_id = topic.id;
         self.by_id.insert(topic_id, topic.clone());
         self.by_name.insert(topic.name.clone(), topic);
         CreatableTopicResult { topic_id, num_partitions, replication_factor: 1, ..result }
+    }
+
+    /// Deletes one with its files, by name or by id where the name is empty.
+    pub(super) fn delete(&mut self, name: &str, id: Uuid) -> DeletableTopicResult {
+        let Some(topic) = self.get(name, id) else {
+            let error_code = ErrorCode::UnknownTopicOrPartition.code();
+            let name = Some(name.to_owned());
+            return DeletableTopicResult { name, topic_id: id, error_code, ..Default::default() };
+        };
+        self.by_name.remove(&topic.name);
+        self.by_id.remove(&topic.id);
+        for partition in &topic.partitions {
+            partition.lock().unwrap().remove();
+        }
+        let name = Some(topic.name.clone());
+        DeletableTopicResult { name, topic_id: topic.id, ..Default::default() }
     }
 }
 
