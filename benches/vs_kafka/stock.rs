@@ -95,13 +95,13 @@ pub(crate) fn part(setup: &Setup) -> Vec<Section> {
 
 fn produced(setup: &Setup, client: Client, contenders: &[Contender], values: &Path) -> Section {
     let mut figures = Vec::new();
-    let (compressions, partitions): (&[&str], &[i32]) =
-        setup.amount((&["none", "lz4", "zstd"], &[1, 16]), (&["none", "zstd"], &[1]));
-    for compression in compressions {
-        for &partitions in partitions {
-            let setting = produce::Setting { compression, partitions, values };
-            figures.extend(produce::measure(setup, client, contenders, &setting));
-        }
+    let settings: &[(&str, i32)] = setup.amount(
+        &[("none", 1), ("none", 16), ("lz4", 1), ("zstd", 16)],
+        &[("none", 1), ("zstd", 1)],
+    );
+    for &(compression, partitions) in settings {
+        let setting = produce::Setting { compression, partitions, values };
+        figures.extend(produce::measure(setup, client, contenders, &setting));
     }
     let title = match client {
         Client::Java => "Producing with the stock Java client",

@@ -4,8 +4,7 @@
 //! files. These would stay for a minute by default; ten or twenty gigabytes of them would leave the next contender a page
 //! cache that must first give something up, or, on a virtual machine, memory that the host must first bring back, which
 //! costs ten times what writing costs. The first rounds of each setting do not count: in them Kafka compiles what this
-//! setting needs. The generator has one thread and encodes a batch once, so that most of the machine
-//! is left to the broker.
+//! setting needs. The generator has one thread and encodes a batch once, so that most of the machine is left to the broker.
 
 use crate::Setup;
 use crate::contender::{Contender, take_turns};

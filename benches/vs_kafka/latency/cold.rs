@@ -116,7 +116,7 @@ fn figures(all: &Rounds<Turn>) -> Vec<Figure> {
 }
 
 pub(super) fn measure(setup: &Setup, contenders: &[Contender]) -> Section {
-    let (seconds, rounds) = setup.amount((8.0, 3), (0.5, 1));
+    let (seconds, rounds) = setup.amount((5.0, 3), (0.5, 1));
     // Whose files cannot be reached cannot be made cold.
     let is_ours = |contender: &&Contender| contender.data().is_some();
     let ours: Vec<&Contender> = contenders.iter().filter(is_ours).collect();

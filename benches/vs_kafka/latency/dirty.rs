@@ -130,7 +130,7 @@ fn under_dirty_pages(
     for contender in contenders {
         contender.create_topic(topic, PRODUCERS, configs);
     }
-    let (seconds, rounds) = setup.amount((8.0, 3), (0.5, 1));
+    let (seconds, rounds) = setup.amount((5.0, 3), (0.5, 1));
     // Nothing is synced between the turns: the kernel is to have as much to do in each of them.
     let turns = rotate(contenders, rounds, |contender, _| Turn::take(contender, topic, seconds));
     for contender in contenders {

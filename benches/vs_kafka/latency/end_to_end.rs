@@ -12,7 +12,7 @@ const P50_US: f64 = 300.0;
 const P99_US: f64 = 1_000.0;
 
 fn rate(setup: &Setup, contenders: &[Contender], records_per_s: u32) -> [Figure; 3] {
-    let (seconds, rounds) = setup.amount((6.0, 3), (0.5, 1));
+    let (seconds, rounds) = setup.amount((4.0, 3), (0.5, 1));
     let rounds_of_all = take_turns(contenders, rounds, |contender, round| {
         let topic = format!("end-to-end-{records_per_s}-{round}");
         contender.create_topic(&topic, CONNECTIONS, &[]);

@@ -6,8 +6,8 @@ use crate::contender::Contender;
 use crate::generator::Load;
 use crate::table::{Aim, Figure, Section, Than};
 
-/// The first of the rounds of a setting, which is shorter.
-const UNCOUNTED: usize = 1;
+/// Of the first round of a setting, which does not count.
+const UNCOUNTED_BYTES: u64 = 300_000_000;
 const PARTITIONS: [i32; 3] = [1, 16, 256];
 const LATENCIES: [(&str, &str); 3] =
     [("p50", "latency_ms.p50"), ("p99", "latency_ms.p99"), ("p99.9", "latency_ms.p99_9")];
@@ -27,16 +27,17 @@ impl Setting {
     /// Each turn in a topic of its own; how much is sent may depend on whether the round counts.
     fn measure<'a>(
         &self,
+        setup: &Setup,
         contenders: &'a [Contender],
-        rounds: usize,
         amount: impl Fn(bool) -> String,
     ) -> Measured<'a> {
+        let (uncounted, rounds) = setup.amount((1, 3), (0, 1));
         let Self { partitions, options, .. } = self;
         let topic = format!("produced-{}", self.name.replace([' ', ','], "-"));
-        Measured::new(contenders, UNCOUNTED, rounds, |contender, round| {
+        Measured::new(contenders, uncounted, rounds, |contender, round| {
             let topic = format!("{topic}-{round}");
             contender.create_topic(&topic, *partitions, &[]);
-            let amount = amount(round >= UNCOUNTED);
+            let amount = amount(round >= uncounted);
             let load = run(contender, &format!("produce --topic {topic} {options} {amount}"));
             contender.delete_topic_and_files(&topic);
             load
@@ -46,9 +47,8 @@ impl Setting {
     /// The same, by bytes.
     fn measure_bytes<'a>(&self, setup: &Setup, contenders: &'a [Contender]) -> Measured<'a> {
         let bytes = setup.amount(1_000_000_000, 20_000_000);
-        let uncounted_bytes = setup.amount(300_000_000, 10_000_000);
-        self.measure(contenders, setup.amount(3, 1), |counts| {
-            format!("--total-bytes {}", if counts { bytes } else { uncounted_bytes })
+        self.measure(setup, contenders, |counts| {
+            format!("--total-bytes {}", if counts { bytes } else { UNCOUNTED_BYTES })
         })
     }
 }
@@ -130,7 +130,7 @@ pub(super) fn compressed(setup: &Setup, contenders: &[Contender]) -> Section {
     }
     let method = format!(
         "As above with batches of 64 KiB before compression, 16 partitions, {CONNECTIONS} connections. Bytes are those sent, \
-         that is compressed ones. Records are random capital letters, of which lz4 makes little and zstd five eighths. The \
+         that is compressed ones. Records are random capital letters, of which lz4 saves nothing and zstd two fifths. The \
          floor looks into no record."
     );
     Section { title: "Producing, compressed", method, figures }
@@ -147,8 +147,7 @@ pub(super) fn single_records(setup: &Setup, contenders: &[Contender]) -> Section
                 "--connections {PRODUCERS} --record-bytes {record_bytes} --batch-records 1"
             ),
         };
-        let measured =
-            setting.measure(contenders, setup.amount(3, 1), |_| format!("--seconds {seconds}"));
+        let measured = setting.measure(setup, contenders, |_| format!("--seconds {seconds}"));
         let name = |what: &str| format!("{}: {what}", setting.name);
         figures.push(measured.told(name("requests/s"), &[], "requests_per_s"));
         let per_100k = Load::cpu_s_per_100k_requests;
