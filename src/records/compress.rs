@@ -5,10 +5,13 @@
 
 use std::io::{self, Read, Write};
 use std::ops::RangeInclusive;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use flate2::bufread::GzDecoder;
 use lz4_flex::frame::{BlockMode, BlockSize, FrameDecoder, FrameEncoder, FrameInfo};
+
+mod zstd_stream;
+
+use zstd_stream::Zstd;
 
 /// The most bytes one batch may inflate to: what 1 MiB of gzip can reach, far beyond real data.
 pub const INFLATED_BYTES_MAX: u64 = 1 << 30;
@@ -114,47 +117,6 @@ impl Read for Inflater<'_> {
             .left
             .checked_sub(read as u64)
             .ok_or_else(|| io::Error::from(io::ErrorKind::FileTooLarge))?;
-        Ok(read)
-    }
-}
-
-/// A zstd stream. Its header says how much memory it takes, so a small batch may claim 128 MiB, which
-/// Java's highest level really uses: windows above [`SMALL_WINDOW_LOG`] are inflated one at a time.
-struct Zstd<'a> {
-    compressed: &'a [u8],
-    decoder: zstd::Decoder<'static, &'a [u8]>,
-    read_bytes: u64,
-    turn: Option<MutexGuard<'static, ()>>,
-}
-
-/// 8 MiB: what every level but the highest stays within.
-const SMALL_WINDOW_LOG: u32 = 23;
-/// 128 MiB, the most that decoders take without being told to.
-const LARGE_WINDOW_LOG: u32 = 27;
-static LARGE_WINDOW: Mutex<()> = Mutex::new(());
-
-impl<'a> Zstd<'a> {
-    fn new(compressed: &'a [u8]) -> io::Result<Self> {
-        let mut decoder = zstd::Decoder::with_buffer(compressed)?;
-        decoder.window_log_max(SMALL_WINDOW_LOG)?;
-        Ok(Self { compressed, decoder, read_bytes: 0, turn: None })
-    }
-
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = match self.decoder.read(buffer) {
-            // The library does not tell its errors apart; a damaged stream fails again.
-            Err(_) if self.turn.is_none() => {
-                self.turn = Some(LARGE_WINDOW.lock().unwrap_or_else(PoisonError::into_inner));
-                let mut decoder = zstd::Decoder::with_buffer(self.compressed)?;
-                decoder.window_log_max(LARGE_WINDOW_LOG)?;
-                let mut done = (&mut decoder).take(self.read_bytes);
-                io::copy(&mut done, &mut io::sink())?;
-                self.decoder = decoder;
-                self.decoder.read(buffer)?
-            }
-            read => read?,
-        };
-        self.read_bytes += read as u64;
         Ok(read)
     }
 }
