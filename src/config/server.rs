@@ -169,7 +169,8 @@ impl ServerConfig {
         let sockets = Sockets::read(&values)?;
         let count = |name| usize::try_from(values.integer(name)).unwrap_or(0);
         let unless_negative = |name| usize::try_from(values.integer(name)).ok();
-        // Kafka's default would only switch off the system's own tuning.
+        // Kafka's default for receiving would only switch off the system's own tuning. That for sending bounds how long one
+        // answer keeps a thread from the others.
         let if_set = |name| explicit.get(name).and_then(|_| unless_negative(name));
         Ok(Self {
             node_id,
@@ -192,7 +193,7 @@ impl ServerConfig {
             delete_topic_enable: values.boolean("delete.topic.enable"),
             socket_request_max_bytes: count("socket.request.max.bytes"),
             queued_max_request_bytes: unless_negative("queued.max.request.bytes"),
-            socket_send_buffer_bytes: if_set("socket.send.buffer.bytes"),
+            socket_send_buffer_bytes: unless_negative("socket.send.buffer.bytes"),
             socket_receive_buffer_bytes: if_set("socket.receive.buffer.bytes"),
             socket_listen_backlog_size: values.integer("socket.listen.backlog.size") as i32,
             connections_max_idle_ms: u64::try_from(values.integer("connections.max.idle.ms")).ok(),

@@ -64,7 +64,7 @@ pub(super) const SERVER_ROWS: &[Row] = rows! {
     "socket.request.max.bytes": Int = "104857600", AtLeast(1), Now;
     /// Bytes of requests held in memory before reading stops; -1 lets the broker choose.
     "queued.max.request.bytes": Long = "-1", Any, Now;
-    /// Send buffer of a client's socket, in bytes; unset or -1 leaves it to the system.
+    /// Send buffer of a client's socket, in bytes; -1 leaves it to the system.
     "socket.send.buffer.bytes": Int = "102400", Any, Now;
     /// Receive buffer of a client's socket, in bytes; unset or -1 leaves it to the system.
     "socket.receive.buffer.bytes": Int = "102400", Any, Now;
