@@ -108,10 +108,10 @@ impl Core {
     ) -> io::Result<Self> {
         let created_ms = shared.env.clock.now_ms();
         let active = &loaded.segments[loaded.segments.len() - 1];
-        let reserved_bytes = if is_new { reserve::reserve_whole(active, &config)? } else { 0 };
         let is_dirty = loaded.is_dirty;
-        if is_dirty {
-            reserve::give_back_old(active)?;
+        let reserved_bytes = if is_new { reserve::reserve_whole(active, &config)? } else { 0 };
+        if is_dirty && !is_new {
+            reserve::give_back_old(active, &config)?;
         }
         let is_unsynced = is_dirty && active.tail().size_bytes > 0;
         let unsynced = if is_unsynced { shared.hold(active.file()?)? } else { None };
@@ -218,14 +218,13 @@ impl Core {
         }
         let position = segment.tail().size_bytes;
         writer.is_touched = true;
-        let held = writer.unsynced.as_ref().map(|file| Arc::clone(file.get()));
-        let file = match &held {
-            Some(file) => Arc::clone(file),
-            None => segment.file().map_err(|error| self.failure(error))?,
+        let (file, is_held) = match &writer.unsynced {
+            Some(held) => (Arc::clone(held.get()), true),
+            None => (segment.file().map_err(|error| self.failure(error))?, false),
         };
         Self::reserve_ahead(&mut writer, &*file, position + size_bytes, position, &config);
         self.write(&*file, batch, position)?;
-        if held.is_none() {
+        if !is_held {
             let held = self.shared.hold(file);
             writer.unsynced = held.map_err(|error| self.shared.poison(&self.name, &error))?;
         }

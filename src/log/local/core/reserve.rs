@@ -16,7 +16,7 @@ const RESERVED_FROM_BYTES: u64 = 1 << 20;
 /// Most room that is taken ahead without `preallocate`.
 const RESERVED_BYTES_MAX: u64 = 16 << 20;
 
-/// With `preallocate`, takes room for a whole new segment; up to where there is room now.
+/// With `preallocate`, takes room for a whole new segment; gives up to where there is room now.
 pub(super) fn reserve_whole(segment: &Segment, config: &LogConfig) -> io::Result<u64> {
     if config.preallocate {
         segment.file()?.reserve(config.segment_bytes)?;
@@ -26,8 +26,9 @@ pub(super) fn reserve_whole(segment: &Segment, config: &LogConfig) -> io::Result
 }
 
 /// After an unclean stop: gives back what was taken ahead then.
-pub(super) fn give_back_old(segment: &Segment) -> io::Result<()> {
-    if segment.tail().size_bytes < RESERVED_FROM_BYTES { Ok(()) } else { segment.give_back() }
+pub(super) fn give_back_old(segment: &Segment, config: &LogConfig) -> io::Result<()> {
+    let may_have_more = config.preallocate || segment.tail().size_bytes >= RESERVED_FROM_BYTES;
+    if may_have_more { segment.give_back() } else { Ok(()) }
 }
 
 impl Core {
@@ -44,10 +45,12 @@ impl Core {
             return;
         }
         let until = end.saturating_add(end.min(RESERVED_BYTES_MAX)).min(config.segment_bytes);
-        writer.reserved_bytes = match file.reserve(until) {
-            Ok(()) => until,
-            Err(_) => file.set_len(position).map_or(u64::MAX, |()| u64::MAX),
-        };
+        writer.reserved_bytes = until;
+        if file.reserve(until).is_err() {
+            // Some of it may have been taken. Whether that goes back is tried again when the segment is sealed.
+            let _ = file.set_len(position);
+            writer.reserved_bytes = u64::MAX;
+        }
     }
 
     /// Gives back what the active segment does not need.

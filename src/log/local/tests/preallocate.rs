@@ -49,6 +49,12 @@ async fn a_segment_takes_its_room_at_once_and_gives_back_what_it_does_not_need()
         panic!("two files")
     };
     assert!(given_back < 1 << 16 && reserved >= 1 << 20, "{given_back} {reserved}");
+    drop((log, engine));
+
+    let engine = start(Arc::new(OsDisk), directory.path());
+    let log = open(&engine).await;
+    let sizes = files(directory.path());
+    assert!(sizes.iter().all(|(_, room)| *room < 1 << 16), "after a kill: {sizes:?}");
     log.close(Vec::new()).await.unwrap();
     engine.close(1).await.unwrap();
     let sizes = files(directory.path());
