@@ -36,8 +36,8 @@ const ADMIN_CLIENT_ID: &str = "__admin_client";
 /// First version that names topics by id.
 const TOPIC_ID_VERSION: i16 = 13;
 
-/// Compressed batches from this size on are validated away from the network threads: to hand over a smaller one, and its
-/// answer back, takes longer than to inflate it.
+/// Larger compressed batches are validated away from the network threads: to hand over a smaller one, and its answer back,
+/// takes longer than to inflate it.
 const INFLATED_HERE_BYTES_MAX: usize = 128 * 1024;
 /// The same for batches that are compressed anew, which takes several times as long.
 const COMPRESSED_HERE_BYTES_MAX: usize = 16 * 1024;

@@ -132,7 +132,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
                 passed_on(ended);
             }
             // What goes wrong is said where it does.
-            flushes.spawn(async move { core.flush().await.unwrap_or_default() });
+            flushes.spawn(async move { drop(core.flush().await) });
             checkpoint_at.get_or_insert_with(|| Instant::now() + interval);
         }
         if upkeep_at.is_some_and(|at| at <= Instant::now()) {
@@ -157,10 +157,10 @@ async fn until(due: Option<Instant>) {
     }
 }
 
-/// A panic goes on here.
+/// A panic goes on here; a task that the end of the runtime has cancelled is none.
 fn passed_on(ended: Result<(), JoinError>) {
-    if let Err(error) = ended {
-        std::panic::resume_unwind(error.into_panic());
+    if let Err(Ok(panic)) = ended.map_err(JoinError::try_into_panic) {
+        std::panic::resume_unwind(panic);
     }
 }
 
