@@ -11,12 +11,12 @@ use std::time::Duration;
 
 use ottla::env::raise_open_file_limit;
 
-use crate::contender::{Contender, take_turns};
+use crate::contender::{Contender, by_column, cpu_while_idle_ms, take_turns};
 use crate::generator::{Load, Running};
 use crate::node::resident_bytes;
 use crate::raw_client::{Connection, FETCH, fetch_body, frame};
-use crate::table::{Aim, Column, Figure, Section, Than, median};
-use crate::{Setup, megabytes, milliseconds};
+use crate::table::{Aim, Column, Figure, Section, Than};
+use crate::{Setup, megabytes};
 
 const COLUMNS: [Column; 4] = [Column::Ottla, Column::Again, Column::Kafka, Column::Other];
 const PARKED_TOPIC: &str = "parked";
@@ -59,22 +59,6 @@ const QUICK: Plan = Plan {
     rounds: 1,
 };
 
-/// Sets a figure of those contenders that have a value.
-fn figure(
-    name: impl Into<String>,
-    aims: &[Aim],
-    contenders: &[Contender],
-    values: impl IntoIterator<Item = Option<f64>>,
-) -> Figure {
-    let mut figure = Figure::new(name, aims);
-    for (contender, value) in contenders.iter().zip(values) {
-        if let Some(value) = value {
-            figure.set(contender.column, value);
-        }
-    }
-    figure
-}
-
 fn at_most(number: f64) -> [Aim; 1] {
     [Aim::AtMost(Than::Number(number))]
 }
@@ -92,7 +76,7 @@ fn idle(setup: &Setup, plan: &Plan) -> (Vec<Contender>, Figure) {
     let columns = setup.columns(&COLUMNS).into_iter();
     let (contenders, resident): (Vec<_>, Vec<_>) = columns.map(start).unzip();
     let name = format!("{} s after the start: VmRSS (MB)", plan.settle.as_secs());
-    let figure = figure(name, &at_most(15.0), &contenders, resident);
+    let figure = Figure::of(name, &at_most(15.0), by_column(&contenders, resident));
     (contenders, figure)
 }
 
@@ -119,24 +103,18 @@ fn parked(contenders: &[Contender], plan: &Plan) -> [Figure; 2] {
     // At the end of the partition, which has one record.
     let wait = frame(FETCH, 4, false, &fetch_body(PARKED_TOPIC, 1, PARKED_WAIT_MS));
     clients.iter_mut().flatten().for_each(|client| client.send(&wait).unwrap());
-    thread::sleep(plan.settle);
-    let before: Vec<_> = contenders.iter().map(Contender::cpu_time).collect();
-    thread::sleep(plan.parked_for);
-    let used = |(contender, before): (&Contender, Option<Duration>)| {
-        Some(milliseconds(contender.cpu_time()?.saturating_sub(before?)))
-    };
-    let cpu: Vec<_> = contenders.iter().zip(before).map(used).collect();
+    let cpu = cpu_while_idle_ms(contenders, plan.settle, plan.parked_for);
     let resident: Vec<_> =
         contenders.iter().map(|one| one.resident_bytes().map(megabytes)).collect();
     for (contender, clients) in contenders.iter().zip(&clients) {
         assert!(clients.iter().all(is_waiting), "{}: a fetch was answered", contender.column);
     }
-    let name = |what: &str| format!("{} parked fetches: {what}", plan.parked);
     let seconds = plan.parked_for.as_secs();
-    [
-        figure(name(&format!("CPU in {seconds} s (ms)")), &at_most(50.0), contenders, cpu),
-        figure(name("VmRSS (MB)"), &at_most(60.0), contenders, resident),
-    ]
+    let figure = |what: &str, most, values| {
+        let name = format!("{} parked fetches: {what}", plan.parked);
+        Figure::of(name, &at_most(most), by_column(contenders, values))
+    };
+    [figure(&format!("CPU in {seconds} s (ms)"), 50.0, cpu), figure("VmRSS (MB)", 60.0, resident)]
 }
 
 /// Sockets that a process has open.
@@ -185,16 +163,16 @@ fn many(contenders: &[Contender], plan: &Plan) -> Vec<Figure> {
     let name = |what: &str| format!("{count} connections, 1 request/s each: {what}");
     let latency = |quantile: &str, aims: &[Aim]| {
         let of = format!("latency_ms.{quantile}");
-        let values = middles(&loads, |load| Some(load.figure(&of)));
-        figure(name(&format!("{quantile} (ms)")), aims, contenders, values)
+        let (name, loads) = (name(&format!("{quantile} (ms)")), by_column(contenders, &loads));
+        Figure::medians(name, aims, loads, |load| Some(load.figure(&of)))
     };
     // Later rounds find memory that the connections of the first one have left.
     let first = taken.iter().map(|rounds| rounds[0]);
     vec![
         latency("p50", &[]),
         latency("p99", &at_most(10.0)),
-        figure(name("errors"), &at_most(0.0), contenders, errors(&loads)),
-        figure(name("bytes of VmRSS each"), &at_most(20_000.0), contenders, first),
+        errors(name("errors"), &at_most(0.0), contenders, &loads),
+        Figure::of(name("bytes of VmRSS each"), &at_most(20_000.0), by_column(contenders, first)),
     ]
 }
 
@@ -208,25 +186,20 @@ fn storm(contenders: &[Contender], clients: usize, plan: &Plan) -> Vec<Figure> {
     });
     let name = |what: &str| format!("{clients} clients connect again and again: {what}");
     let of = |what: &str, value: fn(&Load) -> Option<f64>| {
-        figure(name(what), &[], contenders, middles(&loads, value))
+        Figure::medians(name(what), &[], by_column(contenders, &loads), value)
     };
     vec![
         of("connections/s", |load| Some(load.figure("requests_per_s"))),
         of("p99 (ms)", |load| Some(load.figure("latency_ms.p99"))),
         of("CPU s per 100,000 connections", Load::cpu_s_per_100k_requests),
-        figure(name("errors"), &[], contenders, errors(&loads)),
+        errors(name("errors"), &[], contenders, &loads),
     ]
 }
 
-/// The middle of the rounds of each contender; none where a round has no value.
-fn middles(loads: &[Vec<Load>], value: impl Fn(&Load) -> Option<f64>) -> Vec<Option<f64>> {
-    let middle = |rounds: &Vec<Load>| rounds.iter().map(&value).collect::<Option<_>>().map(median);
-    loads.iter().map(middle).collect()
-}
-
 /// Of all rounds together.
-fn errors(loads: &[Vec<Load>]) -> Vec<Option<f64>> {
-    loads.iter().map(|rounds| Some(rounds.iter().map(Load::errors).sum::<u64>() as f64)).collect()
+fn errors(name: String, aims: &[Aim], contenders: &[Contender], loads: &[Vec<Load>]) -> Figure {
+    let sum = |rounds: &Vec<Load>| Some(rounds.iter().map(Load::errors).sum::<u64>() as f64);
+    Figure::of(name, aims, by_column(contenders, loads.iter().map(sum)))
 }
 
 pub(crate) fn part(setup: &Setup) -> Vec<Section> {

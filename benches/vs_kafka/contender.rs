@@ -1,5 +1,6 @@
 //! Who is measured: brokers and the floor, side by side, taking turns.
 
+use std::borrow::Borrow;
 use std::fs::DirEntry;
 use std::path::PathBuf;
 use std::thread;
@@ -16,7 +17,7 @@ use crate::node::{Node, Product, cpu_time, peak_resident_bytes, resident_bytes};
 use crate::raw_client::{Batch, Connection};
 use crate::table::Column;
 use crate::typed::ask;
-use crate::{ANSWER_TIMEOUT, START_TIMEOUT, first_ack};
+use crate::{ANSWER_TIMEOUT, START_TIMEOUT, first_ack, milliseconds};
 
 /// `BROKER` of a config resource.
 const BROKER: i8 = 4;
@@ -109,6 +110,11 @@ impl Contender {
         self.pid().map(cpu_time)
     }
 
+    /// What it has used since [`Contender::cpu_time`] was `before`.
+    pub(crate) fn cpu_since(&self, before: Option<Duration>) -> Option<Duration> {
+        Some(self.cpu_time()?.saturating_sub(before?))
+    }
+
     pub(crate) fn resident_bytes(&self) -> Option<u64> {
         self.pid().map(resident_bytes)
     }
@@ -131,12 +137,8 @@ impl Contender {
         let mut client = self.connect();
         assert_eq!(client.create_topics(&[name.to_owned()], partitions, configs).unwrap(), 0);
         let batch = Batch::of(None, &[b"first"]).encode();
-        let deadline = Instant::now() + START_TIMEOUT;
         for partition in 0..partitions {
-            while client.produce(name, partition, &batch).unwrap().error != 0 {
-                assert!(Instant::now() < deadline, "{name}-{partition} takes no record");
-                thread::sleep(POLL);
-            }
+            produce_until_acknowledged(&mut client, name, partition, &batch);
         }
     }
 
@@ -193,6 +195,41 @@ impl Contender {
             node.end(Signal::TERM);
         }
     }
+}
+
+/// Kafka says that a topic is there before its partitions serve.
+pub(crate) fn produce_until_acknowledged(
+    client: &mut Connection,
+    topic: &str,
+    partition: i32,
+    batch: &[u8],
+) {
+    let deadline = Instant::now() + START_TIMEOUT;
+    while client.produce(topic, partition, batch).unwrap().error != 0 {
+        assert!(Instant::now() < deadline, "{topic}-{partition} takes no record");
+        thread::sleep(POLL);
+    }
+}
+
+/// Each contender's column with something of it.
+pub(crate) fn by_column<T>(
+    contenders: &[impl Borrow<Contender>],
+    of_each: impl IntoIterator<Item = T>,
+) -> impl Iterator<Item = (Column, T)> {
+    contenders.iter().map(|contender| contender.borrow().column).zip(of_each)
+}
+
+/// CPU times, in milliseconds, of brokers whose clients begin nothing meanwhile.
+pub(crate) fn cpu_while_idle_ms(
+    contenders: &[Contender],
+    settle: Duration,
+    measured: Duration,
+) -> Vec<Option<f64>> {
+    thread::sleep(settle);
+    let before: Vec<_> = contenders.iter().map(Contender::cpu_time).collect();
+    thread::sleep(measured);
+    let used = contenders.iter().zip(before);
+    used.map(|(contender, before)| contender.cpu_since(before).map(milliseconds)).collect()
 }
 
 /// As [`rotate`], with nothing left to write to the disk before a turn: what the one before has left does not weigh on

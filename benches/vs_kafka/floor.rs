@@ -7,12 +7,12 @@
 use std::env;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use crate::node::cpu_time;
+use crate::node::{Owned, cpu_time};
 use crate::raw_client::{Answer, Batch, Body, Connection, FETCH, PRODUCE, frame, produce_body};
 use crate::{ANSWER_TIMEOUT, Row};
 
@@ -49,7 +49,7 @@ impl Plan {
 
 /// The process, which ends with this.
 pub(crate) struct Floor {
-    child: Child,
+    process: Owned,
     port: u16,
     files: TempDir,
 }
@@ -70,23 +70,15 @@ impl Floor {
         let mut child = command.spawn().unwrap();
         let mut told = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut told).unwrap();
-        Self { child, port: told.trim().parse().unwrap(), files }
+        Self { process: Owned(child), port: told.trim().parse().unwrap(), files }
     }
 
     pub(crate) fn pid(&self) -> u32 {
-        self.child.id()
+        self.process.0.id()
     }
 
     pub(crate) fn port(&self) -> u16 {
         self.port
-    }
-}
-
-impl Drop for Floor {
-    fn drop(&mut self) {
-        // It may have ended by itself, and then the measurement has failed already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 

@@ -71,8 +71,7 @@ impl Running {
     /// Waits for its end; requests may have failed.
     pub(crate) fn end_with_errors(self, contender: &Contender) -> Load {
         let output = self.child.wait_with_output().unwrap();
-        let cpu =
-            contender.cpu_time().zip(self.before).map(|(now, before)| now.saturating_sub(before));
+        let cpu = contender.cpu_since(self.before);
         let report = serde_json::from_slice(&output.stdout);
         let report = report.unwrap_or_else(|error| {
             panic!("{}: ottla bench has no report: {error}, {}", contender.column, output.status)

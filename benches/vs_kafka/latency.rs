@@ -2,13 +2,12 @@
 //!
 //! Every load is an open loop unless its text says otherwise: a late answer delays no later request, and counts in full.
 
-use std::borrow::Borrow;
 use std::time::Duration;
 
 use crate::Setup;
 use crate::contender::Contender;
 use crate::generator::{self, Load};
-use crate::table::{Aim, Column, Figure, Section, median};
+use crate::table::{Aim, Column, Figure, Section};
 
 mod cold;
 mod dirty;
@@ -52,10 +51,6 @@ struct Aims<'a> {
 /// What each of those that were measured gave, round by round.
 type Rounds<T> = Vec<(Column, Vec<T>)>;
 
-fn by_column<T>(contenders: &[impl Borrow<Contender>], rounds: Vec<Vec<T>>) -> Rounds<T> {
-    contenders.iter().map(|contender| contender.borrow().column).zip(rounds).collect()
-}
-
 /// A figure of the middle of the rounds.
 fn medians<T>(
     name: impl Into<String>,
@@ -63,11 +58,8 @@ fn medians<T>(
     rounds: &Rounds<T>,
     value: impl Fn(&T) -> f64,
 ) -> Figure {
-    let mut figure = Figure::new(name, aims);
-    for (column, rounds) in rounds {
-        figure.set(*column, median(rounds.iter().map(&value).collect()));
-    }
-    figure
+    let rounds = rounds.iter().map(|(column, rounds)| (*column, rounds));
+    Figure::medians(name, aims, rounds, |one| Some(value(one)))
 }
 
 /// Three figures.

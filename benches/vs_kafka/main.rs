@@ -15,7 +15,6 @@
 use std::cell::OnceCell;
 use std::env;
 use std::fs;
-use std::path::Path;
 use std::time::Duration;
 
 use contender::{Contender, Given};
@@ -237,6 +236,6 @@ fn main() {
     }
     if is_whole && !setup.quick && setup.kafka && setup.ottla {
         let document = format!("{}\n{}", machine::preface(), text.trim_end());
-        fs::write(Path::new(DOCUMENT), document + "\n").unwrap();
+        fs::write(DOCUMENT, document + "\n").unwrap();
     }
 }

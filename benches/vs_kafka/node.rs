@@ -19,7 +19,7 @@ pub(crate) enum Product {
 }
 
 /// A process that ends with the value, also when this program panics.
-pub(crate) struct Owned(Child);
+pub(crate) struct Owned(pub(crate) Child);
 
 impl Drop for Owned {
     fn drop(&mut self) {

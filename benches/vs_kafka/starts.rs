@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 use tempfile::TempDir;
 
-use crate::contender::take_turns;
+use crate::contender::{produce_until_acknowledged, take_turns};
 use crate::node::{Node, Product, open_files};
 use crate::raw_client::{Batch, Connection};
 use crate::table::{Aim, Column, Figure, Section, Than, median};
@@ -21,7 +21,6 @@ use crate::{ALREADY_EXISTS, ANSWER_TIMEOUT, START_TIMEOUT, Setup, megabytes, mil
 const COLUMNS: [Column; 3] = [Column::Ottla, Column::Again, Column::Kafka];
 /// Topics of one request that creates some: a broker may refuse to make too many partitions at once.
 const CREATED_AT_ONCE: usize = 5;
-const REFUSED_PAUSE: Duration = Duration::from_millis(5);
 
 /// How much to do.
 #[derive(Clone, Copy, Debug)]
@@ -73,13 +72,9 @@ impl Layout {
     fn serves_all(self, node: &Node) {
         let batch = Batch::of(Some(b"key"), &[b"value"]).encode();
         let mut client = node.connect();
-        let deadline = Instant::now() + START_TIMEOUT;
         for name in self.names() {
             for partition in 0..self.partitions {
-                while client.produce(&name, partition, &batch).unwrap().error != 0 {
-                    assert!(Instant::now() < deadline, "{name}-{partition} takes no record");
-                    thread::sleep(REFUSED_PAUSE);
-                }
+                produce_until_acknowledged(&mut client, &name, partition, &batch);
             }
         }
     }
@@ -134,12 +129,12 @@ impl Place {
 }
 
 /// A figure of one value of each column.
-fn figure(name: impl Into<String>, aims: &[Aim], values: Vec<(Column, f64)>) -> Figure {
-    let mut figure = Figure::new(name, aims);
-    for (column, value) in values {
-        figure.set(column, value);
-    }
-    figure
+fn figure(
+    name: impl Into<String>,
+    aims: &[Aim],
+    values: impl IntoIterator<Item = (Column, f64)>,
+) -> Figure {
+    Figure::of(name, aims, values.into_iter().map(|(column, value)| (column, Some(value))))
 }
 
 /// The middle of several starts on a directory that has nothing in it.
@@ -150,7 +145,7 @@ fn empty(columns: &[Column], starts: usize) -> Figure {
         node.end(Signal::TERM);
         milliseconds(took)
     });
-    let middle = columns.iter().copied().zip(times.into_iter().map(median)).collect();
+    let middle = columns.iter().copied().zip(times.into_iter().map(median));
     figure("empty directory: first ack (ms)", &[Aim::AtMost(Than::Number(20.0))], middle)
 }
 
@@ -171,7 +166,7 @@ fn many_topics(columns: &[Column], layout: Layout) -> [Figure; 2] {
     let of = |after: &str, value: fn(&(f64, f64)) -> f64| {
         let values = columns.iter().copied().zip(times.iter().map(|times| value(&times[0])));
         let name = format!("{} topics, after {after}: first ack (ms)", layout.topics);
-        figure(name, &[], values.collect())
+        figure(name, &[], values)
     };
     [of("a clean stop", |times| times.0), of("SIGKILL", |times| times.1)]
 }
@@ -209,14 +204,14 @@ fn many_partitions(columns: &[Column], layout: Layout, restarts: usize) -> Vec<F
     let count = layout.topics * layout.partitions as usize;
     let name = |what: &str| format!("{count} partitions{what}");
     let of = |what: &str, value: fn(&Created) -> f64| {
-        let values = columns.iter().copied().zip(created.iter().map(value)).collect();
+        let values = columns.iter().copied().zip(created.iter().map(value));
         figure(name(what), &[], values)
     };
     let restarted = |what: &str, aims: &[Aim], value: fn(&(Duration, Duration)) -> Duration| {
         let middle = |times: &Vec<(Duration, Duration)>| {
             median(times.iter().map(|times| milliseconds(value(times))).collect())
         };
-        let values = columns.iter().copied().zip(times.iter().map(middle)).collect();
+        let values = columns.iter().copied().zip(times.iter().map(middle));
         figure(name(&format!(", after a clean stop: {what}")), aims, values)
     };
     vec![

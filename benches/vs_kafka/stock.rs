@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::Setup;
 use crate::contender::{Contender, take_turns};
-use crate::table::{Column, Figure, Section, median};
+use crate::table::{Column, Section};
 use client::Client;
 pub(crate) use librdkafka::act_if_asked;
 
@@ -40,8 +40,7 @@ impl<T> Turn<T> {
     fn take(contender: &Contender, records: u64, work: impl FnOnce() -> T) -> Self {
         let before = contender.cpu_time();
         let told = work();
-        let cpu = contender.cpu_time().zip(before);
-        Self { told, cpu: cpu.map(|(now, before)| now.saturating_sub(before)), records }
+        Self { told, cpu: contender.cpu_since(before), records }
     }
 
     /// CPU seconds of the broker per 10^9 bytes of values, as they are without compression.
@@ -61,21 +60,6 @@ fn warm_turns<T>(
         of_one.remove(0);
     }
     turns
-}
-
-/// Sets a figure of each contender to the middle of its turns; without a value where a turn has none.
-fn set_medians<T>(
-    figure: &mut Figure,
-    contenders: &[Contender],
-    turns: &[Vec<T>],
-    value: impl Fn(&T) -> Option<f64>,
-) {
-    for (contender, turns) in contenders.iter().zip(turns) {
-        let values: Option<Vec<f64>> = turns.iter().map(&value).collect();
-        if let Some(values) = values {
-            figure.set(contender.column, median(values));
-        }
-    }
 }
 
 pub(crate) fn part(setup: &Setup) -> Vec<Section> {

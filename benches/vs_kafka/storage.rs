@@ -1,10 +1,8 @@
 //! Logs that are large: how long a start on them takes, after a clean stop and after a kill.
 
-use std::thread;
-use std::time::Duration;
-
 use rustix::process::Signal;
 
+use crate::contender::produce_until_acknowledged;
 use crate::node::{Node, Product};
 use crate::raw_client::Batch;
 use crate::table::Section;
@@ -25,9 +23,7 @@ fn fill(node: &Node, size_mb: u64) {
     let batch = Batch::of(None, &[&value[..]; RECORDS_OF_BATCH]).encode();
     for number in 0..size_mb {
         let partition = (number % PARTITIONS as u64) as i32;
-        while client.produce(TOPIC, partition, &batch).unwrap().error != 0 {
-            thread::sleep(Duration::from_millis(5));
-        }
+        produce_until_acknowledged(&mut client, TOPIC, partition, &batch);
     }
 }
 

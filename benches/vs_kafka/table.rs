@@ -94,6 +94,30 @@ impl Figure {
         Self { name: name.into(), aims: aims.to_vec(), values: BTreeMap::new() }
     }
 
+    /// The value of each column that has one.
+    pub(crate) fn of(
+        name: impl Into<String>,
+        aims: &[Aim],
+        values: impl IntoIterator<Item = (Column, Option<f64>)>,
+    ) -> Self {
+        let mut figure = Self::new(name, aims);
+        for (column, value) in values {
+            figure.values.extend(value.map(|value| (column, value)));
+        }
+        figure
+    }
+
+    /// The middle of the rounds of each column; none where a round has no value.
+    pub(crate) fn medians<'a, T: 'a>(
+        name: impl Into<String>,
+        aims: &[Aim],
+        rounds: impl IntoIterator<Item = (Column, &'a Vec<T>)>,
+        value: impl Fn(&T) -> Option<f64>,
+    ) -> Self {
+        let middle = |rounds: &Vec<T>| rounds.iter().map(&value).collect::<Option<_>>().map(median);
+        Self::of(name, aims, rounds.into_iter().map(|(column, rounds)| (column, middle(rounds))))
+    }
+
     /// The value of one column.
     pub(crate) fn set(&mut self, column: Column, value: f64) {
         self.values.insert(column, value);
@@ -174,6 +198,11 @@ impl Section {
         }
         text
     }
+}
+
+/// "1 partition", "16 partitions"
+pub(crate) fn partitions_of(count: i32) -> String {
+    format!("{count} partition{}", if count == 1 { "" } else { "s" })
 }
 
 /// A number with three significant digits.

@@ -7,9 +7,9 @@
 //! setting needs. The generator has one thread and encodes a batch once, so that most of the machine is left to the broker.
 
 use crate::Setup;
-use crate::contender::{Contender, take_turns};
+use crate::contender::{Contender, by_column, take_turns};
 use crate::generator::{self, Load};
-use crate::table::{Aim, Column, Figure, Section, median};
+use crate::table::{Aim, Column, Figure, Section};
 
 mod consume;
 mod memory;
@@ -45,11 +45,6 @@ fn started(setup: &Setup) -> Vec<Contender> {
     contenders
 }
 
-/// "1 partition", "16 partitions"
-fn partitions_of(count: i32) -> String {
-    format!("{count} partition{}", if count == 1 { "" } else { "s" })
-}
-
 /// Runs `ottla bench COMMAND`, the words of which have a blank between them.
 fn run(contender: &Contender, command: &str) -> Load {
     generator::run(contender, &command.split(' ').collect::<Vec<_>>())
@@ -78,14 +73,7 @@ impl<'a> Measured<'a> {
 
     /// The middle of the rounds of each contender; without a value where one has none.
     fn figure(&self, name: String, aims: &[Aim], value: impl Fn(&Load) -> Option<f64>) -> Figure {
-        let mut figure = Figure::new(name, aims);
-        for (contender, loads) in self.contenders.iter().zip(&self.loads) {
-            let values: Option<Vec<f64>> = loads.iter().map(&value).collect();
-            if let Some(values) = values {
-                figure.set(contender.column, median(values));
-            }
-        }
-        figure
+        Figure::medians(name, aims, by_column(self.contenders, &self.loads), value)
     }
 
     /// The same of what the generator itself tells.

@@ -4,9 +4,9 @@
 //! its coldness is told apart from that of its presence, which takes CPU time that all share.
 
 use super::page_cache::{cached_share, device_bytes_read, evict, log_files};
-use super::{Aims, Quantiles, Rounds, by_column, medians, quantiles};
+use super::{Aims, Quantiles, Rounds, medians, quantiles};
 use crate::Setup;
-use crate::contender::{Contender, take_turns};
+use crate::contender::{Contender, by_column, take_turns};
 use crate::generator::{self, Load, Running};
 use crate::table::{Aim, Column, Figure, Section, Than};
 
@@ -128,7 +128,7 @@ pub(super) fn measure(setup: &Setup, contenders: &[Contender]) -> Section {
         contender.delete_topic(READ);
         contender.delete_topic(WRITTEN);
     }
-    let figures = figures(&by_column(&ours, turns));
+    let figures = figures(&by_column(&ours, turns).collect());
     let method = format!(
         "Producers (`ottla bench produce`, {PRODUCED_PER_S} records of 1 KiB per second, each in a request of its own, over \
          {PRODUCERS} connections to {PRODUCERS} partitions, acks=all) alone, while a consumer reads another topic of {gb:.1} \

@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 use tempfile::NamedTempFile;
 
 use super::page_cache::page_counter_bytes;
-use super::{Aims, Quantiles, by_column, medians, quantiles};
+use super::{Aims, Quantiles, Rounds, medians, quantiles};
 use crate::Setup;
-use crate::contender::{Contender, rotate};
+use crate::contender::{Contender, by_column, rotate};
 use crate::generator;
 use crate::table::{Aim, Figure, Section, Than};
 
@@ -136,7 +136,7 @@ fn under_dirty_pages(
     for contender in contenders {
         contender.delete_topic(topic);
     }
-    let all = by_column(contenders, turns);
+    let all: Rounds<_> = by_column(contenders, turns).collect();
     let below = [Aim::AtMost(Than::Kafka(1.0))];
     let aims = Aims { p99_9: &below, ..Aims::default() };
     let mut figures = quantiles(name, aims, &all, |turn| turn.producers).to_vec();

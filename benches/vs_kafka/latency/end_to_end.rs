@@ -1,8 +1,8 @@
 //! From the moment when a record is due to the moment when a consumer has it.
 
-use super::{Aims, Quantiles, by_column, quantiles, relay};
+use super::{Aims, Quantiles, Rounds, quantiles, relay};
 use crate::Setup;
-use crate::contender::{Contender, take_turns};
+use crate::contender::{Contender, by_column, take_turns};
 use crate::generator;
 use crate::table::{Aim, Column, Figure, Section, Than};
 
@@ -26,7 +26,7 @@ fn rate(setup: &Setup, contenders: &[Contender], records_per_s: u32) -> [Figure;
         contender.delete_topic(&topic);
         Quantiles::of_load(&load)
     });
-    let mut all = by_column(contenders, rounds_of_all);
+    let mut all: Rounds<_> = by_column(contenders, rounds_of_all).collect();
     let relayed = (0..rounds).map(|_| relay::measure(records_per_s, seconds));
     all.push((Column::Floor, relayed.collect()));
     let third = Aim::AtMost(Than::Kafka(1.0 / 3.0));

@@ -1,11 +1,10 @@
 //! Which bytes of files the kernel has in memory, and what it has to write back.
 
 use std::fs::{self, File};
-use std::io::IoSliceMut;
 use std::path::{Path, PathBuf};
 
+use ottla::env::{Disk, OpenMode, OsDisk};
 use rustix::fs::{Advice, fadvise};
-use rustix::io::{Errno, ReadWriteFlags, preadv2};
 
 /// The kernel tells of pages of 4 KiB on all machines that this was made for.
 const PAGE_BYTES: u64 = 4 << 10;
@@ -32,26 +31,17 @@ pub(super) fn evict(paths: &[PathBuf]) {
 pub(super) fn cached_share(paths: &[PathBuf]) -> f64 {
     let (mut cached, mut probed) = (0, 0);
     for path in paths {
-        let file = File::open(path).unwrap();
+        let file = OsDisk.open(path, OpenMode::Read).unwrap();
         // Without it the probe itself would have the kernel read ahead.
-        fadvise(&file, 0, None, Advice::Random).unwrap();
-        let pages = file.metadata().unwrap().len().div_ceil(PAGE_BYTES);
+        fadvise(file.os_file().unwrap(), 0, None, Advice::Random).unwrap();
+        let pages = file.len().unwrap().div_ceil(PAGE_BYTES);
         let stride = (pages / PROBES_PER_FILE).max(1);
         for page in (0..pages).step_by(stride as usize) {
             probed += 1;
-            cached += u32::from(is_cached(&file, page * PAGE_BYTES));
+            cached += u32::from(file.is_cached(page * PAGE_BYTES, 1));
         }
     }
     f64::from(cached) / f64::from(probed)
-}
-
-fn is_cached(file: &File, position: u64) -> bool {
-    let mut byte = [0];
-    let mut parts = [IoSliceMut::new(&mut byte)];
-    match preadv2(file, &mut parts, position, ReadWriteFlags::NOWAIT) {
-        Err(Errno::AGAIN) => false,
-        read => read.unwrap() == 1,
-    }
 }
 
 /// Bytes that a process has had read from a device.

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use tempfile::NamedTempFile;
 
-use super::{Aims, Quantiles, Rounds, by_column, medians, quantiles};
+use super::{Aims, Quantiles, Rounds, medians, quantiles};
 use crate::Setup;
-use crate::contender::{Contender, take_turns};
+use crate::contender::{Contender, by_column, take_turns};
 use crate::generator::{self, Load};
 use crate::raw_client::Batch;
 use crate::table::{Aim, Column, Figure, Section, Than};
@@ -63,7 +63,7 @@ pub(super) fn latency(setup: &Setup, contenders: &[Contender]) -> Section {
     for contender in contenders {
         contender.delete_topic(topic);
     }
-    let all = by_column(contenders, turns);
+    let all: Rounds<_> = by_column(contenders, turns).collect();
     let within = [Aim::AtMost(Than::Number(1.5))];
     let ratio = |turn: &Turn| turn.synced.p50 / turn.bare.p50;
     let synced = |turns: &Vec<Turn>| turns.iter().map(|turn| turn.synced).collect();
@@ -100,7 +100,7 @@ fn scale(setup: &Setup, contenders: &[Contender], partitions: i32) -> Vec<Figure
     for contender in contenders {
         contender.delete_topic(&topic);
     }
-    let all = by_column(contenders, turns);
+    let all: Rounds<_> = by_column(contenders, turns).collect();
     let name = |what: &str| format!("{partitions} partitions, {what}");
     let mut figures = Vec::new();
     for (place, connections) in CONNECTIONS.into_iter().enumerate() {

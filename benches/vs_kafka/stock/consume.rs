@@ -1,11 +1,11 @@
 //! One stock consumer that reads a topic from its beginning, which the page cache still has.
 
 use super::client::{Client, Consumed, Consuming};
-use super::{RECORD_BYTES, Turn, set_medians, warm_turns};
+use super::{RECORD_BYTES, Turn, warm_turns};
 use crate::Setup;
-use crate::contender::{Contender, take_turns};
+use crate::contender::{Contender, by_column, take_turns};
 use crate::generator;
-use crate::table::{Aim, Figure, Than};
+use crate::table::{Aim, Figure, Than, partitions_of};
 
 /// How long librdkafka does not fetch when it holds `queued.min.messages` records, 100,000, for which a fetch of ten
 /// partitions is enough: then it waits, and no broker can make it faster.
@@ -106,11 +106,12 @@ fn figures(
     reader: &str,
     partitions: i32,
 ) -> Vec<Figure> {
-    let s = if partitions == 1 { "" } else { "s" };
-    let name = |what: &str| format!("{reader}, {partitions} partition{s}: {what}");
-    let mut throughput = Figure::new(name("MB/s"), &[Aim::AtLeast(Than::Kafka(1.0))]);
-    set_medians(&mut throughput, contenders, turns, |turn| Some(turn.told.mb_per_s));
-    let mut cpu = Figure::new(name("CPU s/GB"), &[Aim::AtMost(Than::Kafka(1.0 / 3.0))]);
-    set_medians(&mut cpu, contenders, turns, Turn::cpu_s_per_gb);
-    vec![throughput, cpu]
+    let name = |what: &str| format!("{reader}, {}: {what}", partitions_of(partitions));
+    let turns = || by_column(contenders, turns);
+    let (not_slower, cheaper) =
+        (Aim::AtLeast(Than::Kafka(1.0)), Aim::AtMost(Than::Kafka(1.0 / 3.0)));
+    vec![
+        Figure::medians(name("MB/s"), &[not_slower], turns(), |turn| Some(turn.told.mb_per_s)),
+        Figure::medians(name("CPU s/GB"), &[cheaper], turns(), Turn::cpu_s_per_gb),
+    ]
 }

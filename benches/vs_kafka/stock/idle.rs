@@ -3,14 +3,13 @@
 use std::io::{BufRead, BufReader};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::slice;
-use std::thread;
 use std::time::Duration;
 
 use super::client::Client;
 use super::{java, librdkafka};
-use crate::contender::{Contender, take_turns};
+use crate::Setup;
+use crate::contender::{Contender, by_column, cpu_while_idle_ms, take_turns};
 use crate::table::{Aim, Figure, Section, Than};
-use crate::{Setup, milliseconds};
 
 /// The line of a process whose consumers have all read to the end.
 pub(super) const SETTLED: &str = "settled";
@@ -60,31 +59,6 @@ impl Drop for Consumers {
     }
 }
 
-/// CPU times of brokers while nobody does anything that was not begun before.
-fn cpu_while_idle(contenders: &[Contender], plan: &Plan) -> Vec<Option<Duration>> {
-    let now = || contenders.iter().map(Contender::cpu_time).collect::<Vec<_>>();
-    thread::sleep(plan.settle);
-    let before = now();
-    thread::sleep(plan.measured);
-    let used = now().into_iter().zip(before);
-    used.map(|(now, before)| Some(now?.saturating_sub(before?))).collect()
-}
-
-fn figure(
-    name: String,
-    aims: &[Aim],
-    contenders: &[Contender],
-    cpu: impl IntoIterator<Item = Option<Duration>>,
-) -> Figure {
-    let mut figure = Figure::new(name, aims);
-    for (contender, cpu) in contenders.iter().zip(cpu) {
-        if let Some(cpu) = cpu {
-            figure.set(contender.column, milliseconds(cpu));
-        }
-    }
-    figure
-}
-
 /// Consumers of each client on each of `contenders`, one after the other.
 pub(super) fn measure(setup: &Setup, clients: &[Client], contenders: &[Contender]) -> Section {
     let plan = setup.amount(FULL, QUICK);
@@ -93,17 +67,18 @@ pub(super) fn measure(setup: &Setup, clients: &[Client], contenders: &[Contender
         contender.create_topic(TOPIC, 1, &[]);
     }
     let name = format!("no client at all: CPU in {seconds} s (ms)");
-    let mut figures = vec![figure(name, &[], contenders, cpu_while_idle(contenders, &plan))];
+    let idle = |contenders: &[Contender]| cpu_while_idle_ms(contenders, plan.settle, plan.measured);
+    let mut figures = vec![Figure::of(name, &[], by_column(contenders, idle(contenders)))];
     for client in clients {
         let cpu = take_turns(contenders, 1, |contender, _| {
             let consumers = Consumers::start(*client, &contender.address(), count);
-            let cpu = cpu_while_idle(slice::from_ref(contender), &plan);
+            let cpu = idle(slice::from_ref(contender));
             drop(consumers);
-            cpu
+            cpu[0]
         });
         let name = format!("{count} consumers, {}: CPU in {seconds} s (ms)", client.name());
         let aim = Aim::AtMost(Than::Kafka(0.25));
-        figures.push(figure(name, &[aim], contenders, cpu.into_iter().flatten().flatten()));
+        figures.push(Figure::of(name, &[aim], by_column(contenders, cpu.concat())));
     }
     for contender in contenders {
         contender.delete_topic(TOPIC);

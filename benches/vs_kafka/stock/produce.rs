@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use super::client::{Client, Produced, Producing};
-use super::{Turn, set_medians, warm_turns};
+use super::{Turn, warm_turns};
 use crate::Setup;
-use crate::contender::Contender;
-use crate::table::{Aim, Figure, Than};
+use crate::contender::{Contender, by_column};
+use crate::table::{Aim, Figure, Than, partitions_of};
 
 /// `linger.ms`
 pub(super) const LINGER_MS: &str = "5";
@@ -66,11 +66,8 @@ fn figures(
 ) -> Vec<Figure> {
     let Setting { compression, partitions, .. } = setting;
     let figure = |what: &str, aims: &[Aim], value: &dyn Fn(&Turn<Produced>) -> Option<f64>| {
-        let s = if *partitions == 1 { "" } else { "s" };
-        let name = format!("{compression}, {partitions} partition{s}: {what}");
-        let mut figure = Figure::new(name, aims);
-        set_medians(&mut figure, contenders, turns, value);
-        figure
+        let name = format!("{compression}, {}: {what}", partitions_of(*partitions));
+        Figure::medians(name, aims, by_column(contenders, turns), value)
     };
     let share = if *compression == "none" { 0.25 } else { 0.5 };
     let (not_slower, cheaper) = (Aim::AtLeast(Than::Kafka(1.0)), Aim::AtMost(Than::Kafka(share)));

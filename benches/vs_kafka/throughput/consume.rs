@@ -1,10 +1,10 @@
 //! Consuming what is in the page cache.
 
-use super::{BATCH_BYTES, CONNECTIONS, Measured, partitions_of, run};
+use super::{BATCH_BYTES, CONNECTIONS, Measured, run};
 use crate::Setup;
 use crate::contender::Contender;
 use crate::generator::Load;
-use crate::table::{Aim, Figure, Section, Than};
+use crate::table::{Aim, Figure, Section, Than, partitions_of};
 
 /// Partitions of a topic and its bytes.
 const TOPICS: [(i32, u64); 2] = [(1, 2_000_000_000), (16, 1_000_000_000)];

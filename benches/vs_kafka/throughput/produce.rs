@@ -1,10 +1,10 @@
 //! Producing: large batches as they are and compressed, and batches of one record.
 
-use super::{BATCH_BYTES, CONNECTIONS, LARGE_BATCH_BYTES, Measured, partitions_of, run};
+use super::{BATCH_BYTES, CONNECTIONS, LARGE_BATCH_BYTES, Measured, run};
 use crate::Setup;
 use crate::contender::Contender;
 use crate::generator::Load;
-use crate::table::{Aim, Figure, Section, Than};
+use crate::table::{Aim, Figure, Section, Than, partitions_of};
 
 /// Of the first round of a setting, which does not count.
 const UNCOUNTED_BYTES: u64 = 300_000_000;
