@@ -191,9 +191,14 @@ fn groups_part(setup: &Setup) -> Vec<Section> {
     });
     let rounds = setup.amount(50, 3);
     let joins = setup.together(|products| rebalance::measure(products, rounds));
+    let of_many = "One thread plays every member of every group, so that the broker has the machine: first groups of the \
+        classic protocol, then on a new broker those of the consumer protocol (KIP-848). One run of each broker, one after \
+        the other.";
+    let of_joins = "A group of the classic protocol of nine takes in a tenth. The brokers take turns, and members ask for \
+        their heartbeat until they are told, so that no interval is measured.";
     vec![
-        Section::of_rows("Many consumer groups", "", many),
-        Section::of_rows("A member joins a group", "", joins),
+        Section::of_rows("Many consumer groups", of_many, many),
+        Section::of_rows("A member joins a group", of_joins, joins),
     ]
 }
 
@@ -204,7 +209,9 @@ fn instructions_part(setup: &Setup) -> Vec<Section> {
     }
     let requests = setup.amount(instructions::FULL, instructions::QUICK);
     let rows = instructions::measure(requests);
-    vec![Section::of_rows("Instructions of a request", "", vec![(Column::Ottla, rows)])]
+    let method = "Counted by valgrind in the broker, without the kernel's: the same on a busy machine. Of two runs with \
+        different numbers of requests, the difference.";
+    vec![Section::of_rows("Instructions of a request", method, vec![(Column::Ottla, rows)])]
 }
 
 fn help() {
