@@ -1,125 +1,15 @@
 //! Typed requests, each with the response that answers it, and what else may become of one.
 
-use std::fmt::Debug;
 use std::io::{self, ErrorKind, Read};
 use std::net::TcpStream;
 use std::time::Duration;
 
 use bytes::Bytes;
+pub(crate) use ottla::wire::Request;
 use ottla::wire::header::RequestHeader;
-use ottla::wire::messages::add_offsets_to_txn::{AddOffsetsToTxnRequest, AddOffsetsToTxnResponse};
-use ottla::wire::messages::add_partitions_to_txn::{
-    AddPartitionsToTxnRequest, AddPartitionsToTxnResponse,
-};
-use ottla::wire::messages::alter_configs::{AlterConfigsRequest, AlterConfigsResponse};
-use ottla::wire::messages::api_versions::{ApiVersionsRequest, ApiVersionsResponse};
-use ottla::wire::messages::consumer_group_describe::{
-    ConsumerGroupDescribeRequest, ConsumerGroupDescribeResponse,
-};
-use ottla::wire::messages::consumer_group_heartbeat::{
-    ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse,
-};
-use ottla::wire::messages::create_partitions::{CreatePartitionsRequest, CreatePartitionsResponse};
-use ottla::wire::messages::create_topics::{
-    CreatableTopic, CreatableTopicConfig, CreateTopicsRequest, CreateTopicsResponse,
-};
-use ottla::wire::messages::delete_groups::{DeleteGroupsRequest, DeleteGroupsResponse};
-use ottla::wire::messages::delete_records::{DeleteRecordsRequest, DeleteRecordsResponse};
-use ottla::wire::messages::delete_topics::{DeleteTopicsRequest, DeleteTopicsResponse};
-use ottla::wire::messages::describe_cluster::{DescribeClusterRequest, DescribeClusterResponse};
-use ottla::wire::messages::describe_configs::{DescribeConfigsRequest, DescribeConfigsResponse};
-use ottla::wire::messages::describe_groups::{DescribeGroupsRequest, DescribeGroupsResponse};
-use ottla::wire::messages::describe_log_dirs::{DescribeLogDirsRequest, DescribeLogDirsResponse};
-use ottla::wire::messages::describe_producers::{
-    DescribeProducersRequest, DescribeProducersResponse,
-};
-use ottla::wire::messages::describe_topic_partitions::{
-    DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponse,
-};
-use ottla::wire::messages::describe_transactions::{
-    DescribeTransactionsRequest, DescribeTransactionsResponse,
-};
-use ottla::wire::messages::end_txn::{EndTxnRequest, EndTxnResponse};
-use ottla::wire::messages::fetch::{FetchRequest, FetchResponse};
-use ottla::wire::messages::find_coordinator::{FindCoordinatorRequest, FindCoordinatorResponse};
-use ottla::wire::messages::heartbeat::{HeartbeatRequest, HeartbeatResponse};
-use ottla::wire::messages::incremental_alter_configs::{
-    IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse,
-};
-use ottla::wire::messages::init_producer_id::{InitProducerIdRequest, InitProducerIdResponse};
-use ottla::wire::messages::join_group::{JoinGroupRequest, JoinGroupResponse};
-use ottla::wire::messages::leave_group::{LeaveGroupRequest, LeaveGroupResponse};
-use ottla::wire::messages::list_config_resources::{
-    ListConfigResourcesRequest, ListConfigResourcesResponse,
-};
-use ottla::wire::messages::list_groups::{ListGroupsRequest, ListGroupsResponse};
-use ottla::wire::messages::list_offsets::{ListOffsetsRequest, ListOffsetsResponse};
-use ottla::wire::messages::list_transactions::{ListTransactionsRequest, ListTransactionsResponse};
-use ottla::wire::messages::metadata::{MetadataRequest, MetadataResponse};
-use ottla::wire::messages::offset_commit::{OffsetCommitRequest, OffsetCommitResponse};
-use ottla::wire::messages::offset_delete::{OffsetDeleteRequest, OffsetDeleteResponse};
-use ottla::wire::messages::offset_fetch::{OffsetFetchRequest, OffsetFetchResponse};
-use ottla::wire::messages::offset_for_leader_epoch::{
-    OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse,
-};
-use ottla::wire::messages::produce::{ProduceRequest, ProduceResponse};
-use ottla::wire::messages::sync_group::{SyncGroupRequest, SyncGroupResponse};
-use ottla::wire::messages::txn_offset_commit::{TxnOffsetCommitRequest, TxnOffsetCommitResponse};
-use ottla::wire::messages::write_txn_markers::{WriteTxnMarkersRequest, WriteTxnMarkersResponse};
+use ottla::wire::messages::api_versions::ApiVersionsRequest;
+use ottla::wire::messages::create_topics::{CreatableTopic, CreatableTopicConfig};
 use ottla::wire::{Decoder, Encoder, Keyed, Message};
-
-/// A request that knows its response.
-pub(crate) trait Request: Message + Keyed {
-    /// What answers it.
-    type Response: Message + Debug + 'static;
-}
-
-macro_rules! answered {
-    ($($request:ident => $response:ident),* $(,)?) => {
-        $(impl Request for $request { type Response = $response; })*
-    };
-}
-answered! {
-    AddOffsetsToTxnRequest => AddOffsetsToTxnResponse,
-    AddPartitionsToTxnRequest => AddPartitionsToTxnResponse,
-    AlterConfigsRequest => AlterConfigsResponse,
-    ApiVersionsRequest => ApiVersionsResponse,
-    ConsumerGroupDescribeRequest => ConsumerGroupDescribeResponse,
-    ConsumerGroupHeartbeatRequest => ConsumerGroupHeartbeatResponse,
-    CreatePartitionsRequest => CreatePartitionsResponse,
-    CreateTopicsRequest => CreateTopicsResponse,
-    DeleteGroupsRequest => DeleteGroupsResponse,
-    DeleteRecordsRequest => DeleteRecordsResponse,
-    DeleteTopicsRequest => DeleteTopicsResponse,
-    DescribeClusterRequest => DescribeClusterResponse,
-    DescribeConfigsRequest => DescribeConfigsResponse,
-    DescribeGroupsRequest => DescribeGroupsResponse,
-    DescribeLogDirsRequest => DescribeLogDirsResponse,
-    DescribeProducersRequest => DescribeProducersResponse,
-    DescribeTopicPartitionsRequest => DescribeTopicPartitionsResponse,
-    DescribeTransactionsRequest => DescribeTransactionsResponse,
-    EndTxnRequest => EndTxnResponse,
-    FetchRequest => FetchResponse,
-    FindCoordinatorRequest => FindCoordinatorResponse,
-    HeartbeatRequest => HeartbeatResponse,
-    IncrementalAlterConfigsRequest => IncrementalAlterConfigsResponse,
-    InitProducerIdRequest => InitProducerIdResponse,
-    JoinGroupRequest => JoinGroupResponse,
-    LeaveGroupRequest => LeaveGroupResponse,
-    ListConfigResourcesRequest => ListConfigResourcesResponse,
-    ListGroupsRequest => ListGroupsResponse,
-    ListOffsetsRequest => ListOffsetsResponse,
-    ListTransactionsRequest => ListTransactionsResponse,
-    MetadataRequest => MetadataResponse,
-    OffsetCommitRequest => OffsetCommitResponse,
-    OffsetDeleteRequest => OffsetDeleteResponse,
-    OffsetFetchRequest => OffsetFetchResponse,
-    OffsetForLeaderEpochRequest => OffsetForLeaderEpochResponse,
-    ProduceRequest => ProduceResponse,
-    SyncGroupRequest => SyncGroupResponse,
-    TxnOffsetCommitRequest => TxnOffsetCommitResponse,
-    WriteTxnMarkersRequest => WriteTxnMarkersResponse,
-}
 
 /// What became of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,6 +4,7 @@
 pub mod api;
 pub mod bench;
 pub mod broker;
+pub mod client;
 pub mod config;
 pub mod coordinator;
 pub mod dump_log;
@@ -15,6 +16,7 @@ pub mod partition;
 pub mod records;
 pub mod shard;
 pub mod telemetry;
+pub mod tools;
 pub mod wire;
 
 pub use broker::Broker;

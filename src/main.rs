@@ -64,6 +64,15 @@ struct ServerArguments {
 }
 
 fn main() -> ExitCode {
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    // `ottla kafka-topics ...`, or a link to it of that name.
+    let program = arguments.iter().take(2).position(|name| Tool::named(name).is_some());
+    let mut name = OsString::from("ottla");
+    match program.and_then(|place| Some((place, Tool::named(&arguments[place])?))) {
+        Some((_, Tool::ServerStart)) => name = "kafka-server-start".into(),
+        Some((place, tool)) => return tools::run(tool, &arguments[place + 1..]),
+        None => {}
+    }
     let command_line = match CommandLine::try_parse() {
         Ok(command_line) => command_line,
         Err(error) => return refuse(&error),

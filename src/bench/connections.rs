@@ -11,14 +11,15 @@ use serde_json::json;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::client::{Connection, Request, error_name, framed};
+use super::Target;
 use super::consume::{FetchSize, Reader};
 use super::pace::{Dues, Plan};
 use super::pipeline::{Frame, exchange};
 use super::produce::{duration, rate};
 use super::report::{Meter, Report, rounded};
-use super::topic::{Topic, bootstrap, described};
-use super::{BenchError, Target};
+use super::topic::{Topic, described};
+use crate::client::{ClientError, Connection, bootstrap, error_name, framed};
+use crate::wire::Request;
 use crate::wire::messages::api_versions::ApiVersionsRequest;
 use crate::wire::messages::metadata::MetadataRequest;
 
@@ -80,7 +81,7 @@ async fn ask<R: Request>(
     dues: Dues,
     meter: &Meter,
     error: impl Fn(&R::Response) -> i16,
-) -> Result<(), BenchError> {
+) -> Result<(), ClientError> {
     let peer = connection.peer().clone();
     let version = peer.version::<R>()?;
     let frame: Frame = framed(request, version)?.into();
@@ -111,7 +112,7 @@ async fn reconnect(address: String, timeout: Duration, mut dues: Dues, meter: Me
 }
 
 /// Waits in one fetch after the other.
-async fn park(mut reader: Reader, meter: &Meter, until: Instant) -> Result<(), BenchError> {
+async fn park(mut reader: Reader, meter: &Meter, until: Instant) -> Result<(), ClientError> {
     loop {
         let asked = Instant::now();
         let mut records = 0;
@@ -126,7 +127,11 @@ async fn park(mut reader: Reader, meter: &Meter, until: Instant) -> Result<(), B
 }
 
 /// Opens so many connections, some at a time.
-async fn open(address: &str, timeout: Duration, count: u32) -> Result<Vec<Connection>, BenchError> {
+async fn open(
+    address: &str,
+    timeout: Duration,
+    count: u32,
+) -> Result<Vec<Connection>, ClientError> {
     let mut opening = JoinSet::new();
     let mut open = Vec::with_capacity(count as usize);
     for _ in 0..count {
@@ -143,8 +148,8 @@ async fn open(address: &str, timeout: Duration, count: u32) -> Result<Vec<Connec
 }
 
 async fn opened(
-    opening: &mut JoinSet<Result<Connection, BenchError>>,
-) -> Result<Option<Connection>, BenchError> {
+    opening: &mut JoinSet<Result<Connection, ClientError>>,
+) -> Result<Option<Connection>, ClientError> {
     match opening.join_next().await {
         None => Ok(None),
         Some(connection) => connection.map_err(std::io::Error::other)?.map(Some),
@@ -152,7 +157,7 @@ async fn opened(
 }
 
 /// Readers that each wait at the end of all partitions of one broker.
-async fn parked(options: &Options) -> Result<Vec<Reader>, BenchError> {
+async fn parked(options: &Options) -> Result<Vec<Reader>, ClientError> {
     let mut readers = Vec::new();
     if options.parked == 0 {
         return Ok(readers);
@@ -169,7 +174,7 @@ async fn parked(options: &Options) -> Result<Vec<Reader>, BenchError> {
 }
 
 /// Runs the command.
-pub(super) async fn measure(options: &Options) -> Result<Report, BenchError> {
+pub(super) async fn measure(options: &Options) -> Result<Report, ClientError> {
     let rate_per_s = rate(options.rate)? * f64::from(options.count);
     let seconds = duration(options.seconds)?;
     let target = &options.target;
@@ -178,7 +183,8 @@ pub(super) async fn measure(options: &Options) -> Result<Report, BenchError> {
         Topic::find(target, true).await?;
     }
     // A number: looking a name up for each of them would cost more than the connection.
-    let address = bootstrap(target).await?.number()?.to_string();
+    let address =
+        bootstrap(&target.bootstrap_server, target.request_timeout()).await?.number()?.to_string();
     let readers = parked(options).await?;
     let count = options.count;
     let started = Instant::now();
@@ -228,7 +234,7 @@ async fn question(
     connection: Connection,
     dues: Dues,
     meter: &Meter,
-) -> Result<(), BenchError> {
+) -> Result<(), ClientError> {
     match question {
         Question::ApiVersions => {
             let request = ApiVersionsRequest {

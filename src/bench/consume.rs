@@ -7,12 +7,12 @@ use serde_json::json;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::client::Connection;
+use super::Target;
 use super::pace::{Plan, Timer};
 use super::produce::{duration, rate};
 use super::report::{Meter, Report};
-use super::topic::{BEGINNING, END, Topic, offsets, refused, shares};
-use super::{BenchError, Target};
+use super::topic::{Topic, offsets, refused, shares};
+use crate::client::{BEGINNING, ClientError, Connection, END};
 use crate::records::{BatchHeader, Batches};
 use crate::wire::messages::fetch::{FetchPartition, FetchRequest, FetchTopic};
 use crate::wire::{Chunk, ErrorCode};
@@ -77,7 +77,7 @@ impl Reader {
         topic: &Topic,
         connections: u32,
         size: FetchSize,
-    ) -> Result<Vec<Self>, BenchError> {
+    ) -> Result<Vec<Self>, ClientError> {
         let mut readers = Vec::new();
         for (address, partitions) in &topic.leaders {
             for own in shares(partitions, partitions.len().min(connections as usize)) {
@@ -118,8 +118,8 @@ impl Reader {
     pub(super) async fn fetch(
         &mut self,
         mut take: impl FnMut(&BatchHeader, &[u8]),
-    ) -> Result<u64, BenchError> {
-        let version = self.connection.peer().topic_version::<FetchRequest>(&self.topic)?;
+    ) -> Result<u64, ClientError> {
+        let version = self.connection.peer().topic_version::<FetchRequest>(self.topic.id)?;
         let request = self.request();
         let answer = self.connection.call_at(&request, version).await?;
         let failed = |code| refused(&format!("reading topic {}", self.topic.name), code);
@@ -169,7 +169,7 @@ impl Reader {
     }
 
     /// Reads all, or for so long.
-    async fn run(mut self, mut pace: Pace, check: bool, meter: &Meter) -> Result<(), BenchError> {
+    async fn run(mut self, mut pace: Pace, check: bool, meter: &Meter) -> Result<(), ClientError> {
         // A topic without records is read without a question.
         if self.is_done() {
             return Ok(());
@@ -208,13 +208,13 @@ struct Pace {
 }
 
 impl Pace {
-    fn start(plan: Plan) -> Result<Self, BenchError> {
+    fn start(plan: Plan) -> Result<Self, ClientError> {
         let timer = (plan.rate_per_s > 0.0).then(Timer::new).transpose()?;
         Ok(Self { plan, started: Instant::now(), records: 0, timer })
     }
 
     /// Waits until the next fetch is due; that time, or none at the end.
-    async fn next(&self) -> Result<Option<Instant>, BenchError> {
+    async fn next(&self) -> Result<Option<Instant>, ClientError> {
         let Some(timer) = &self.timer else {
             let is_over = self.plan.duration.is_some_and(|most| self.started.elapsed() >= most);
             return Ok((!is_over).then(Instant::now));
@@ -227,7 +227,7 @@ impl Pace {
 }
 
 /// Runs the command.
-pub(super) async fn measure(options: &Options) -> Result<Report, BenchError> {
+pub(super) async fn measure(options: &Options) -> Result<Report, ClientError> {
     let duration = options.seconds.map(duration).transpose()?;
     let rate_per_s = rate(options.rate)?;
     let topic = Topic::find(&options.target, false).await?;

@@ -11,14 +11,14 @@ use serde_json::json;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::client::{Connection, error_name};
+use super::Target;
 use super::consume::{FetchSize, Reader};
 use super::pace::{Dues, Plan};
 use super::pipeline::{Frame, exchange};
 use super::produce::{Load, duration, frame, rate, refusal};
 use super::report::{Meter, Report};
 use super::topic::Topic;
-use super::{BenchError, Target};
+use crate::client::{ClientError, Connection, RETRY_BACKOFF, error_name};
 use crate::env::{Clock, OsClock};
 use crate::records::{BatchBuilder, BatchHeader, Records};
 use crate::wire::messages::produce::ProduceRequest;
@@ -77,9 +77,9 @@ impl Run {
         connection: Connection,
         partitions: Vec<i32>,
         dues: Dues,
-    ) -> Result<(), BenchError> {
+    ) -> Result<(), ClientError> {
         let peer = connection.peer().clone();
-        let version = peer.topic_version::<ProduceRequest>(&self.topic)?;
+        let version = peer.topic_version::<ProduceRequest>(self.topic.id)?;
         let mut partitions = partitions.iter().copied().cycle();
         let next = |due| -> Frame {
             let partition = partitions.next().unwrap_or_default();
@@ -102,7 +102,7 @@ impl Run {
     }
 
     /// Reads until it is aborted.
-    async fn read(&self, mut reader: Reader) -> Result<(), BenchError> {
+    async fn read(&self, mut reader: Reader) -> Result<(), ClientError> {
         loop {
             reader.fetch(|header, batch| self.arrival(header, batch)).await?;
         }
@@ -126,7 +126,7 @@ impl Run {
     async fn all_arrived(&self) -> bool {
         let all = async {
             while self.arrived.records() < self.acknowledged.records() {
-                tokio::time::sleep(super::topic::RETRY_BACKOFF).await;
+                tokio::time::sleep(RETRY_BACKOFF).await;
             }
         };
         tokio::time::timeout(self.options.target.request_timeout(), all).await.is_ok()
@@ -134,12 +134,12 @@ impl Run {
 }
 
 /// Runs the command.
-pub(super) async fn measure(options: &Options) -> Result<Report, BenchError> {
+pub(super) async fn measure(options: &Options) -> Result<Report, ClientError> {
     let rate_per_s = rate(options.rate)? / f64::from(options.batch_records);
     if rate_per_s <= 0.0 {
         let what =
             "--rate 0: the time from end to end needs a rate, `produce` goes as fast as it can";
-        return Err(BenchError::Argument(what.into()));
+        return Err(ClientError::Argument(what.into()));
     }
     let plan = Plan { rate_per_s, requests_max: None, duration: Some(duration(options.seconds)?) };
     let target = &options.target;

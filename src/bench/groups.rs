@@ -14,12 +14,12 @@ use tokio::sync::{Barrier, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::client::{Connection, error_name};
+use super::Target;
 use super::pace::{Dues, Plan};
 use super::produce::duration;
 use super::report::{Meter, Report, rounded};
-use super::topic::{RETRY_BACKOFF, Topic, address, bootstrap, refused};
-use super::{BenchError, Target};
+use super::topic::{Topic, refused};
+use crate::client::{ClientError, Connection, RETRY_BACKOFF, address, bootstrap, error_name};
 use crate::env::Random;
 use crate::wire::ErrorCode;
 use crate::wire::messages::find_coordinator::{Coordinator, FindCoordinatorRequest};
@@ -55,7 +55,7 @@ enum Protocol {
 }
 
 /// All that a member does. Nobody goes on before all are stable, and nobody leaves before all have sent their heartbeats.
-async fn take_part(mut member: Member, start: Start, meter: &Meter) -> Result<(), BenchError> {
+async fn take_part(mut member: Member, start: Start, meter: &Meter) -> Result<(), ClientError> {
     let settled = tokio::time::timeout(TIMEOUT, member.settle()).await;
     // Whoever failed must not keep the others waiting.
     start.all.wait().await;
@@ -76,7 +76,7 @@ async fn beat(
     member: &mut Member,
     dues: oneshot::Receiver<Dues>,
     meter: &Meter,
-) -> Result<(), BenchError> {
+) -> Result<(), ClientError> {
     let mut dues = dues.await.map_err(std::io::Error::other)?;
     while let Some(due) = dues.next().await {
         match member.heartbeat().await? {
@@ -94,7 +94,7 @@ struct Start {
 }
 
 /// The address of a group's coordinator.
-async fn coordinator(connection: &mut Connection, group: &str) -> Result<String, BenchError> {
+async fn coordinator(connection: &mut Connection, group: &str) -> Result<String, ClientError> {
     let request = FindCoordinatorRequest {
         key: group.to_owned(),
         key_type: 0,
@@ -117,9 +117,9 @@ async fn coordinator(connection: &mut Connection, group: &str) -> Result<String,
 }
 
 /// Members that are connected to their coordinators.
-async fn members(options: &Options) -> Result<Vec<Member>, BenchError> {
+async fn members(options: &Options) -> Result<Vec<Member>, ClientError> {
     let target = &options.target;
-    let mut connection = bootstrap(target).await?;
+    let mut connection = bootstrap(&target.bootstrap_server, target.request_timeout()).await?;
     let peer = connection.peer().clone();
     // Members that an earlier run left behind are in other groups.
     let tag = Random::from_os().uuid().simple().to_string();
@@ -147,13 +147,13 @@ async fn members(options: &Options) -> Result<Vec<Member>, BenchError> {
     Ok(members)
 }
 
-async fn check_topic(options: &Options) -> Result<(), BenchError> {
+async fn check_topic(options: &Options) -> Result<(), ClientError> {
     let partitions = i32::from(options.members);
     let topic = Topic::find(&Target { partitions, ..options.target.clone() }, true).await?;
     if topic.partition_count() == usize::from(options.members) {
         return Ok(());
     }
-    Err(BenchError::Argument(format!(
+    Err(ClientError::Argument(format!(
         "topic {} has {} partitions and a group {} members: name another --topic, which is created to fit",
         topic.name,
         topic.partition_count(),
@@ -162,7 +162,7 @@ async fn check_topic(options: &Options) -> Result<(), BenchError> {
 }
 
 /// Runs the command.
-pub(super) async fn measure(options: &Options) -> Result<Report, BenchError> {
+pub(super) async fn measure(options: &Options) -> Result<Report, ClientError> {
     let seconds = duration(options.seconds)?;
     check_topic(options).await?;
     let members = members(options).await?;

@@ -6,7 +6,6 @@
 //! panic, and memory follows the bytes that came, not the length that was claimed. Nothing of the broker is used here but its
 //! protocol: this stands outside of the simulated world, on the runtime's clock.
 
-mod client;
 mod connections;
 mod consume;
 mod e2e;
@@ -19,11 +18,12 @@ mod report;
 mod tests;
 mod topic;
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
+use crate::client::ClientError;
 use crate::env::raise_open_file_limit;
 use report::Report;
 
@@ -74,77 +74,8 @@ impl Target {
     }
 }
 
-/// Why there is nothing to report.
-#[derive(Debug, thiserror::Error)]
-pub enum BenchError {
-    /// The options do not fit together.
-    #[error("{0}")]
-    Argument(String),
-    /// No connection.
-    #[error(
-        "cannot connect to {address}: {cause}; is the broker running, and is {address} what it advertises?"
-    )]
-    Connect {
-        /// The broker.
-        address: String,
-        /// Why.
-        cause: io::Error,
-    },
-    /// A connection ended.
-    #[error("the connection to {address} is lost: {cause}; the log of the broker may say why")]
-    Lost {
-        /// The broker.
-        address: String,
-        /// Why.
-        cause: io::Error,
-    },
-    /// No answer in time.
-    #[error(
-        "no answer from {address} within {timeout:?}; see its log, or raise --request-timeout-ms"
-    )]
-    Silent {
-        /// The broker.
-        address: String,
-        /// How long it was waited for.
-        timeout: Duration,
-    },
-    /// An answer cannot be read, or no version is known to both sides.
-    #[error("{address}: {what}")]
-    Protocol {
-        /// The broker.
-        address: String,
-        /// What is wrong.
-        what: String,
-    },
-    /// The broker says no.
-    #[error("{what}: {error}; {advice}")]
-    Refused {
-        /// What was asked for.
-        what: String,
-        /// Kafka's name of the error.
-        error: String,
-        /// What may help.
-        advice: &'static str,
-    },
-    /// The runtime does not start or the output cannot be written.
-    #[error("cannot run: {0}")]
-    System(#[from] io::Error),
-}
-
-impl BenchError {
-    /// The name under which it is counted: Kafka's, where Kafka has one.
-    fn name(&self) -> &str {
-        match self {
-            Self::Connect { .. } | Self::Lost { .. } => "NETWORK_EXCEPTION",
-            Self::Silent { .. } => "REQUEST_TIMED_OUT",
-            Self::Refused { error, .. } => error,
-            Self::Protocol { .. } | Self::Argument(_) | Self::System(_) => "UNKNOWN_SERVER_ERROR",
-        }
-    }
-}
-
 /// Measures, and prints the result to `out`; false if anything failed on the way.
-pub fn run(command: &Command, out: &mut dyn Write) -> Result<bool, BenchError> {
+pub fn run(command: &Command, out: &mut dyn Write) -> Result<bool, ClientError> {
     let target = command.target();
     let runtime = match target.threads {
         1 => tokio::runtime::Builder::new_current_thread().enable_all().build()?,
@@ -172,7 +103,7 @@ impl Command {
         }
     }
 
-    async fn measure(&self) -> Result<Report, BenchError> {
+    async fn measure(&self) -> Result<Report, ClientError> {
         match self {
             Self::Produce(options) => produce::measure(options).await,
             Self::Consume(options) => consume::measure(options).await,

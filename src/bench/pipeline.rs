@@ -13,9 +13,8 @@ use tokio::sync::Semaphore;
 use tokio::sync::mpsc::unbounded_channel;
 use tokio::time::Instant;
 
-use super::BenchError;
-use super::client::Connection;
 use super::pace::Dues;
+use crate::client::{ClientError, Connection};
 
 /// A request with its length in front.
 pub(super) type Frame = Arc<[Bytes]>;
@@ -26,8 +25,8 @@ pub(super) async fn exchange(
     mut dues: Dues,
     in_flight: usize,
     mut frame: impl FnMut(Instant) -> Frame,
-    mut answered: impl FnMut(Instant, &Bytes) -> Result<(), BenchError>,
-) -> Result<(), BenchError> {
+    mut answered: impl FnMut(Instant, &Bytes) -> Result<(), ClientError>,
+) -> Result<(), ClientError> {
     let (mut answers, mut output, peer) = connection.split();
     let slots = Semaphore::new(in_flight);
     let (asked, mut unanswered) = unbounded_channel();
@@ -61,7 +60,7 @@ pub(super) async fn pour(
     mut dues: Dues,
     mut frame: impl FnMut(Instant) -> Frame,
     mut sent: impl FnMut(Instant),
-) -> Result<Connection, BenchError> {
+) -> Result<Connection, ClientError> {
     let (answers, mut output, peer) = connection.split();
     while let Some(due) = dues.next().await {
         write(&mut output, &frame(due)).await.map_err(|cause| peer.lost(cause))?;

@@ -11,12 +11,12 @@ use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use super::client::{Connection, error_name, framed};
+use super::Target;
 use super::pace::{Dues, Plan};
 use super::pipeline::{Frame, exchange, pour};
 use super::report::{Meter, Report};
 use super::topic::Topic;
-use super::{BenchError, Target};
+use crate::client::{ClientError, Connection, error_name, framed};
 use crate::env::{Clock, OsClock};
 use crate::records::{BatchBuilder, Compression};
 use crate::wire::ErrorCode;
@@ -123,7 +123,7 @@ impl Options {
     }
 
     /// The plan in requests of such batches.
-    pub(super) fn plan(&self, batch_bytes: usize, batch_records: u32) -> Result<Plan, BenchError> {
+    pub(super) fn plan(&self, batch_bytes: usize, batch_records: u32) -> Result<Plan, ClientError> {
         let records = self.records.map(|records| records.div_ceil(batch_records.into()));
         let bytes = self.total_bytes.map(|bytes| bytes.div_ceil(batch_bytes as u64));
         let requests_max = records.or(bytes);
@@ -157,17 +157,17 @@ impl Acks {
 }
 
 /// A rate from the command line.
-pub(super) fn rate(per_s: f64) -> Result<f64, BenchError> {
+pub(super) fn rate(per_s: f64) -> Result<f64, ClientError> {
     let is_rate = per_s.is_finite() && per_s >= 0.0;
     is_rate.then_some(per_s).ok_or_else(|| {
-        BenchError::Argument(format!("--rate {per_s}: give a number a second, or 0 for no limit"))
+        ClientError::Argument(format!("--rate {per_s}: give a number a second, or 0 for no limit"))
     })
 }
 
 /// A duration from the command line.
-pub(super) fn duration(seconds: f64) -> Result<Duration, BenchError> {
+pub(super) fn duration(seconds: f64) -> Result<Duration, ClientError> {
     Duration::try_from_secs_f64(seconds).map_err(|error| {
-        BenchError::Argument(format!("--seconds {seconds}: {error}; give a number above 0"))
+        ClientError::Argument(format!("--seconds {seconds}: {error}; give a number above 0"))
     })
 }
 
@@ -214,7 +214,7 @@ struct Job {
 }
 
 impl Lane {
-    async fn run(self, dues: Dues, job: Job) -> Result<(), BenchError> {
+    async fn run(self, dues: Dues, job: Job) -> Result<(), ClientError> {
         let peer = self.connection.peer().clone();
         let mut frames = self.frames.iter().cycle();
         let next = |_| frames.next().cloned().unwrap_or_default();
@@ -246,10 +246,10 @@ pub(super) fn refusal(answer: &ProduceResponse) -> Option<i16> {
 }
 
 /// Connects, and deals out the partitions of each broker to its connections.
-async fn lanes(topic: &Topic, options: &Options, batch: &Bytes) -> Result<Vec<Lane>, BenchError> {
+async fn lanes(topic: &Topic, options: &Options, batch: &Bytes) -> Result<Vec<Lane>, ClientError> {
     let mut lanes = Vec::new();
     for (connection, own) in topic.connections(&options.target, options.load.connections).await? {
-        let version = connection.peer().topic_version::<ProduceRequest>(topic)?;
+        let version = connection.peer().topic_version::<ProduceRequest>(topic.id)?;
         let acks = options.acks.code();
         let frames = own.into_iter().map(|partition| {
             frame(topic, partition, acks, &options.target, version, batch.clone())
@@ -261,7 +261,7 @@ async fn lanes(topic: &Topic, options: &Options, batch: &Bytes) -> Result<Vec<La
 }
 
 /// Runs the command.
-pub(super) async fn measure(options: &Options) -> Result<Report, BenchError> {
+pub(super) async fn measure(options: &Options) -> Result<Report, ClientError> {
     // What is wrong with the options shows before anything is created.
     let (batch, batch_records) = options.batch();
     let plan = options.plan(batch.len(), batch_records)?;

@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::Instant;
 
-use super::BenchError;
+use crate::client::ClientError;
 
 const LATENCY_MAX: Duration = Duration::from_hours(1);
 const SIGNIFICANT_DIGITS: u8 = 3;
@@ -97,7 +97,7 @@ impl Meter {
     }
 
     /// A connection ended; what went wrong is said at once, and counted.
-    pub(super) fn ended(&self, outcome: Result<(), BenchError>) {
+    pub(super) fn ended(&self, outcome: Result<(), ClientError>) {
         if let Err(error) = outcome {
             eprintln!("ottla: {error}");
             self.failed(error.name());

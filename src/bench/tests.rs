@@ -7,13 +7,14 @@ use clap::{CommandFactory, Parser};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::client::{Answers, Peer, Request, error_name, framed};
 use super::pace::{Dues, Plan};
 use super::produce::{duration, rate};
 use super::report::{Meter, Report};
 use super::topic::shares;
-use super::{BenchError, Command, produce};
+use super::{Command, produce};
+use crate::client::{Answers, ClientError, Peer, error_name, framed};
 use crate::records::{Batches, Compression};
+use crate::wire::Request;
 use crate::wire::messages::metadata::MetadataRequest;
 use crate::wire::{Decoder, RequestHeader};
 
@@ -176,7 +177,7 @@ fn a_latency_beyond_every_bound_is_the_longest() {
     }
 }
 
-async fn answer(bytes: &[u8]) -> (Result<Bytes, BenchError>, usize) {
+async fn answer(bytes: &[u8]) -> (Result<Bytes, ClientError>, usize) {
     let mut answers = Answers { stream: bytes, input: BytesMut::new() };
     let answer = answers.next(&Peer::default()).await;
     (answer, answers.input.capacity())

@@ -1,11 +1,9 @@
 //! Where the partitions of a topic are, and the brokers to ask.
 
-use std::time::Duration;
-
 use uuid::Uuid;
 
-use super::client::{Connection, error_name};
-use super::{BenchError, Target};
+use super::Target;
+use crate::client::{ClientError, Connection, END, RETRY_BACKOFF, address, bootstrap, error_name};
 use crate::wire::ErrorCode;
 use crate::wire::messages::create_topics::{CreatableTopic, CreateTopicsRequest};
 use crate::wire::messages::list_offsets::{
@@ -14,13 +12,6 @@ use crate::wire::messages::list_offsets::{
 use crate::wire::messages::metadata::{
     MetadataRequest, MetadataRequestTopic, MetadataResponse, MetadataResponseTopic,
 };
-
-/// Before a question that was asked too early is asked again.
-pub(super) const RETRY_BACKOFF: Duration = Duration::from_millis(20);
-/// Asks ListOffsets for the first offset.
-pub(super) const BEGINNING: i64 = -2;
-/// Asks ListOffsets for the offset after the last record.
-pub(super) const END: i64 = -1;
 
 /// A topic and the brokers that lead its partitions.
 #[derive(Clone, Debug, Default)]
@@ -34,8 +25,8 @@ pub(super) struct Topic {
 
 impl Topic {
     /// Finds a topic, or creates it; returns when all partitions have leaders.
-    pub(super) async fn find(target: &Target, create: bool) -> Result<Self, BenchError> {
-        let mut connection = bootstrap(target).await?;
+    pub(super) async fn find(target: &Target, create: bool) -> Result<Self, ClientError> {
+        let mut connection = bootstrap(&target.bootstrap_server, target.request_timeout()).await?;
         let peer = connection.peer().clone();
         peer.in_time(Self::found(&mut connection, target, create)).await
     }
@@ -44,7 +35,7 @@ impl Topic {
         connection: &mut Connection,
         target: &Target,
         create: bool,
-    ) -> Result<Self, BenchError> {
+    ) -> Result<Self, ClientError> {
         let mut is_created = false;
         loop {
             let answer = connection.call(&described(&target.topic)).await?;
@@ -76,7 +67,7 @@ impl Topic {
         &self,
         target: &Target,
         count: u32,
-    ) -> Result<Vec<(Connection, Vec<i32>)>, BenchError> {
+    ) -> Result<Vec<(Connection, Vec<i32>)>, ClientError> {
         let mut connections = Vec::new();
         for (address, partitions) in &self.leaders {
             for own in shares(partitions, count as usize) {
@@ -133,35 +124,18 @@ fn led(
 }
 
 /// Whether every leader has taken up its partitions.
-async fn is_served(target: &Target, leaders: &[(String, Vec<i32>)]) -> Result<bool, BenchError> {
+async fn is_served(target: &Target, leaders: &[(String, Vec<i32>)]) -> Result<bool, ClientError> {
     for (address, partitions) in leaders {
         let mut connection = Connection::open(address, target.request_timeout()).await?;
         match offsets(&mut connection, &target.topic, partitions, END).await {
-            Err(BenchError::Refused { .. }) => return Ok(false),
+            Err(ClientError::Refused { .. }) => return Ok(false),
             answer => drop(answer?),
         }
     }
     Ok(true)
 }
 
-/// Host and port in one, as a socket takes them.
-pub(super) fn address(host: &str, port: i32) -> String {
-    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
-}
-
-/// A connection to the first of the brokers that answers.
-pub(super) async fn bootstrap(target: &Target) -> Result<Connection, BenchError> {
-    let mut last = BenchError::Argument("--bootstrap-server names no broker".into());
-    for address in target.bootstrap_server.split(',').map(str::trim).filter(|one| !one.is_empty()) {
-        match Connection::open(address, target.request_timeout()).await {
-            Ok(connection) => return Ok(connection),
-            Err(error) => last = error,
-        }
-    }
-    Err(last)
-}
-
-async fn create_topic(connection: &mut Connection, target: &Target) -> Result<(), BenchError> {
+async fn create_topic(connection: &mut Connection, target: &Target) -> Result<(), ClientError> {
     let topic = CreatableTopic {
         name: target.topic.clone(),
         num_partitions: target.partitions,
@@ -180,7 +154,7 @@ async fn create_topic(connection: &mut Connection, target: &Target) -> Result<()
 }
 
 /// The broker's refusal, with what may help.
-pub(super) fn refused(what: &str, code: i16) -> BenchError {
+pub(super) fn refused(what: &str, code: i16) -> ClientError {
     let is = |error: ErrorCode| error.code() == code;
     let advice = if is(ErrorCode::UnknownTopicOrPartition) {
         "name one that exists with --topic, or fill it with `ottla bench produce`"
@@ -191,7 +165,7 @@ pub(super) fn refused(what: &str, code: i16) -> BenchError {
     } else {
         "the log of the broker may say more"
     };
-    BenchError::Refused { what: what.to_owned(), error: error_name(code), advice }
+    ClientError::Refused { what: what.to_owned(), error: error_name(code), advice }
 }
 
 /// The first or the last offset of each of these partitions.
@@ -200,7 +174,7 @@ pub(super) async fn offsets(
     topic: &str,
     partitions: &[i32],
     timestamp: i64,
-) -> Result<Vec<i64>, BenchError> {
+) -> Result<Vec<i64>, ClientError> {
     let partition = |index: &i32| ListOffsetsPartition {
         partition_index: *index,
         timestamp,

@@ -9,6 +9,7 @@ pub mod json;
 pub mod message;
 pub mod messages;
 pub mod records;
+mod request;
 
 pub use codec::{
     Chunk, DecodeError, DecodeErrorKind, Decoder, Encoder, Field, Format, Segments, Structure,
@@ -18,3 +19,4 @@ pub use error_code::ErrorCode;
 pub use header::RequestHeader;
 pub(crate) use message::message;
 pub use message::{Keyed, Message};
+pub use request::Request;

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A module imports only from those before it (docs/architecture.md).
-const ORDER: [&str; 17] = [
+const ORDER: [&str; 19] = [
     "env",
     "telemetry",
     "config",
@@ -16,6 +16,8 @@ const ORDER: [&str; 17] = [
     "metadata",
     "coordinator",
     "dump_log",
+    "client",
+    "tools",
     "bench",
     "api",
     "net",

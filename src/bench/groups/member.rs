@@ -3,9 +3,8 @@
 use bytes::{BufMut, Bytes};
 
 use super::{Protocol, TIMEOUT};
-use crate::bench::BenchError;
-use crate::bench::client::Connection;
-use crate::bench::topic::{RETRY_BACKOFF, refused};
+use crate::bench::topic::refused;
+use crate::client::{ClientError, Connection, RETRY_BACKOFF};
 use crate::wire::ErrorCode;
 use crate::wire::messages::consumer_group_heartbeat::{
     ConsumerGroupHeartbeatRequest, TopicPartitions,
@@ -39,7 +38,7 @@ pub(super) struct Member {
 
 impl Member {
     /// Goes into the group until it has its partition.
-    pub(super) async fn settle(&mut self) -> Result<(), BenchError> {
+    pub(super) async fn settle(&mut self) -> Result<(), ClientError> {
         loop {
             let is_settled = match self.protocol {
                 Protocol::Classic => self.join().await?,
@@ -53,7 +52,7 @@ impl Member {
     }
 
     /// One round of the classic protocol.
-    async fn join(&mut self) -> Result<bool, BenchError> {
+    async fn join(&mut self) -> Result<bool, ClientError> {
         let protocol =
             JoinGroupRequestProtocol { name: ASSIGNOR.into(), metadata: subscription(&self.topic) };
         let request = JoinGroupRequest {
@@ -82,7 +81,7 @@ impl Member {
         self.sync(answer).await
     }
 
-    async fn sync(&mut self, joined: JoinGroupResponse) -> Result<bool, BenchError> {
+    async fn sync(&mut self, joined: JoinGroupResponse) -> Result<bool, ClientError> {
         // Only the leader is told of the members.
         let ids = joined.members.into_iter().map(|member| member.member_id);
         let assign = |(partition, member_id)| SyncGroupRequestAssignment {
@@ -103,7 +102,7 @@ impl Member {
     }
 
     /// One heartbeat of the new protocol; true if the member has its share and has said so.
-    async fn reconcile(&mut self) -> Result<bool, BenchError> {
+    async fn reconcile(&mut self) -> Result<bool, ClientError> {
         let joins = self.epoch == 0;
         let request = ConsumerGroupHeartbeatRequest {
             rebalance_timeout_ms: if joins { TIMEOUT.as_millis() as i32 } else { -1 },
@@ -135,7 +134,7 @@ impl Member {
     }
 
     /// Sends a heartbeat; the error in the answer.
-    pub(super) async fn heartbeat(&mut self) -> Result<i16, BenchError> {
+    pub(super) async fn heartbeat(&mut self) -> Result<i16, ClientError> {
         if self.protocol == Protocol::Consumer {
             let request = self.beat();
             return Ok(self.connection.call(&request).await?.error_code);
@@ -150,7 +149,7 @@ impl Member {
     }
 
     /// Leaves the group, so that the next run finds it empty.
-    pub(super) async fn leave(&mut self) -> Result<(), BenchError> {
+    pub(super) async fn leave(&mut self) -> Result<(), ClientError> {
         if self.protocol == Protocol::Consumer {
             self.epoch = LEAVING_EPOCH;
             return self.heartbeat().await.map(drop);
@@ -166,7 +165,7 @@ impl Member {
 }
 
 /// Whether an error passes when the member joins again: its coordinator is not there yet, or the generation is over.
-pub(super) fn joins_again(what: &str, group: &str, code: i16) -> Result<bool, BenchError> {
+pub(super) fn joins_again(what: &str, group: &str, code: i16) -> Result<bool, ClientError> {
     const PASSING: [ErrorCode; 6] = [
         ErrorCode::CoordinatorLoadInProgress,
         ErrorCode::CoordinatorNotAvailable,

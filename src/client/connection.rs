@@ -13,25 +13,12 @@ use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use uuid::Uuid;
 
-use super::BenchError;
-use super::topic::Topic;
+use super::ClientError;
 use crate::wire::header::RequestHeader;
-use crate::wire::messages::api_versions::{ApiVersionsRequest, ApiVersionsResponse};
-use crate::wire::messages::consumer_group_heartbeat::{
-    ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse,
-};
-use crate::wire::messages::create_topics::{CreateTopicsRequest, CreateTopicsResponse};
-use crate::wire::messages::fetch::{FetchRequest, FetchResponse};
-use crate::wire::messages::find_coordinator::{FindCoordinatorRequest, FindCoordinatorResponse};
-use crate::wire::messages::heartbeat::{HeartbeatRequest, HeartbeatResponse};
-use crate::wire::messages::join_group::{JoinGroupRequest, JoinGroupResponse};
-use crate::wire::messages::leave_group::{LeaveGroupRequest, LeaveGroupResponse};
-use crate::wire::messages::list_offsets::{ListOffsetsRequest, ListOffsetsResponse};
-use crate::wire::messages::metadata::{MetadataRequest, MetadataResponse};
-use crate::wire::messages::produce::{ProduceRequest, ProduceResponse};
-use crate::wire::messages::sync_group::{SyncGroupRequest, SyncGroupResponse};
-use crate::wire::{Chunk, DecodeError, Decoder, Encoder, ErrorCode, Keyed, Message};
+use crate::wire::messages::api_versions::ApiVersionsRequest;
+use crate::wire::{Chunk, DecodeError, Decoder, Encoder, ErrorCode, Keyed, Message, Request};
 
 /// A longer answer is taken for something else than Kafka's protocol.
 const FRAME_BYTES_MAX: usize = 1 << 30;
@@ -41,67 +28,41 @@ const SMALL_READ_BYTES: usize = 16 << 10;
 /// The last version of Produce and Fetch with topics by name.
 const NAMED_TOPICS_VERSION: i16 = 12;
 
-/// A request that knows its response.
-pub(super) trait Request: Message + Keyed {
-    /// What answers it.
-    type Response: Message;
-}
-
-macro_rules! answered {
-    ($($request:ident => $response:ident),* $(,)?) => {
-        $(impl Request for $request { type Response = $response; })*
-    };
-}
-answered! {
-    ApiVersionsRequest => ApiVersionsResponse,
-    ConsumerGroupHeartbeatRequest => ConsumerGroupHeartbeatResponse,
-    CreateTopicsRequest => CreateTopicsResponse,
-    FetchRequest => FetchResponse,
-    FindCoordinatorRequest => FindCoordinatorResponse,
-    HeartbeatRequest => HeartbeatResponse,
-    JoinGroupRequest => JoinGroupResponse,
-    LeaveGroupRequest => LeaveGroupResponse,
-    ListOffsetsRequest => ListOffsetsResponse,
-    MetadataRequest => MetadataResponse,
-    ProduceRequest => ProduceResponse,
-    SyncGroupRequest => SyncGroupResponse,
-}
-
 /// Kafka's name of an error code.
-pub(super) fn error_name(code: i16) -> String {
+pub(crate) fn error_name(code: i16) -> String {
     let known = ErrorCode::ALL.iter().find(|error| error.code() == code);
     known.map_or_else(|| format!("error {code}"), |error| error.name().to_owned())
 }
 
 /// Who is at the other end, what it speaks, and how long it may take.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Peer {
+pub(crate) struct Peer {
     address: Arc<str>,
     timeout: Duration,
     versions: Arc<HashMap<i16, (i16, i16)>>,
 }
 
 impl Peer {
-    pub(super) fn lost(&self, cause: io::Error) -> BenchError {
-        BenchError::Lost { address: self.address.to_string(), cause }
+    pub(crate) fn lost(&self, cause: io::Error) -> ClientError {
+        ClientError::Lost { address: self.address.to_string(), cause }
     }
 
-    pub(super) fn wrong(&self, what: impl Into<String>) -> BenchError {
-        BenchError::Protocol { address: self.address.to_string(), what: what.into() }
+    pub(crate) fn wrong(&self, what: impl Into<String>) -> ClientError {
+        ClientError::Protocol { address: self.address.to_string(), what: what.into() }
     }
 
     /// What `answer` gives, unless it takes too long.
-    pub(super) async fn in_time<T>(
+    pub(crate) async fn in_time<T>(
         &self,
-        answer: impl Future<Output = Result<T, BenchError>>,
-    ) -> Result<T, BenchError> {
+        answer: impl Future<Output = Result<T, ClientError>>,
+    ) -> Result<T, ClientError> {
         let silent =
-            |_| BenchError::Silent { address: self.address.to_string(), timeout: self.timeout };
+            |_| ClientError::Silent { address: self.address.to_string(), timeout: self.timeout };
         tokio::time::timeout(self.timeout, answer).await.map_err(silent)?
     }
 
     /// The highest version that both sides know.
-    pub(super) fn version<R: Request>(&self) -> Result<i16, BenchError> {
+    pub(crate) fn version<R: Request>(&self) -> Result<i16, ClientError> {
         let (first, last) = (*R::VERSIONS.start(), *R::VERSIONS.end());
         let theirs = self.versions.get(&R::KEY).copied();
         let common = theirs.and_then(|(low, high)| {
@@ -112,24 +73,23 @@ impl Peer {
             let name = R::NAME;
             let theirs = theirs.map_or("none".into(), |(low, high)| format!("{low} to {high}"));
             self.wrong(format!(
-                "no common version of {name}: this tool speaks {first} to {last}, the broker {theirs}; \
-                 measure a broker of another age"
+                "no common version of {name}: this tool speaks {first} to {last}, the broker {theirs}"
             ))
         })
     }
 
-    /// As [`Peer::version`] for Produce and Fetch, which name a topic by its id if it has one.
-    pub(super) fn topic_version<R: Request>(&self, topic: &Topic) -> Result<i16, BenchError> {
+    /// As [`Peer::version`] for Produce and Fetch, which name a topic by its id unless that is nil.
+    pub(crate) fn topic_version<R: Request>(&self, topic_id: Uuid) -> Result<i16, ClientError> {
         let version = self.version::<R>()?;
-        Ok(if topic.id.is_nil() { version.min(NAMED_TOPICS_VERSION) } else { version })
+        Ok(if topic_id.is_nil() { version.min(NAMED_TOPICS_VERSION) } else { version })
     }
 
     /// What an answer to `R` says.
-    pub(super) fn read<R: Request>(
+    pub(crate) fn read<R: Request>(
         &self,
         frame: &Bytes,
         version: i16,
-    ) -> Result<R::Response, BenchError> {
+    ) -> Result<R::Response, ClientError> {
         let mut decoder = Decoder::new(frame.clone());
         let read = |decoder: &mut Decoder| {
             let correlation_id = i32::from_be_bytes(decoder.array()?);
@@ -149,9 +109,9 @@ impl Peer {
 }
 
 /// A request in its frame, in pieces; large ones are those of the request.
-pub(super) fn framed<R: Request>(request: &R, version: i16) -> io::Result<Vec<Bytes>> {
+pub(crate) fn framed<R: Request>(request: &R, version: i16) -> io::Result<Vec<Bytes>> {
     let mut encoder = Encoder::frame();
-    let client_id = Some("ottla-bench".to_owned());
+    let client_id = Some("ottla".to_owned());
     let header =
         RequestHeader { api_key: R::KEY, api_version: version, correlation_id: 0, client_id };
     header.write(&mut encoder, version >= R::FLEXIBLE);
@@ -161,14 +121,14 @@ pub(super) fn framed<R: Request>(request: &R, version: i16) -> io::Result<Vec<By
 
 /// The answers of a connection.
 #[derive(Debug)]
-pub(super) struct Answers<S = OwnedReadHalf> {
-    pub(super) stream: S,
-    pub(super) input: BytesMut,
+pub(crate) struct Answers<S = OwnedReadHalf> {
+    pub(crate) stream: S,
+    pub(crate) input: BytesMut,
 }
 
 impl<S: AsyncRead + Unpin> Answers<S> {
     /// The next answer without its length.
-    pub(super) async fn next(&mut self, peer: &Peer) -> Result<Bytes, BenchError> {
+    pub(crate) async fn next(&mut self, peer: &Peer) -> Result<Bytes, ClientError> {
         loop {
             let mut missing = SMALL_READ_BYTES;
             if let Some(length) = self.input.first_chunk::<4>() {
@@ -195,16 +155,16 @@ impl<S: AsyncRead + Unpin> Answers<S> {
 
 /// A connection to a broker.
 #[derive(Debug)]
-pub(super) struct Connection {
+pub(crate) struct Connection {
     answers: Answers<TcpStream>,
     peer: Peer,
 }
 
 impl Connection {
     /// Connects and asks what the broker speaks.
-    pub(super) async fn open(address: &str, timeout: Duration) -> Result<Self, BenchError> {
+    pub(crate) async fn open(address: &str, timeout: Duration) -> Result<Self, ClientError> {
         let peer = Peer { address: address.into(), timeout, versions: Arc::default() };
-        let connect = |cause| BenchError::Connect { address: address.to_owned(), cause };
+        let connect = |cause| ClientError::Connect { address: address.to_owned(), cause };
         let stream = peer.in_time(async { TcpStream::connect(address).await.map_err(connect) });
         let stream = stream.await?;
         stream.set_nodelay(true).map_err(|cause| peer.lost(cause))?;
@@ -217,30 +177,30 @@ impl Connection {
     }
 
     /// Who is at the other end.
-    pub(super) fn peer(&self) -> &Peer {
+    pub(crate) fn peer(&self) -> &Peer {
         &self.peer
     }
 
     /// Where its name has led.
-    pub(super) fn number(&self) -> Result<SocketAddr, BenchError> {
+    pub(crate) fn number(&self) -> Result<SocketAddr, ClientError> {
         self.answers.stream.peer_addr().map_err(|cause| self.peer.lost(cause))
     }
 
     /// Asks at the highest common version.
-    pub(super) async fn call<R: Request>(
+    pub(crate) async fn call<R: Request>(
         &mut self,
         request: &R,
-    ) -> Result<R::Response, BenchError> {
+    ) -> Result<R::Response, ClientError> {
         let version = self.peer.version::<R>()?;
         self.call_at(request, version).await
     }
 
     /// Asks at this version.
-    pub(super) async fn call_at<R: Request>(
+    pub(crate) async fn call_at<R: Request>(
         &mut self,
         request: &R,
         version: i16,
-    ) -> Result<R::Response, BenchError> {
+    ) -> Result<R::Response, ClientError> {
         let Self { answers, peer } = self;
         let frame = peer.in_time(async {
             for piece in framed(request, version)? {
@@ -252,17 +212,17 @@ impl Connection {
     }
 
     /// The two directions apart.
-    pub(super) fn split(self) -> (Answers, OwnedWriteHalf, Peer) {
+    pub(crate) fn split(self) -> (Answers, OwnedWriteHalf, Peer) {
         let (input, output) = self.answers.stream.into_split();
         (Answers { stream: input, input: self.answers.input }, output, self.peer)
     }
 
     /// The two directions of one connection together again.
-    pub(super) fn join(
+    pub(crate) fn join(
         answers: Answers,
         output: OwnedWriteHalf,
         peer: Peer,
-    ) -> Result<Self, BenchError> {
+    ) -> Result<Self, ClientError> {
         let stream =
             answers.stream.reunite(output).map_err(|error| peer.wrong(error.to_string()))?;
         Ok(Self { answers: Answers { stream, input: answers.input }, peer })

@@ -1,0 +1,193 @@
+//! The brokers of a cluster: any of them, the one that leads a partition, the one that coordinates a group.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use super::{ClientError, Connection, RETRY_BACKOFF, address, bootstrap, error_name};
+use crate::wire::messages::find_coordinator::FindCoordinatorRequest;
+use crate::wire::messages::list_offsets::{
+    ListOffsetsPartition, ListOffsetsRequest, ListOffsetsTopic,
+};
+use crate::wire::messages::metadata::{
+    MetadataRequest, MetadataRequestTopic, MetadataResponse, MetadataResponseTopic,
+};
+use crate::wire::{ErrorCode, Request};
+
+/// A partition of a topic.
+pub(crate) type TopicPartition = (String, i32);
+
+/// FindCoordinator's key type of a group.
+const GROUP: i8 = 0;
+
+/// A cluster, with a connection to each broker that was asked.
+#[derive(Debug)]
+pub(crate) struct Cluster {
+    timeout: Duration,
+    any: Connection,
+    addresses: HashMap<i32, String>,
+    connections: HashMap<i32, Connection>,
+}
+
+impl Cluster {
+    /// Connects to the first of `servers` (`host:port,...`) that answers. No answer may take longer than `timeout`.
+    pub(crate) async fn connect(servers: &str, timeout: Duration) -> Result<Self, ClientError> {
+        let any = bootstrap(servers, timeout).await?;
+        Ok(Self { timeout, any, addresses: HashMap::new(), connections: HashMap::new() })
+    }
+
+    /// How long an answer may take.
+    pub(crate) fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    /// Asks the broker that was reached first. A broker of Kafka's passes on what only the controller may answer.
+    pub(crate) async fn ask<R: Request>(
+        &mut self,
+        request: &R,
+    ) -> Result<R::Response, ClientError> {
+        self.any.call(request).await
+    }
+
+    /// The connection to a broker that an answer to Metadata or FindCoordinator has named.
+    pub(crate) async fn broker(&mut self, node_id: i32) -> Result<&mut Connection, ClientError> {
+        if !self.connections.contains_key(&node_id) {
+            let unknown = || {
+                self.any
+                    .peer()
+                    .wrong(format!("the answer names broker {node_id}, but not its address"))
+            };
+            let address = self.addresses.get(&node_id).ok_or_else(unknown)?;
+            let connection = Connection::open(address, self.timeout).await?;
+            self.connections.insert(node_id, connection);
+        }
+        self.connections
+            .get_mut(&node_id)
+            .ok_or_else(|| ClientError::Argument(format!("no connection to broker {node_id}")))
+    }
+
+    /// Describes these topics, or all with None; no topic is created by it.
+    pub(crate) async fn metadata(
+        &mut self,
+        topics: Option<&[String]>,
+    ) -> Result<MetadataResponse, ClientError> {
+        let named =
+            |name: &String| MetadataRequestTopic { name: Some(name.clone()), ..Default::default() };
+        let request = MetadataRequest {
+            topics: topics.map(|topics| topics.iter().map(named).collect()),
+            allow_auto_topic_creation: false,
+            ..Default::default()
+        };
+        let answer = self.any.call(&request).await?;
+        for broker in &answer.brokers {
+            self.addresses.insert(broker.node_id, address(&broker.host, broker.port));
+        }
+        Ok(answer)
+    }
+
+    /// The broker that coordinates a group; asked again for as long as there is none yet.
+    pub(crate) async fn coordinator(&mut self, group: &str) -> Result<i32, ClientError> {
+        let request = FindCoordinatorRequest {
+            key: group.to_owned(),
+            key_type: GROUP,
+            coordinator_keys: vec![group.to_owned()],
+        };
+        let peer = self.any.peer().clone();
+        let found = peer.in_time(async {
+            loop {
+                let answer = self.any.call(&request).await?;
+                // Before version 4 the answer is for one key and not in a list.
+                let (code, node_id, host, port) = match answer.coordinators.into_iter().next() {
+                    Some(one) => (one.error_code, one.node_id, one.host, one.port),
+                    None => (answer.error_code, answer.node_id, answer.host, answer.port),
+                };
+                match code {
+                    0 => return Ok((node_id, address(&host, port))),
+                    code if is_passing(code) => tokio::time::sleep(RETRY_BACKOFF).await,
+                    code => return Err(refused("finding the coordinator", code)),
+                }
+            }
+        });
+        let (node_id, address) = found.await?;
+        self.addresses.insert(node_id, address);
+        Ok(node_id)
+    }
+
+    /// The offsets at `timestamp` ([`super::BEGINNING`], [`super::END`] or milliseconds) of partitions; of each the
+    /// offset, -1 if there is none, or the code of an error.
+    pub(crate) async fn list_offsets(
+        &mut self,
+        partitions: &[TopicPartition],
+        timestamp: i64,
+    ) -> Result<BTreeMap<TopicPartition, Result<i64, i16>>, ClientError> {
+        let mut names: Vec<String> = partitions.iter().map(|(topic, _)| topic.clone()).collect();
+        names.sort();
+        names.dedup();
+        let metadata = self.metadata(Some(&names)).await?;
+        let mut offsets = BTreeMap::new();
+        let mut by_leader: BTreeMap<i32, Vec<&TopicPartition>> = BTreeMap::new();
+        for partition in partitions {
+            match leader(&metadata.topics, partition) {
+                Ok(leader) => by_leader.entry(leader).or_default().push(partition),
+                Err(code) => drop(offsets.insert(partition.clone(), Err(code))),
+            }
+        }
+        for (leader, partitions) in by_leader {
+            let request = listing(&partitions, timestamp);
+            let answer = self.broker(leader).await?.call(&request).await?;
+            for topic in answer.topics {
+                for one in topic.partitions {
+                    let offset =
+                        if one.error_code == 0 { Ok(one.offset) } else { Err(one.error_code) };
+                    offsets.insert((topic.name.clone(), one.partition_index), offset);
+                }
+            }
+        }
+        Ok(offsets)
+    }
+}
+
+/// The broker that leads a partition, or why there is none.
+fn leader(topics: &[MetadataResponseTopic], (topic, index): &TopicPartition) -> Result<i32, i16> {
+    let unknown = ErrorCode::UnknownTopicOrPartition.code();
+    let topic = topics.iter().find(|one| one.name.as_ref() == Some(topic)).ok_or(unknown)?;
+    if topic.error_code != 0 {
+        return Err(topic.error_code);
+    }
+    let partition = topic.partitions.iter().find(|one| one.partition_index == *index);
+    match partition.ok_or(unknown)?.leader_id {
+        -1 => Err(ErrorCode::LeaderNotAvailable.code()),
+        leader => Ok(leader),
+    }
+}
+
+fn listing(partitions: &[&TopicPartition], timestamp: i64) -> ListOffsetsRequest {
+    let mut topics: BTreeMap<&str, Vec<ListOffsetsPartition>> = BTreeMap::new();
+    for (topic, index) in partitions {
+        let partition =
+            ListOffsetsPartition { partition_index: *index, timestamp, ..Default::default() };
+        topics.entry(topic).or_default().push(partition);
+    }
+    let topic =
+        |(name, partitions): (&str, _)| ListOffsetsTopic { name: name.to_owned(), partitions };
+    let topics = topics.into_iter().map(topic).collect();
+    ListOffsetsRequest { replica_id: -1, topics, ..Default::default() }
+}
+
+/// Whether a coordinator is only not there yet.
+pub(crate) fn is_passing(code: i16) -> bool {
+    let passing = [
+        ErrorCode::CoordinatorLoadInProgress,
+        ErrorCode::CoordinatorNotAvailable,
+        ErrorCode::NotCoordinator,
+    ];
+    passing.iter().any(|error| error.code() == code)
+}
+
+/// A broker's refusal.
+pub(crate) fn refused(what: &str, code: i16) -> ClientError {
+    ClientError::Refused {
+        what: what.to_owned(),
+        error: error_name(code),
+        advice: "the log of the broker may say more",
+    }
+}
