@@ -19,12 +19,13 @@ use crate::api::{FetchSessions, Shared};
 use crate::config::{CleanerConfig, ConfigError, ServerConfig};
 use crate::coordinator::group::Groups;
 use crate::coordinator::transaction::Transactions;
-use crate::env::{Disk, Env, Offload, OpenMode, OsClock, OsDisk, Random, write_all_at};
+use crate::env::{Disk, Env, OpenMode, default_gateway, write_all_at};
 use crate::log::local::EngineError;
 use crate::log::{AppendError, MemoryEngine};
 use crate::metadata::{self, DirectoryError, Endpoint};
 use crate::net::{self, BindError, Listener, PERMIT_BYTES, SocketOptions};
 use crate::partition::{Cleaner, CleanerSettings, Directories, Registry, keep_retention};
+use crate::seed::{Seed, SeedError};
 
 use directories::DataDirectories;
 
@@ -49,6 +50,9 @@ pub enum StartError {
     /// The metadata or a topic could not be loaded.
     #[error(transparent)]
     Metadata(#[from] metadata::StartError),
+    /// The seed cannot be sown.
+    #[error(transparent)]
+    Seed(#[from] SeedError),
     /// The data directory belongs to somebody else or is damaged.
     #[error(transparent)]
     Directory(#[from] DirectoryError),
@@ -78,6 +82,7 @@ pub struct Builder {
     config: ServerConfig,
     storage: Storage,
     env: Env,
+    seed: Seed,
 }
 
 /// A running broker. Dropping it without [`Broker::shutdown`] is like a crash of its process.
@@ -105,13 +110,12 @@ struct Bound {
 impl Broker {
     /// A broker with Kafka's defaults on `localhost:9092` and `./ottla-data`.
     pub fn builder() -> Builder {
-        let env = Env {
-            clock: Arc::new(OsClock),
-            random: Arc::new(Random::from_os()),
-            disk: Arc::new(OsDisk),
-            offload: Offload::pool(),
-        };
-        Builder { config: ServerConfig::default(), storage: Storage::Local, env }
+        Builder {
+            config: ServerConfig::default(),
+            storage: Storage::Local,
+            env: Env::of_this_machine(),
+            seed: Seed::default(),
+        }
     }
 
     /// `host:port` pairs for a client's `bootstrap.servers`.
@@ -212,9 +216,16 @@ impl Builder {
         self
     }
 
+    /// Topics and records that are to be there before the first client comes.
+    #[must_use]
+    pub fn seed(mut self, seed: Seed) -> Self {
+        self.seed = seed;
+        self
+    }
+
     /// Starts the broker; it serves when this returns.
     pub async fn start(self) -> Result<Broker, StartError> {
-        let Self { config, storage, env } = self;
+        let Self { config, storage, env, seed } = self;
         let config = Arc::new(config);
         let stores = match &storage {
             Storage::Local => Some(DataDirectories::open(&env, &config)?),
@@ -242,6 +253,7 @@ impl Builder {
         let registry = Arc::new(Registry::new(env.clone(), directories, config.recovery_threads));
         let parts = metadata::Parts { env: env.clone(), registry: registry.clone(), directory };
         let metadata = metadata::start(parts, settings).await?;
+        seed.apply(&env, &metadata, &registry).await?;
         let request_memory = config.queued_max_request_bytes.unwrap_or(REQUEST_MEMORY_BYTES);
         // The largest request must fit, with the unit it is rounded up to.
         let largest = config.socket_request_max_bytes + PERMIT_BYTES;
@@ -251,6 +263,10 @@ impl Builder {
             transactions: Transactions::new(&env, &config, &metadata, &registry, &groups),
             groups,
             fetch_sessions: FetchSessions::new(config.fetch_session_cache_slots),
+            gateway: config
+                .gateway_advertised_host
+                .clone()
+                .and_then(|host| default_gateway().map(|gateway| (gateway, host))),
             request_memory: Arc::new(Semaphore::new(request_memory / PERMIT_BYTES)),
             config,
             metadata,

@@ -1,19 +1,23 @@
 //! The `ottla` command.
 
 use std::error::Error;
+use std::ffi::OsString;
 use std::io::{self, BufWriter};
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{ExitCode, Stdio};
 
 use clap::{Args, Parser, Subcommand};
 use ottla::Broker;
 use ottla::bench;
 use ottla::broker::write_ready_file;
 use ottla::config::{Notice, ServerConfig};
+use ottla::container;
 use ottla::dump_log::{self, DumpError};
 use ottla::env::{OsDisk, raise_open_file_limit};
+use ottla::seed::Seed;
 use ottla::telemetry;
+use ottla::tools::{self, HealthOptions, Tool};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{error, info, warn};
 
@@ -48,6 +52,20 @@ enum Command {
     /// Measure throughput and latency of any broker that speaks Kafka's protocol.
     #[command(subcommand)]
     Bench(Box<bench::Command>),
+    /// Ask a broker whether it serves; the exit code is 1 if it does not.
+    Health(HealthOptions),
+    /// Write the server.properties that a container's environment asks for.
+    Configure(ConfigureArguments),
+}
+
+#[derive(Args, Debug)]
+struct ConfigureArguments {
+    /// The file to write.
+    #[arg(value_name = "server.properties")]
+    output: PathBuf,
+    /// A file to lay the environment over; of several the first that is there.
+    #[arg(long, value_name = "PATH")]
+    mounted: Vec<PathBuf>,
 }
 
 #[derive(Args, Debug)]
@@ -61,35 +79,123 @@ struct ServerArguments {
     /// Write one line of JSON with the bound addresses here once clients can connect.
     #[arg(long, value_name = "PATH")]
     ready_file: Option<PathBuf>,
+    /// Topics and records to begin with; docs/image.md describes the file.
+    #[arg(long, value_name = "ottla.yaml")]
+    seed: Option<PathBuf>,
+    /// Topics to begin with.
+    #[arg(long, value_name = "name:partitions:replicas,...")]
+    create_topics: Option<String>,
 }
 
 fn main() -> ExitCode {
-    let arguments: Vec<OsString> = std::env::args_os().collect();
-    // `ottla kafka-topics ...`, or a link to it of that name.
-    let program = arguments.iter().take(2).position(|name| Tool::named(name).is_some());
-    let mut name = OsString::from("ottla");
-    match program.and_then(|place| Some((place, Tool::named(&arguments[place])?))) {
-        Some((_, Tool::ServerStart)) => name = "kafka-server-start".into(),
-        Some((place, tool)) => return tools::run(tool, &arguments[place + 1..]),
+    let mut line: Vec<OsString> = std::env::args_os().collect();
+    // A link by the name of one of Kafka's tools, or `ottla kafka-topics ...`.
+    let tool = (0..line.len().min(2)).find_map(|place| Some((place, Tool::named(&line[place])?)));
+    match tool {
+        Some((place, Tool::ServerStart)) => {
+            if line.get(place + 1).is_some_and(|argument| argument == "-daemon") {
+                line.remove(place + 1);
+                return in_background(&line);
+            }
+            line.splice(..=place, ["ottla".into(), "server".into()]);
+        }
+        Some((place, tool)) => return tools::run(tool, &line[place + 1..]),
         None => {}
     }
-    let command_line = match CommandLine::try_parse() {
+    let command_line = match CommandLine::try_parse_from(&line) {
         Ok(command_line) => command_line,
         Err(error) => return refuse(&error),
     };
-    let arguments = match command_line.command {
-        Some(Command::Server(arguments)) => arguments,
-        Some(Command::DumpLog(options)) => return dump_log(&options),
-        Some(Command::Bench(command)) => return bench(&command),
-        None => command_line.server,
-    };
-    match load(arguments.properties.as_deref(), arguments.overrides) {
-        Ok((config, notices)) => start(config, &notices, arguments.ready_file.as_deref()),
+    match command_line.command {
+        Some(Command::Server(arguments)) => server(arguments),
+        Some(Command::DumpLog(options)) => dump_log(&options),
+        Some(Command::Bench(command)) => bench(&command),
+        Some(Command::Health(options)) => health(&options),
+        Some(Command::Configure(arguments)) => configure(&arguments),
+        None => server(command_line.server),
+    }
+}
+
+/// Starts this program again without a terminal, as `kafka-server-start -daemon`.
+fn in_background(line: &[OsString]) -> ExitCode {
+    let started = std::process::Command::new("/proc/self/exe")
+        .arg("kafka-server-start")
+        .args(line.iter().skip_while(|name| Tool::named(name).is_none()).skip(1))
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn();
+    done(started.map(drop))
+}
+
+/// Says why something failed.
+fn done<E: std::fmt::Display>(outcome: Result<(), E>) -> ExitCode {
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("ottla: {error}");
+            ExitCode::from(EXIT_TOOL_FAILED)
+        }
+    }
+}
+
+fn health(options: &HealthOptions) -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let asked = runtime
+        .map_err(|error| error.to_string())
+        .and_then(|runtime| runtime.block_on(tools::health(options, &mut io::stdout().lock())));
+    done(asked)
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a start script's step, before there is an environment"
+)]
+fn configure(arguments: &ConfigureArguments) -> ExitCode {
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    let is_mount = |path: &str| mounts.lines().any(|line| line.split(' ').nth(4) == Some(path));
+    let mounted = arguments.mounted.iter().find(|path| path.exists());
+    let written = mounted
+        .map_or(Ok(String::new()), |path| {
+            read(path).map_err(|error| format!("{}: {error}", path.display()))
+        })
+        .and_then(|text| {
+            let variables = std::env::vars_os().filter_map(|(name, value)| {
+                Some((name.into_string().ok()?, value.into_string().ok()?))
+            });
+            let written = container::server_properties(&text, variables, is_mount);
+            written.map_err(|error| error.to_string())
+        })
+        .and_then(|text| {
+            ServerConfig::load(&text, []).map_err(|error| error.to_string())?;
+            let output = &arguments.output;
+            std::fs::write(output, text).map_err(|error| format!("{}: {error}", output.display()))
+        });
+    done(written)
+}
+
+fn server(arguments: ServerArguments) -> ExitCode {
+    let loaded = load(arguments.properties.as_deref(), arguments.overrides).and_then(|loaded| {
+        let seed = seed(arguments.seed.as_deref(), arguments.create_topics.as_deref());
+        Ok((loaded, seed.map_err(|error| error.to_string())?))
+    });
+    match loaded {
+        Ok(((config, notices), seed)) => {
+            start(config, seed, &notices, arguments.ready_file.as_deref())
+        }
         Err(message) => {
             eprintln!("ottla: {message}");
             ExitCode::from(EXIT_BAD_CONFIGURATION)
         }
     }
+}
+
+fn seed(file: Option<&Path>, topics: Option<&str>) -> Result<Seed, ottla::seed::SeedError> {
+    let topics = topics.map_or(Ok(Seed::default()), Seed::topics)?;
+    Ok(match file {
+        Some(path) => topics.and(Seed::read(&OsDisk, path)?),
+        None => topics,
+    })
 }
 
 /// Prints what is wrong with the command line, or the help that was asked for.
@@ -124,10 +230,7 @@ fn bench(command: &bench::Command) -> ExitCode {
     match bench::run(command, &mut io::stdout().lock()) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(EXIT_TOOL_FAILED),
-        Err(error) => {
-            eprintln!("ottla: {error}");
-            ExitCode::from(EXIT_TOOL_FAILED)
-        }
+        Err(error) => done(Err(error)),
     }
 }
 
@@ -158,7 +261,12 @@ fn parse_override(argument: &str) -> Result<(String, String), String> {
     Ok((key.trim().to_owned(), value.trim().to_owned()))
 }
 
-fn start(config: ServerConfig, notices: &[Notice], ready_file: Option<&Path>) -> ExitCode {
+fn start(
+    config: ServerConfig,
+    seed: Seed,
+    notices: &[Notice],
+    ready_file: Option<&Path>,
+) -> ExitCode {
     telemetry::start_logging();
     for notice in notices {
         match notice {
@@ -173,7 +281,7 @@ fn start(config: ServerConfig, notices: &[Notice], ready_file: Option<&Path>) ->
         .enable_all()
         .build();
     let outcome = match runtime {
-        Ok(runtime) => runtime.block_on(run(config, ready_file)),
+        Ok(runtime) => runtime.block_on(run(config, seed, ready_file)),
         Err(error) => Err(error.into()),
     };
     match outcome {
@@ -186,17 +294,27 @@ fn start(config: ServerConfig, notices: &[Notice], ready_file: Option<&Path>) ->
 }
 
 /// Serves until SIGTERM or SIGINT.
-async fn run(config: ServerConfig, ready_file: Option<&Path>) -> Result<(), Box<dyn Error>> {
+async fn run(
+    config: ServerConfig,
+    seed: Seed,
+    ready_file: Option<&Path>,
+) -> Result<(), Box<dyn Error>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let node_id = config.node_id;
-    let broker = Broker::builder().config(config).start().await?;
+    let broker = Broker::builder().config(config).seed(seed).start().await?;
     info!("serving on {}", broker.bootstrap_servers());
     if let Some(path) = ready_file {
         write_ready_file(&OsDisk, path, &broker.ready_line())?;
     }
-    // Kafka's words: container tools wait for them.
-    info!("[KafkaRaftServer nodeId={node_id}] Kafka Server started");
+    // The words that container tools wait for: of Kafka's images in this order, of older ones, and of another native one.
+    info!(
+        "[BrokerLifecycleManager id={node_id}] The broker has been unfenced. Transitioning from \
+         RECOVERY to RUNNING. (kafka.server.BrokerLifecycleManager)"
+    );
+    info!("[KafkaRaftServer nodeId={node_id}] Kafka Server started (kafka.server.KafkaRaftServer)");
+    info!("[KafkaServer id={node_id}] started (kafka.server.KafkaServer)");
+    info!("Kafka broker started");
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}

@@ -1,6 +1,6 @@
 //! What a handler sees: the broker's parts and the connection it serves.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use tokio::sync::{Semaphore, watch};
@@ -29,6 +29,8 @@ pub struct Shared {
     pub transactions: Transactions,
     /// Incremental fetch sessions (KIP-227).
     pub(crate) fetch_sessions: FetchSessions,
+    /// The default gateway, and the host that clients who come through it are told.
+    pub(crate) gateway: Option<(IpAddr, String)>,
     /// Memory for large requests, in units of a kibibyte.
     pub request_memory: Arc<Semaphore>,
 }
@@ -85,7 +87,8 @@ impl Context<'_> {
     pub(crate) fn advertised(&self) -> Advertised {
         let configured = self.shared.config.advertised_listeners.as_deref();
         let Session { listener, local, peer, .. } = self.session;
-        advertised(configured.unwrap_or_default(), listener, *local, *peer)
+        let gateway = self.shared.gateway.as_ref();
+        advertised(configured.unwrap_or_default(), listener, *local, *peer, gateway)
     }
 
     /// A topic's configuration as clients see it.
@@ -113,11 +116,14 @@ fn advertised(
     listener: &str,
     local: SocketAddr,
     peer: SocketAddr,
+    gateway: Option<&(IpAddr, String)>,
 ) -> Advertised {
     let told = configured.iter().find(|one| one.name == listener);
-    let reached = || match peer.ip().to_canonical().is_loopback() {
-        true => "localhost".to_owned(),
-        false => local.ip().to_canonical().to_string(),
+    let peer = peer.ip().to_canonical();
+    let reached = || match gateway {
+        _ if peer.is_loopback() => "localhost".to_owned(),
+        Some((gateway, host)) if *gateway == peer => host.clone(),
+        _ => local.ip().to_canonical().to_string(),
     };
     let host = told.and_then(|one| one.host.clone()).unwrap_or_else(reached);
     let port = told.map(|one| one.port).filter(|&port| port != 0).unwrap_or(local.port());
@@ -130,7 +136,9 @@ mod tests {
 
     fn told(configured: &[Listener], local: &str, peer: &str) -> String {
         let (local, peer) = (local.parse().unwrap(), peer.parse().unwrap());
-        let Advertised { host, port } = advertised(configured, "PLAINTEXT", local, peer);
+        let gateway = ("192.0.2.254".parse().unwrap(), "outside.example".to_owned());
+        let Advertised { host, port } =
+            advertised(configured, "PLAINTEXT", local, peer, Some(&gateway));
         format!("{host}:{port}")
     }
 
@@ -141,6 +149,17 @@ mod tests {
         assert_eq!(told(&[], "192.0.2.1:9093", "192.0.2.7:5"), "192.0.2.1:9093");
         assert_eq!(told(&[], "[::ffff:192.0.2.1]:9092", "[::ffff:192.0.2.7]:5"), "192.0.2.1:9092");
         assert_eq!(told(&[], "[2001:db8::1]:9092", "[2001:db8::7]:5"), "2001:db8::1:9092");
+    }
+
+    #[test]
+    fn who_comes_through_the_gateway_is_told_its_host() {
+        assert_eq!(told(&[], "192.0.2.1:9092", "192.0.2.254:5"), "outside.example:9092");
+        assert_eq!(
+            told(&[], "[::ffff:192.0.2.1]:9092", "[::ffff:192.0.2.254]:5"),
+            "outside.example:9092"
+        );
+        let told_all = Listener { name: "PLAINTEXT".into(), host: Some("broker".into()), port: 0 };
+        assert_eq!(told(&[told_all], "192.0.2.1:9092", "192.0.2.254:5"), "broker:9092");
     }
 
     #[test]

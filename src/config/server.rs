@@ -42,6 +42,8 @@ pub struct ServerConfig {
     /// `advertised.listeners` without controller listeners. None: a client is told the address
     /// it used.
     pub advertised_listeners: Option<Vec<Listener>>,
+    /// `gateway.advertised.host`: what a client is told that comes from the default gateway, where nothing is advertised.
+    pub gateway_advertised_host: Option<String>,
     /// The first controller listener, as advertised if it is. Never opened; the metadata's
     /// voter and controller records name it.
     pub controller_listener: Option<Listener>,
@@ -176,6 +178,7 @@ impl ServerConfig {
             node_id,
             listeners: sockets.broker,
             advertised_listeners: sockets.advertised,
+            gateway_advertised_host: values.text("gateway.advertised.host").map(str::to_owned),
             controller_listener: sockets.controller,
             quorum_voters: voters(values.list("controller.quorum.voters"), node_id)?,
             log_dirs: values

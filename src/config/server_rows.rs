@@ -29,6 +29,9 @@ pub(super) const SERVER_ROWS: &[Row] = rows! {
     /// Addresses that clients are told, by the listener they came in on. Unset, a client is told
     /// the address it used.
     "advertised.listeners": List = null, AnyList, Now;
+    /// Host that a client is told whose connection comes from the default gateway, which is how those outside of a container
+    /// come in; where `advertised.listeners` names no host. This broker's own key; the container image sets it to `localhost`.
+    "gateway.advertised.host": String = null, Any, Now, internal;
     /// Security protocol of each listener name, as `NAME:PROTOCOL`. Only `PLAINTEXT` works yet.
     "listener.security.protocol.map": String = "SASL_SSL:SASL_SSL,PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT", Any, Partly("protocol `PLAINTEXT`");
     /// Listener for traffic between brokers. It must be an advertised one; a single node has no

@@ -6,6 +6,7 @@
 
 mod clock;
 mod disk;
+mod gateway;
 mod java_hash;
 mod offload;
 mod os_disk;
@@ -16,6 +17,7 @@ use std::sync::Arc;
 
 pub use clock::{Clock, OsClock, SimClock};
 pub use disk::{DirLock, Disk, DiskFile, FileKind, OpenMode, Space, read_all, write_all_at};
+pub use gateway::default_gateway;
 pub use java_hash::{java_hash, java_hash_bucket};
 pub use offload::Offload;
 pub use os_disk::{OsDisk, open_file_limit, raise_open_file_limit};
@@ -33,4 +35,16 @@ pub struct Env {
     pub disk: Arc<dyn Disk>,
     /// Where blocking work runs.
     pub offload: Offload,
+}
+
+impl Env {
+    /// The real world.
+    pub fn of_this_machine() -> Self {
+        Self {
+            clock: Arc::new(OsClock),
+            random: Arc::new(Random::from_os()),
+            disk: Arc::new(OsDisk),
+            offload: Offload::pool(),
+        }
+    }
 }

@@ -130,6 +130,8 @@ impl Directory {
             properties
         } else {
             other.check_new()?;
+            let create = self.env.disk.create_dir_all(root);
+            create.map_err(|source| failed(root, source))?;
             other.write_bootstrap()?;
             MetaProperties {
                 cluster_id: self.cluster_id.clone(),
@@ -139,6 +141,16 @@ impl Directory {
         };
         other.own(properties)?;
         Ok(other.id)
+    }
+
+    /// The cluster that a directory belongs to; None if it is new.
+    pub(super) fn cluster_of(
+        env: &Env,
+        root: &Path,
+        settings: &Settings,
+    ) -> Result<Option<String>, DirectoryError> {
+        let properties = Self::unread(env, root).properties(settings)?;
+        Ok(properties.map(|properties| properties.cluster_id))
     }
 
     /// Refuses `root` for the metadata log if that stands in one of `others`, or if they belong to

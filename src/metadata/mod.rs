@@ -13,6 +13,7 @@
 mod configs;
 mod directory;
 mod features;
+mod format;
 mod handle;
 mod host;
 mod ids;
@@ -33,6 +34,7 @@ use crate::config::{BrokerLayers, ConfigMap, ServerConfig};
 pub use configs::{ConfigChange, ConfigOperation};
 pub use directory::{Directory, DirectoryError, FileError};
 pub use features::{FEATURES, Feature};
+pub use format::{FormatError, METADATA_VERSION_NAME, format};
 pub use handle::Metadata;
 pub use ids::{base64, from_base64};
 pub use image::{

@@ -4,7 +4,9 @@
 //! against nothing but the protocol, except kafka-storage, which writes a data directory. An error is 1, as all
 //! of Kafka's tools have it, also for a wrong command line.
 
+mod health;
 mod properties;
+mod storage;
 
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -14,6 +16,8 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::client::ClientError;
+use crate::env::Env;
+pub use health::{HealthOptions, health};
 pub(crate) use properties::ClientProperties;
 
 /// One of Kafka's tools.
@@ -21,10 +25,13 @@ pub(crate) use properties::ClientProperties;
 pub enum Tool {
     /// `kafka-server-start`: runs the broker.
     ServerStart,
+    /// `kafka-storage`: makes data directories.
+    Storage,
 }
 
 /// Every tool by its name without `.sh`.
-const NAMES: [(&str, Tool); 1] = [("kafka-server-start", Tool::ServerStart)];
+const NAMES: [(&str, Tool); 2] =
+    [("kafka-server-start", Tool::ServerStart), ("kafka-storage", Tool::Storage)];
 
 impl Tool {
     /// The tool that a program of this name or path is.
@@ -39,6 +46,9 @@ impl Tool {
 pub fn run(tool: Tool, arguments: &[OsString]) -> ExitCode {
     match tool {
         Tool::ServerStart => ExitCode::FAILURE,
+        Tool::Storage => main("kafka-storage", arguments, async |options| {
+            storage::run(&options, &Env::of_this_machine(), &mut io::stdout().lock())
+        }),
     }
 }
 

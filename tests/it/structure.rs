@@ -4,10 +4,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A module imports only from those before it (docs/architecture.md).
-const ORDER: [&str; 19] = [
+const ORDER: [&str; 21] = [
     "env",
     "telemetry",
     "config",
+    "container",
     "wire",
     "records",
     "log",
@@ -15,6 +16,7 @@ const ORDER: [&str; 19] = [
     "shard",
     "metadata",
     "coordinator",
+    "seed",
     "dump_log",
     "client",
     "tools",
