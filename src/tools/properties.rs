@@ -63,6 +63,6 @@ impl ClientProperties {
 }
 
 #[expect(clippy::disallowed_methods, reason = "tools stand outside of the simulated world")]
-fn read_file(path: &Path) -> std::io::Result<String> {
+pub(super) fn read_file(path: &Path) -> std::io::Result<String> {
     std::fs::read_to_string(path)
 }

@@ -1,6 +1,6 @@
 //! `kafka-broker-api-versions`.
 
-use crate::case::{Case, case};
+use crate::case::{Case, Same, case};
 
 fn versions(name: &'static str, flags: &'static str) -> Case {
     case("kafka-broker-api-versions", name, flags)
@@ -18,7 +18,7 @@ pub(super) fn cases() -> Vec<Case> {
         versions("nobody listens", "--bootstrap-server localhost:1").alone(),
         versions("server without port", "--bootstrap-server localhost").alone(),
         versions("no server", "--command-config x").alone(),
-        versions("nothing", "").alone(),
+        versions("nothing", "").alone().same(Same::ButWords),
         versions("unknown option", "--all"),
         versions("version", "--version").alone(),
     ]
