@@ -30,11 +30,16 @@ public final class Tools {
     }
 
     private static final List<Runnable> HOOKS = new ArrayList<>();
+    private static ByteArrayOutputStream out;
+    private static ByteArrayOutputStream err;
+    /** Of the first end: a tool may take what is thrown in its place for an error. */
+    private static String ended;
 
     public static void main(String[] arguments) throws Exception {
         // Its appender keeps the standard error of now: no line of the log is taken for what a tool says.
         LoggerFactory.getLogger(Tools.class);
         Exit.Procedure end = (status, message) -> {
+            end(status);
             throw new Ended(status);
         };
         Exit.setExitProcedure(end);
@@ -50,8 +55,9 @@ public final class Tools {
     }
 
     private static String run(String[] words) throws ReflectiveOperationException {
-        ByteArrayOutputStream out = new ByteArrayOutputStream();
-        ByteArrayOutputStream err = new ByteArrayOutputStream();
+        out = new ByteArrayOutputStream();
+        err = new ByteArrayOutputStream();
+        ended = null;
         System.setIn(new ByteArrayInputStream(Base64.getDecoder().decode(words[0])));
         System.setOut(new PrintStream(out, true));
         System.setErr(new PrintStream(err, true));
@@ -59,14 +65,21 @@ public final class Tools {
         for (int i = 0; i < arguments.length; i++) {
             arguments[i] = text(words[i + 2]);
         }
-        int status = call(text(words[1]), arguments);
-        // What a tool does when its process ends.
+        end(call(text(words[1]), arguments));
+        return ended;
+    }
+
+    /** Keeps what was printed until now, after what the tool does when its process ends. */
+    private static void end(int status) {
+        if (ended != null) {
+            return;
+        }
         HOOKS.forEach(Runnable::run);
         HOOKS.clear();
         System.out.flush();
         System.err.flush();
         Base64.Encoder encoder = Base64.getEncoder();
-        return status + "\t" + encoder.encodeToString(out.toByteArray()) + "\t" + encoder.encodeToString(err.toByteArray());
+        ended = status + "\t" + encoder.encodeToString(out.toByteArray()) + "\t" + encoder.encodeToString(err.toByteArray());
     }
 
     private static int call(String name, String[] arguments) throws ReflectiveOperationException {

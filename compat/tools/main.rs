@@ -66,7 +66,7 @@ fn run_case(
         if case.may_change() {
             world.settle();
         }
-        all.push(masks.normal(&ran, case.same, world.port(), &files));
+        all.push(masks.normal(&ran, case.same, world));
     }
     Ok(all)
 }
@@ -78,9 +78,11 @@ fn difference(case: &Case, all: &[Normal]) -> Option<(usize, usize)> {
     pairs.into_iter().find(|(one, other)| all[*one] != all[*other])
 }
 
-fn tell(world: &World, normal: &Normal) {
+/// Prints what a tool printed, without the lines of `other`.
+fn tell(world: &World, normal: &Normal, other: &str) {
     println!("  --- {}: exit code {}", world.name, normal.status);
-    normal.out.lines().for_each(|line| println!("  {line}"));
+    let lines = normal.out.lines().filter(|line| !other.lines().any(|known| known == *line));
+    lines.for_each(|line| println!("  {line}"));
     normal.complaint.iter().for_each(|line| println!("  stderr: {line}"));
 }
 
@@ -107,9 +109,12 @@ fn run(options: &Options) -> Result<bool, Box<dyn Error>> {
             let verdict = if differ.is_none() { "ok" } else { "FAILED" };
             println!("{verdict} {family}: {}: {} {}", case.name, case.tool, case.flags);
             *if differ.is_none() { &mut passed } else { &mut failed } += 1;
-            let shown = differ.map(|(one, other)| vec![one, other]);
-            let shown = shown.or_else(|| options.verbose.then(|| vec![0, 3]));
-            shown.iter().flatten().for_each(|world| tell(&worlds[*world], &all[*world]));
+            if let Some((one, other)) = differ {
+                tell(&worlds[one], &all[one], &all[other].out);
+                tell(&worlds[other], &all[other], &all[one].out);
+            } else if options.verbose {
+                tell(&worlds[3], &all[3], "");
+            }
         }
     }
     println!("tools: {passed} passed, {failed} failed");

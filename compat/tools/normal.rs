@@ -4,6 +4,7 @@ use regex::Regex;
 
 use crate::case::Same;
 use crate::run::Ran;
+use crate::world::World;
 
 /// What stands for the rest of a match.
 const MASKS: [(&str, &str); 5] = [
@@ -36,26 +37,31 @@ impl Masks {
         Self(MASKS.map(mask).into())
     }
 
-    fn masked(&self, text: &str, port: u16, files: &str) -> String {
+    fn masked(&self, text: &str, world: &World) -> String {
+        let port = world.port();
         let text = text.replace(&port.to_string(), "PORT");
-        let text = if files.is_empty() { text } else { text.replace(files, "FILES") };
+        // Its controller's.
+        let text = text.replace(&(port + 1).to_string(), "PORT1");
+        let text = text.replace(&world.directory.display().to_string(), "DIRECTORY");
         self.0
             .iter()
             .fold(text, |text, (pattern, with)| pattern.replace_all(&text, *with).into_owned())
     }
 
-    /// The run of a tool with the broker at `port` and files in `files`.
-    pub(crate) fn normal(&self, ran: &Ran, same: Same, port: u16, files: &str) -> Normal {
-        let mut out = self.masked(&ran.out, port, files);
+    /// What of a tool's run in a world is compared.
+    pub(crate) fn normal(&self, ran: &Ran, same: Same, world: &World) -> Normal {
+        let mut out = self.masked(&ran.out, world);
         if same == Same::LinesInAnyOrder {
             let mut lines: Vec<&str> = out.lines().collect();
             lines.sort_unstable();
             out = lines.join("\n");
         }
-        let complaint = ran.err.lines().find(|line| !line.is_empty());
+        // Lines of a log begin with their time; ours of a tool with their level.
+        let says = |line: &&str| !["[20", "WARN "].iter().any(|of_log| line.starts_with(of_log));
+        let complaint = ran.err.lines().filter(|line| !line.is_empty()).find(says);
         let complaint = complaint.map(|line| match same {
             Same::ButWords => "some words".to_owned(),
-            _ => self.masked(line, port, files),
+            _ => self.masked(line, world),
         });
         Normal { status: ran.status, out, complaint }
     }

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Error, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -53,6 +53,7 @@ pub(crate) struct Theirs {
     /// Taken when it is to end.
     commands: Option<ChildStdin>,
     answers: Receiver<String>,
+    log: PathBuf,
 }
 
 impl Theirs {
@@ -67,19 +68,32 @@ impl Theirs {
             let lines = BufReader::new(output).lines();
             lines.map_while(Result::ok).all(|line| sender.send(line).is_ok())
         });
-        Ok(Self { commands: process.stdin.take(), process, answers })
+        Ok(Self { commands: process.stdin.take(), process, answers, log: log.to_owned() })
     }
 
     /// Runs a tool.
     pub(crate) fn run(&mut self, tool: &str, words: &[String], input: &str) -> io::Result<Ran> {
         let class = CLASSES.iter().find(|(name, _)| *name == tool).map(|(_, class)| *class);
         let class = class.ok_or_else(|| Error::other(format!("no main class of {tool}")))?;
-        let words = [input, class].into_iter().chain(words.iter().map(String::as_str));
-        let words: Vec<String> = words.map(|word| STANDARD.encode(word)).collect();
+        let sent = [input, class].into_iter().chain(words.iter().map(String::as_str));
+        let sent: Vec<String> = sent.map(|word| STANDARD.encode(word)).collect();
         let commands = self.commands.as_mut().ok_or(io::ErrorKind::BrokenPipe)?;
-        writeln!(commands, "{}", words.join("\t"))?;
-        let answer = self.answers.recv_timeout(PATIENCE);
-        let answer = answer.map_err(|error| Error::other(format!("{tool} in the JVM: {error}")))?;
+        writeln!(commands, "{}", sent.join("\t"))?;
+        let answer = match self.answers.recv_timeout(PATIENCE) {
+            Ok(answer) => answer,
+            Err(RecvTimeoutError::Timeout) => {
+                return Err(Error::other(format!("{tool} does not end")));
+            }
+            // The parser of some tools ends the JVM with its own hands: in one of its own it may.
+            Err(RecvTimeoutError::Disconnected) => {
+                *self = Self::start(&self.log)?;
+                let words: Vec<&str> = words.iter().map(String::as_str).collect();
+                let output = reference::tool_command(class, &words).output()?;
+                let [out, err] = [output.stdout, output.stderr]
+                    .map(|text| String::from_utf8_lossy(&text).into_owned());
+                return Ok(Ran { status: output.status.code().unwrap_or(-1), out, err });
+            }
+        };
         let unreadable = || Error::other(format!("the JVM says {answer}"));
         let mut fields = answer.split('\t');
         let status = fields.next().and_then(|field| field.parse().ok()).ok_or_else(unreadable)?;

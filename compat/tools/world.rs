@@ -77,7 +77,7 @@ pub(crate) struct World {
     pub(crate) tools: Tools,
     pub(crate) name: &'static str,
     broker: Broker,
-    directory: PathBuf,
+    pub(crate) directory: PathBuf,
 }
 
 impl World {

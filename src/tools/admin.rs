@@ -137,7 +137,7 @@ impl Admin {
                 match Cluster::connect(&servers, timeout).await {
                     Err(error @ (ClientError::Connect { .. } | ClientError::Lost { .. })) => {
                         if !std::mem::replace(&mut is_told, true) {
-                            eprintln!("{error}\ntrying again for {patience:?}");
+                            eprintln!("WARN {error}; trying again for {patience:?}");
                         }
                     }
                     done => return done,

@@ -18,7 +18,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{FromArgMatches, Parser};
+use clap::Parser;
 
 use crate::client::ClientError;
 pub(crate) use properties::ClientProperties;

@@ -151,7 +151,7 @@ impl Configs {
     async fn describe(&self) -> Result<(), AdminError> {
         let entity = &self.entity;
         if let (Some(name), resource::TOPIC) = (&entity.name, entity.resource_type) {
-            validate_topic_name(name).map_err(unexpected)?;
+            validate_topic_name(name).map_err(AdminError::Argument)?;
         }
         let mut admin = self.admin("listTopics").await?;
         let names = match &entity.name {
@@ -291,7 +291,7 @@ fn described(config: &DescribeConfigsResourceResult) -> String {
 
 fn from_file(path: &Path) -> Result<Vec<(String, String)>, AdminError> {
     let text =
-        read_file(path).map_err(|error| unexpected(format!("{}: {error}", path.display())))?;
+        read_file(path).map_err(|error| unexpected(format!("{}\n{error}", path.display())))?;
     Ok(parse_properties(&text).map_err(unexpected)?.into_iter().collect())
 }
 

@@ -145,6 +145,9 @@ fn topic_id(text: &str) -> Result<Uuid, AdminError> {
         )));
     }
     from_base64(text.trim_end_matches('=')).ok_or_else(|| {
+        if text.len() % 4 == 1 {
+            return AdminError::Argument("Last unit does not have enough valid bits".into());
+        }
         let bytes = text.trim_end_matches('=').len() * 3 / 4;
         AdminError::Argument(format!(
             "Input string `{text}` decoded as {bytes} bytes, which is not equal to the expected 16 bytes of a \
