@@ -1,6 +1,7 @@
 //! The `ottla` command.
 
 use std::error::Error;
+use std::ffi::OsString;
 use std::io::{self, BufWriter};
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
@@ -14,6 +15,7 @@ use ottla::config::{Notice, ServerConfig};
 use ottla::dump_log::{self, DumpError};
 use ottla::env::{OsDisk, raise_open_file_limit};
 use ottla::telemetry;
+use ottla::tools::{self, Tool};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{error, info, warn};
 
@@ -67,11 +69,11 @@ fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
     // `ottla kafka-topics ...`, or a link to it of that name.
     let program = arguments.iter().take(2).position(|name| Tool::named(name).is_some());
-    let mut name = OsString::from("ottla");
-    match program.and_then(|place| Some((place, Tool::named(&arguments[place])?))) {
-        Some((_, Tool::ServerStart)) => name = "kafka-server-start".into(),
-        Some((place, tool)) => return tools::run(tool, &arguments[place + 1..]),
-        None => {}
+    if let Some(place) = program
+        && let Some(tool) = Tool::named(&arguments[place])
+        && tool != Tool::ServerStart
+    {
+        return tools::run(tool, &arguments[place + 1..]);
     }
     let command_line = match CommandLine::try_parse() {
         Ok(command_line) => command_line,

@@ -15,6 +15,7 @@ mod batch;
 mod build;
 mod compress;
 mod filter;
+mod murmur2;
 mod recompress;
 mod record;
 mod validate;
@@ -26,6 +27,7 @@ pub use batch::{
 pub use build::BatchBuilder;
 pub use compress::{Compression, INFLATED_BYTES_MAX, Inflater, compress};
 pub use filter::{Filtered, empty_batch, filter_batch};
+pub use murmur2::partition_of_key;
 pub use recompress::StoredCodec;
 pub use record::{Headers, RECORD_BYTES_MAX, Record, RecordError, RecordFacts, Records};
 pub use validate::{

@@ -4,7 +4,12 @@
 //! against nothing but the protocol, except kafka-storage, which writes a data directory. An error is 1, as all
 //! of Kafka's tools have it, also for a wrong command line.
 
+mod console_consumer;
+mod console_producer;
+mod consumer_groups;
 mod properties;
+mod reach;
+mod stop;
 
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -14,17 +19,28 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::client::ClientError;
-pub(crate) use properties::ClientProperties;
+pub(crate) use properties::{ClientProperties, key_values, read_file};
 
 /// One of Kafka's tools.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tool {
     /// `kafka-server-start`: runs the broker.
     ServerStart,
+    /// `kafka-console-consumer`: prints records.
+    ConsoleConsumer,
+    /// `kafka-console-producer`: sends lines.
+    ConsoleProducer,
+    /// `kafka-consumer-groups`: shows groups, moves their offsets, deletes.
+    ConsumerGroups,
 }
 
 /// Every tool by its name without `.sh`.
-const NAMES: [(&str, Tool); 1] = [("kafka-server-start", Tool::ServerStart)];
+const NAMES: [(&str, Tool); 4] = [
+    ("kafka-server-start", Tool::ServerStart),
+    ("kafka-console-consumer", Tool::ConsoleConsumer),
+    ("kafka-console-producer", Tool::ConsoleProducer),
+    ("kafka-consumer-groups", Tool::ConsumerGroups),
+];
 
 impl Tool {
     /// The tool that a program of this name or path is.
@@ -39,6 +55,9 @@ impl Tool {
 pub fn run(tool: Tool, arguments: &[OsString]) -> ExitCode {
     match tool {
         Tool::ServerStart => ExitCode::FAILURE,
+        Tool::ConsoleConsumer => main("kafka-console-consumer", arguments, console_consumer::run),
+        Tool::ConsoleProducer => main("kafka-console-producer", arguments, console_producer::run),
+        Tool::ConsumerGroups => main("kafka-consumer-groups", arguments, consumer_groups::run),
     }
 }
 
@@ -49,6 +68,8 @@ pub(crate) struct Failure {
     pub(crate) out: String,
     /// On standard error, likewise.
     pub(crate) err: String,
+    /// The exit code, if it is not 1.
+    pub(crate) code: Option<u8>,
 }
 
 impl Failure {
@@ -101,12 +122,18 @@ fn main<O: Parser>(
         }
         Err(error) => Err(error.into()),
     };
-    let Err(Failure { out, err }) = outcome else { return ExitCode::SUCCESS };
+    let Err(Failure { out, err, code }) = outcome else { return ExitCode::SUCCESS };
     if !out.is_empty() {
         println!("{out}");
     }
     if !err.is_empty() {
         eprintln!("{err}");
     }
-    ExitCode::FAILURE
+    code.map_or(ExitCode::FAILURE, ExitCode::from)
+}
+
+/// Says on standard output, as Kafka's tools do, that an option is old.
+#[expect(clippy::print_stdout, reason = "Kafka's tools print it there")]
+fn warn_deprecated(message: &str) {
+    println!("{message}");
 }

@@ -15,6 +15,7 @@ mod checker;
 mod cli;
 mod clients;
 mod compaction;
+mod console_tools;
 mod consumer_groups;
 mod crash;
 mod directory;
