@@ -39,20 +39,17 @@ pub(crate) struct Cluster {
 impl Cluster {
     /// Connects to the first of `servers` (`host:port,...`) that answers. No answer may take longer than `timeout`.
     pub(crate) async fn connect(servers: &str, timeout: Duration) -> Result<Self, ClientError> {
-        Self::connect_as(CLIENT_ID, servers, timeout).await
+        let any = bootstrap(servers, timeout).await?;
+        let (servers, client_id) = (servers.to_owned(), CLIENT_ID.into());
+        let (addresses, connections) = (HashMap::new(), HashMap::new());
+        Ok(Self { servers, client_id, timeout, any, addresses, connections })
     }
 
-    /// As [`Cluster::connect`] under a name of its own (`client.id`).
-    pub(crate) async fn connect_as(
-        client_id: &str,
-        servers: &str,
-        timeout: Duration,
-    ) -> Result<Self, ClientError> {
-        let mut any = bootstrap(servers, timeout).await?;
-        let client_id: Arc<str> = client_id.into();
-        any.set_client_id(client_id.clone());
-        let (addresses, connections) = (HashMap::new(), HashMap::new());
-        Ok(Self { servers: servers.to_owned(), client_id, timeout, any, addresses, connections })
+    /// Says from now on, on new connections too, that it is this client (`client.id`).
+    pub(crate) fn named(mut self, client_id: &str) -> Self {
+        self.client_id = client_id.into();
+        self.any.set_client_id(self.client_id.clone());
+        self
     }
 
     /// A connection of its own to a broker that an answer to Metadata or FindCoordinator has named.

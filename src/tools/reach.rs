@@ -53,8 +53,8 @@ pub(super) async fn reach(
     let end = patience.map(|patience| Instant::now() + patience);
     let mut backoff = BACKOFF;
     loop {
-        let error = match Cluster::connect_as(client_id, servers, timeout).await {
-            Ok(cluster) => return Ok(cluster),
+        let error = match Cluster::connect(servers, timeout).await {
+            Ok(cluster) => return Ok(cluster.named(client_id)),
             Err(error) => error,
         };
         if !error.is_passing() || end.is_some_and(|end| Instant::now() + backoff >= end) {

@@ -68,6 +68,8 @@ pub(super) struct Sender {
     /// Hears of every record that is given up.
     failed: fn(&str, Lengths, &Exception),
     cluster: Option<Cluster>,
+    /// A call on it has failed, or was given up in the middle.
+    is_lost: bool,
     topic_id: Uuid,
     /// The broker that leads each partition; empty while the topic is not known.
     leaders: BTreeMap<i32, i32>,
@@ -86,6 +88,7 @@ impl Sender {
             config,
             failed,
             cluster: None,
+            is_lost: false,
             topic_id: Uuid::nil(),
             leaders: BTreeMap::new(),
             sticky: fastrand::i32(0..i32::MAX),
@@ -172,7 +175,7 @@ impl Sender {
 
     /// Sends what is left, when what went before was given up in the middle.
     pub(super) async fn close(&mut self) {
-        self.cluster = None;
+        self.is_lost = true;
         self.flush_all().await;
     }
 
@@ -228,14 +231,20 @@ impl Sender {
 
     fn lost(&mut self, error: &ClientError) {
         warn(error);
-        self.cluster = None;
+        self.is_lost = true;
     }
 
     async fn cluster(&mut self) -> Result<&mut Cluster, ClientError> {
         let SenderConfig { client_id, servers, request_timeout, .. } = &self.config;
+        if let Some(cluster) = &mut self.cluster
+            && self.is_lost
+        {
+            cluster.renew().await?;
+        }
+        self.is_lost = false;
         let cluster = match self.cluster.take() {
             Some(cluster) => cluster,
-            None => Cluster::connect_as(client_id, servers, *request_timeout).await?,
+            None => Cluster::connect(servers, *request_timeout).await?.named(client_id),
         };
         Ok(self.cluster.insert(cluster))
     }
