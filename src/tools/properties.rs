@@ -52,7 +52,7 @@ impl ClientProperties {
 pub(crate) fn key_values(file: Option<&Path>, more: &[String]) -> Result<ConfigMap, Failure> {
     let text = match file {
         Some(path) => {
-            let failed = |error| Failure::err(format!("{}: {error}", path.display()));
+            let failed = |error| Failure::err(format!("{}\n{error}", path.display()));
             read_file(path).map_err(failed)?
         }
         None => String::new(),
