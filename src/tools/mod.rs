@@ -8,9 +8,14 @@ mod admin;
 mod api_versions;
 mod cluster;
 mod configs;
+mod console_consumer;
+mod console_producer;
+mod consumer_groups;
 mod health;
 mod java_order;
 mod properties;
+mod reach;
+mod stop;
 mod storage;
 mod topics;
 
@@ -25,7 +30,7 @@ use clap::Parser;
 use crate::client::ClientError;
 use crate::env::Env;
 pub use health::{HealthOptions, health};
-pub(crate) use properties::ClientProperties;
+pub(crate) use properties::{ClientProperties, key_values, read_file};
 
 /// One of Kafka's tools.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,16 +47,25 @@ pub enum Tool {
     BrokerApiVersions,
     /// `kafka-cluster`.
     Cluster,
+    /// `kafka-console-consumer`: prints records.
+    ConsoleConsumer,
+    /// `kafka-console-producer`: sends lines.
+    ConsoleProducer,
+    /// `kafka-consumer-groups`: shows groups, moves their offsets, deletes.
+    ConsumerGroups,
 }
 
 /// Every tool by its name without `.sh`.
-const NAMES: [(&str, Tool); 6] = [
+const NAMES: [(&str, Tool); 9] = [
     ("kafka-server-start", Tool::ServerStart),
     ("kafka-storage", Tool::Storage),
     ("kafka-topics", Tool::Topics),
     ("kafka-configs", Tool::Configs),
     ("kafka-broker-api-versions", Tool::BrokerApiVersions),
     ("kafka-cluster", Tool::Cluster),
+    ("kafka-console-consumer", Tool::ConsoleConsumer),
+    ("kafka-console-producer", Tool::ConsoleProducer),
+    ("kafka-consumer-groups", Tool::ConsumerGroups),
 ];
 /// The version that the tools say they are.
 const KAFKA_VERSION: &str = "4.3.0";
@@ -80,6 +94,9 @@ pub fn run(tool: Tool, arguments: &[OsString]) -> ExitCode {
         }
         Tool::BrokerApiVersions => main("kafka-broker-api-versions", arguments, api_versions::run),
         Tool::Cluster => main("kafka-cluster", arguments, cluster::run),
+        Tool::ConsoleConsumer => main("kafka-console-consumer", arguments, console_consumer::run),
+        Tool::ConsoleProducer => main("kafka-console-producer", arguments, console_producer::run),
+        Tool::ConsumerGroups => main("kafka-consumer-groups", arguments, consumer_groups::run),
     }
 }
 
@@ -90,6 +107,8 @@ pub(crate) struct Failure {
     pub(crate) out: String,
     /// On standard error, likewise.
     pub(crate) err: String,
+    /// The exit code, if it is not 1.
+    pub(crate) code: Option<u8>,
 }
 
 impl Failure {
@@ -148,14 +167,20 @@ fn main<O: Parser>(
         }
         Err(error) => Err(error.into()),
     };
-    let Err(Failure { out, err }) = outcome else { return ExitCode::SUCCESS };
+    let Err(Failure { out, err, code }) = outcome else { return ExitCode::SUCCESS };
     if !out.is_empty() {
         println!("{out}");
     }
     if !err.is_empty() {
         eprintln!("{err}");
     }
-    ExitCode::FAILURE
+    code.map_or(ExitCode::FAILURE, ExitCode::from)
+}
+
+/// Says on standard output, as Kafka's tools do, that an option is old.
+#[expect(clippy::print_stdout, reason = "Kafka's tools print it there")]
+fn warn_deprecated(message: &str) {
+    println!("{message}");
 }
 
 /// Prints what is wrong with the command line, or what was asked for in its place.

@@ -35,6 +35,7 @@ use crate::wire::ErrorCode;
 pub use admin::commit_refused;
 pub use command::{Asked, Caller, Command, Reply};
 pub(super) use consumer::TopicPattern;
+pub(crate) use consumer::{pattern_error, protocol as consumer_protocol};
 pub(crate) use consumer::{ConsumerProtocolAssignment, ConsumerProtocolSubscription};
 pub use consumer::{ConsumerRecord, heartbeat_refused};
 pub use join::refused;
