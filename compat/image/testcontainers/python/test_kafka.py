@@ -1,7 +1,7 @@
 """A test that starts Ottla's image with the stock Kafka module of testcontainers."""
 
 from confluent_kafka import Consumer, Producer
-from testcontainers.kafka import KafkaContainer
+from testcontainers.community.kafka import KafkaContainer
 
 # The only change in a test that was made for cp-kafka.
 IMAGE = "confluentinc/cp-kafka:7.6.0"
