@@ -118,6 +118,12 @@ impl Broker {
         }
     }
 
+    /// A broker for one test: in memory, on a free port of `localhost`.
+    pub fn for_test() -> Builder {
+        let on_a_free_port = Self::builder().set("listeners", "PLAINTEXT://localhost:0");
+        on_a_free_port.expect("the setting is valid").in_memory(Arc::default())
+    }
+
     /// `host:port` pairs for a client's `bootstrap.servers`.
     pub fn bootstrap_servers(&self) -> String {
         let address = |bound: &Bound| match bound.host.as_str() {

@@ -23,6 +23,9 @@ use tracing::{error, info, warn};
 
 /// Exit code for a configuration that cannot be used, as for a wrong command line.
 const EXIT_BAD_CONFIGURATION: u8 = 2;
+/// What Kafka's script says without arguments.
+const START_USAGE: &str =
+    "USAGE: kafka-server-start [-daemon] server.properties [--override property=value]*";
 /// Exit code of Kafka's tools for whatever is wrong.
 const EXIT_TOOL_FAILED: u8 = 1;
 /// What is printed goes out in pieces of this size.
@@ -93,6 +96,10 @@ fn main() -> ExitCode {
     let tool = (0..line.len().min(2)).find_map(|place| Some((place, Tool::named(&line[place])?)));
     match tool {
         Some((place, Tool::ServerStart)) => {
+            if line.len() == place + 1 {
+                eprintln!("{START_USAGE}");
+                return ExitCode::from(EXIT_TOOL_FAILED);
+            }
             if line.get(place + 1).is_some_and(|argument| argument == "-daemon") {
                 line.remove(place + 1);
                 return in_background(&line);

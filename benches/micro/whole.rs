@@ -28,6 +28,18 @@ const FETCH_BYTES: i32 = 1 << 20;
 const FETCHED_BATCHES: usize = 64;
 const TOPICS: usize = 1_000;
 
+/// What a test pays that has a broker of its own.
+#[divan::bench]
+fn broker_started_and_stopped(bencher: Bencher) {
+    let runtime = runtime();
+    bencher.bench_local(|| {
+        runtime.block_on(async {
+            let broker = Broker::for_test().start().await.unwrap();
+            broker.shutdown().await.unwrap();
+        });
+    });
+}
+
 #[derive(Clone, Copy, Debug)]
 enum Logs {
     Local,

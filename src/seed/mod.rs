@@ -146,13 +146,10 @@ impl Seed {
 }
 
 fn topic(entry: &str) -> Option<SeedTopic> {
-    fn number<T: std::str::FromStr>(part: Option<&str>) -> Option<Option<T>> {
-        part.map_or(Some(None), |text| text.trim().parse().ok().map(Some))
-    }
     let mut parts = entry.split(':');
     let name = parts.next()?.trim().to_owned();
-    let partitions = number(parts.next())?;
-    let replication_factor = number(parts.next())?;
+    let partitions = parts.next().map(|text| text.trim().parse()).transpose().ok()?;
+    let replication_factor = parts.next().map(|text| text.trim().parse()).transpose().ok()?;
     let policy = parts.next().map(|policy| ("cleanup.policy".to_owned(), policy.trim().into()));
     let is_whole = parts.next().is_none() && !name.is_empty();
     let configs = policy.into_iter().collect();

@@ -1,5 +1,7 @@
 //! What is read, what is refused, and that a second start changes nothing.
 
+#![expect(clippy::disallowed_methods, reason = "the files are the test's own")]
+
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
@@ -45,7 +47,7 @@ async fn records(broker: &Broker, topic: &str, index: i32) -> Vec<String> {
     found
 }
 
-const YAML: &str = r#"
+const YAML: &str = r"
 topics:
   - name: orders
     partitions: 2
@@ -58,7 +60,7 @@ topics:
   - name: table
     partitions: 1
     records: table.csv
-"#;
+";
 const LINES: &str = "{\"value\": \"one\"}\n{\"value\": \"two\", \"timestamp\": 5}\n";
 const TABLE: &str = "key,value,timestamp,header.h\nk,\"a, b\",7,x\n,,,\n";
 

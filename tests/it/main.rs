@@ -16,6 +16,7 @@ mod cli;
 mod clients;
 mod compaction;
 mod consumer_groups;
+mod container;
 mod crash;
 mod directory;
 mod dump_log;
