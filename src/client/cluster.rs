@@ -40,6 +40,11 @@ impl Cluster {
         self.timeout
     }
 
+    /// The highest version of a request that both this and the broker that was reached first know.
+    pub(crate) fn version<R: Request>(&self) -> Result<i16, ClientError> {
+        self.any.peer().version::<R>()
+    }
+
     /// Asks the broker that was reached first. A broker of Kafka's passes on what only the controller may answer.
     pub(crate) async fn ask<R: Request>(
         &mut self,

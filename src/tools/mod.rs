@@ -4,15 +4,22 @@
 //! against nothing but the protocol, except kafka-storage, which writes a data directory. An error is 1, as all
 //! of Kafka's tools have it, also for a wrong command line.
 
+mod admin;
+mod api_versions;
+mod cluster;
+mod configs;
 mod health;
+mod java_order;
 mod properties;
 mod storage;
+mod topics;
 
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::Parser;
 
 use crate::client::ClientError;
@@ -27,11 +34,27 @@ pub enum Tool {
     ServerStart,
     /// `kafka-storage`: makes data directories.
     Storage,
+    /// `kafka-topics`.
+    Topics,
+    /// `kafka-configs`.
+    Configs,
+    /// `kafka-broker-api-versions`.
+    BrokerApiVersions,
+    /// `kafka-cluster`.
+    Cluster,
 }
 
 /// Every tool by its name without `.sh`.
-const NAMES: [(&str, Tool); 2] =
-    [("kafka-server-start", Tool::ServerStart), ("kafka-storage", Tool::Storage)];
+const NAMES: [(&str, Tool); 6] = [
+    ("kafka-server-start", Tool::ServerStart),
+    ("kafka-storage", Tool::Storage),
+    ("kafka-topics", Tool::Topics),
+    ("kafka-configs", Tool::Configs),
+    ("kafka-broker-api-versions", Tool::BrokerApiVersions),
+    ("kafka-cluster", Tool::Cluster),
+];
+/// The version that the tools say they are.
+const KAFKA_VERSION: &str = "4.3.0";
 
 impl Tool {
     /// The tool that a program of this name or path is.
@@ -49,6 +72,14 @@ pub fn run(tool: Tool, arguments: &[OsString]) -> ExitCode {
         Tool::Storage => main("kafka-storage", arguments, async |options| {
             storage::run(&options, &Env::of_this_machine(), &mut io::stdout().lock())
         }),
+        Tool::Topics => main("kafka-topics", arguments, topics::run),
+        Tool::Configs => {
+            let words: Vec<_> = arguments.iter().map(|word| word.to_string_lossy()).collect();
+            let words = words.join(" ");
+            main("kafka-configs", arguments, async |options| configs::run(options, &words).await)
+        }
+        Tool::BrokerApiVersions => main("kafka-broker-api-versions", arguments, api_versions::run),
+        Tool::Cluster => main("kafka-cluster", arguments, cluster::run),
     }
 }
 
@@ -93,13 +124,19 @@ fn main<O: Parser>(
     tool: impl AsyncFnOnce(O) -> Result<(), Failure>,
 ) -> ExitCode {
     let line = [OsString::from(name)].into_iter().chain(arguments.iter().cloned());
-    let options = match O::try_parse_from(line) {
+    let mut command = O::command().version(KAFKA_VERSION).mut_args(|argument| {
+        // Kafka's parser takes what follows an option for its value, whatever it begins with.
+        let is_valued = argument.get_action().takes_values() && !argument.is_positional();
+        if is_valued { argument.allow_hyphen_values(true) } else { argument }
+    });
+    if arguments.is_empty() {
+        eprintln!("{}", command.render_help());
+        return ExitCode::FAILURE;
+    }
+    let parsed = command.try_get_matches_from(line);
+    let options = match parsed.and_then(|matches| O::from_arg_matches(&matches)) {
         Ok(options) => options,
-        Err(error) => {
-            // A closed output leaves nobody to tell.
-            let _ = error.print();
-            return if error.exit_code() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE };
-        }
+        Err(error) => return refuse(&error),
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let outcome = match runtime {
@@ -119,4 +156,48 @@ fn main<O: Parser>(
         eprintln!("{err}");
     }
     ExitCode::FAILURE
+}
+
+/// Prints what is wrong with the command line, or what was asked for in its place.
+#[expect(clippy::print_stdout, reason = "the version goes there")]
+fn refuse(error: &clap::Error) -> ExitCode {
+    if error.kind() == ErrorKind::DisplayVersion {
+        println!("{KAFKA_VERSION}");
+        return ExitCode::SUCCESS;
+    }
+    match complaint(error) {
+        Some(complaint) => eprintln!("{complaint}"),
+        // A closed output leaves nobody to tell.
+        None => drop(error.print()),
+    }
+    if error.exit_code() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// What the parser of most of Kafka's tools says (joptsimple), where it has a name for what is wrong.
+fn complaint(error: &clap::Error) -> Option<String> {
+    let text = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => Some(text.as_str()),
+        _ => None,
+    };
+    // `--topic <topic>` or, of an unknown one, `--topic`.
+    let option = text(ContextKind::InvalidArg)?.trim_start_matches('-');
+    let option = option.split([' ', '=']).next().unwrap_or_default();
+    match error.kind() {
+        ErrorKind::UnknownArgument => Some(format!("{option} is not a recognized option")),
+        ErrorKind::InvalidValue if text(ContextKind::InvalidValue) == Some("") => {
+            Some(format!("Option {option} requires an argument"))
+        }
+        ErrorKind::ValueValidation => Some(format!(
+            "Cannot parse argument '{}' of option {option}",
+            text(ContextKind::InvalidValue)?
+        )),
+        ErrorKind::ArgumentConflict
+            if text(ContextKind::PriorArg) == text(ContextKind::InvalidArg) =>
+        {
+            Some(format!(
+                "Found multiple arguments for option {option}, but you asked for only one"
+            ))
+        }
+        _ => None,
+    }
 }

@@ -19,7 +19,7 @@ impl ClientProperties {
     pub(crate) fn read(file: Option<&Path>, more: &[String]) -> Result<Self, Failure> {
         let text = match file {
             Some(path) => {
-                let failed = |error| Failure::err(format!("{}: {error}", path.display()));
+                let failed = |error| Failure::err(format!("{}\n{error}", path.display()));
                 read_file(path).map_err(failed)?
             }
             None => String::new(),
@@ -63,6 +63,6 @@ impl ClientProperties {
 }
 
 #[expect(clippy::disallowed_methods, reason = "tools stand outside of the simulated world")]
-fn read_file(path: &Path) -> std::io::Result<String> {
+pub(super) fn read_file(path: &Path) -> std::io::Result<String> {
     std::fs::read_to_string(path)
 }

@@ -9,6 +9,7 @@
 )]
 
 mod admin;
+mod admin_tools;
 mod bench;
 mod broker;
 mod checker;
