@@ -88,6 +88,11 @@ impl Exception {
         Self { message: message.unwrap_or(exception.message), class: exception.class }
     }
 
+    /// The class with its package.
+    pub(crate) fn class_name(&self) -> String {
+        format!("{PACKAGE}{}", self.class)
+    }
+
     fn named(name: &str) -> Self {
         match row(name) {
             Some((class, message)) => Self::new(class.trim_end_matches('*'), message),
@@ -113,7 +118,7 @@ impl From<&ClientError> for Exception {
 
 impl fmt::Display for Exception {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{PACKAGE}{}: {}", self.class, self.message)
+        write!(f, "{}: {}", self.class_name(), self.message)
     }
 }
 

@@ -212,7 +212,9 @@ impl Consumer {
             }
         }
         data.records.advance(batch.len());
-        let position = Committed { offset: next.max(from.offset), epoch: header.leader_epoch };
+        // Kafka's tool seeks back to what it did not take, and a sought position has no epoch.
+        let epoch = if is_refused { -1 } else { header.leader_epoch };
+        let position = Committed { offset: next.max(from.offset), epoch };
         self.positions.insert(data.partition.clone(), Position::At(position));
         if !is_refused && !data.records.is_empty() {
             self.ready.push_front(data);

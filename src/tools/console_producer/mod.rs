@@ -188,7 +188,11 @@ impl Options {
             "0" => 0,
             other => return Err(invalid("acks", other, "String must be one of: all, -1, 0, 1")),
         };
-        let codec = self.compression_codec.as_deref().unwrap_or(Compression::None.name());
+        let codec = match self.compression_codec.as_deref() {
+            None => Compression::None.name(),
+            Some("") => Compression::Gzip.name(),
+            Some(codec) => codec,
+        };
         let compression = Compression::ALL.into_iter().find(|one| one.name() == codec);
         let codecs = "String must be one of: none, gzip, snappy, lz4, zstd";
         let batch = own.max_partition_memory_bytes.or(own.batch_size);

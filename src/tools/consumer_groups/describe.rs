@@ -5,7 +5,7 @@ use std::io::{self, Write};
 
 use super::ask::{Admin, Group, Member};
 use super::order::name_order;
-use super::{MISSING, Options, Refusal, print_error, width};
+use super::{KAFKA_EXCEPTION, MISSING, Options, Refusal, print_error, width};
 use crate::client::{Committed, END, TopicPartition, by_topic};
 
 /// A partition of a group.
@@ -31,7 +31,7 @@ pub(super) async fn run(
     let mut groups = BTreeMap::new();
     for name in names {
         let group = admin.describe(&name).await?;
-        let group = group.map_err(|exception| Refusal::Failed(exception.to_string()))?;
+        let group = group.map_err(|exception| Refusal::executed(&exception))?;
         groups.insert(name, group);
     }
     let mut rows = BTreeMap::new();
@@ -69,7 +69,7 @@ fn tell_state(
         "Stable" => {}
         other => {
             let message = format!("Expected a valid consumer group state, but found '{other}'.");
-            return Err(Refusal::Failed(message));
+            return Err(Refusal::Failed(KAFKA_EXCEPTION.into(), message));
         }
     }
     Ok(group.state != "Dead" && rows > 0)

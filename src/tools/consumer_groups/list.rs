@@ -36,7 +36,7 @@ pub(super) async fn run(
     let types = filter(options.types.as_deref(), &TYPES, "types")?;
     let states = filter(options.state.as_deref(), &STATES, "state")?;
     let groups = admin.list(&types, &states).await?;
-    let groups = groups.map_err(|exception| Refusal::Failed(exception.to_string()))?;
+    let groups = groups.map_err(|exception| Refusal::executed(&exception))?;
     let width = width(groups.iter().map(|group| group.group_id.as_str())) + GAP;
     let mut row = |group: &str, kind: &str, state: &str| {
         write!(out, "{group:width$}")?;

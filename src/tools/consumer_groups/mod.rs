@@ -24,6 +24,8 @@ use ask::Admin;
 
 /// What stands where there is nothing.
 const MISSING: &str = "-";
+const EXECUTION_EXCEPTION: &str = "java.util.concurrent.ExecutionException";
+const KAFKA_EXCEPTION: &str = "org.apache.kafka.common.KafkaException";
 /// Narrowest column of names.
 const WIDTH_MIN: usize = 15;
 
@@ -126,16 +128,31 @@ pub(super) struct Options {
 enum Refusal {
     /// The command line asks for something that cannot be.
     Usage(String),
-    /// Told on standard output; as in Kafka the exit code stays 0.
-    Failed(String),
+    /// A Java exception, by its class: told on standard output, and what of Java's trace is of use on standard error. As
+    /// in Kafka the exit code stays 0.
+    Failed(String, String),
     /// Nobody reads what is printed.
     Output(io::Error),
 }
 
 impl Refusal {
-    /// What Java makes of an exception that another thread has met.
+    /// An exception of Kafka's client that its own thread has met.
+    fn thrown(exception: &Exception) -> Self {
+        Self::Failed(exception.class_name(), exception.message.clone())
+    }
+
+    /// One that another thread has met.
+    fn executed(exception: &Exception) -> Self {
+        Self::Failed(EXECUTION_EXCEPTION.into(), exception.to_string())
+    }
+
+    /// The same when it is thrown once more.
     fn nested(exception: &Exception) -> Self {
-        Self::Failed(format!("java.util.concurrent.ExecutionException: {exception}"))
+        Self::runtime(format!("{EXECUTION_EXCEPTION}: {exception}"))
+    }
+
+    fn runtime(message: impl Into<String>) -> Self {
+        Self::Failed("java.lang.RuntimeException".into(), message.into())
     }
 }
 
@@ -147,7 +164,7 @@ impl From<io::Error> for Refusal {
 
 impl From<ClientError> for Refusal {
     fn from(error: ClientError) -> Self {
-        Self::Failed(Exception::from(&error).to_string())
+        Self::executed(&Exception::from(&error))
     }
 }
 
@@ -267,9 +284,11 @@ pub(super) async fn run(options: Options) -> Result<(), Failure> {
         Ok(()) => Ok(()),
         Err(Refusal::Usage(message)) => Err(Failure::err(message)),
         Err(Refusal::Output(error)) => Err(error.into()),
-        Err(Refusal::Failed(message)) => {
-            let message = format!("Executing consumer group command failed due to {message}");
-            print_error(&mut out, message).map_err(Failure::from)
+        Err(Refusal::Failed(class, message)) => {
+            let what = format!("Executing consumer group command failed due to {message}");
+            print_error(&mut out, what)?;
+            eprintln!("{class}: {message}");
+            Ok(())
         }
     }
 }
@@ -293,17 +312,25 @@ async fn act(options: &Options, out: &mut dyn Write) -> Result<(), Refusal> {
     let timeout = properties.request_timeout().map_err(failed)?.min(patience);
     let servers = options.bootstrap_server.as_deref().unwrap_or_default();
     let client_id = properties.get("client.id").unwrap_or("adminclient-1");
-    let cluster = reach(client_id, servers, timeout, Some(patience)).await.map_err(|error| {
-        let timed_out = "org.apache.kafka.common.errors.TimeoutException: Timed out waiting for a node assignment.";
-        Refusal::Failed(match error {
-            Unreachable::Config(_) => "Failed to create new KafkaAdminClient".into(),
-            Unreachable::Client(_) if options.list || options.all_groups => {
-                "java.util.concurrent.ExecutionException: org.apache.kafka.common.KafkaException: Failed to find brokers to \
-                 send ListGroups"
-                    .into()
+    let reached = reach(client_id, servers, timeout, Some(patience)).await;
+    let cluster = reached.map_err(|error| {
+        if let Unreachable::Config(_) = error {
+            let message = "Failed to create new KafkaAdminClient";
+            return Refusal::Failed(KAFKA_EXCEPTION.into(), message.into());
+        }
+        let call = match (options.delete, options.delete_offsets) {
+            _ if options.list || options.all_groups => {
+                let message = "Failed to find brokers to send ListGroups";
+                return Refusal::runtime(format!(
+                    "{EXECUTION_EXCEPTION}: {KAFKA_EXCEPTION}: {message}"
+                ));
             }
-            Unreachable::Client(_) => format!("{timed_out} Call: findCoordinator"),
-        })
+            (true, _) => "deleteConsumerGroups(api=FIND_COORDINATOR)",
+            (_, true) => "deleteConsumerGroupOffsets(api=FIND_COORDINATOR)",
+            _ => "describeConsumerGroups(api=FIND_COORDINATOR)",
+        };
+        let message = format!("Timed out waiting for a node assignment. Call: {call}");
+        Refusal::executed(&Exception::new("TimeoutException", message))
     })?;
     let mut admin = Admin::new(cluster, patience);
     if options.list {

@@ -99,7 +99,7 @@ async fn commit(group: &str, offsets: &Offsets, admin: &mut Admin) -> Result<(),
         "Failed altering group offsets for the following partitions: [{}]",
         joined(&partitions, ", ")
     );
-    Err(Refusal::Failed(Exception::told(*code, Some(message)).message))
+    Err(Refusal::thrown(&Exception::told(*code, Some(message))))
 }
 
 fn joined(partitions: &[TopicPartition], separator: &str) -> String {
@@ -136,17 +136,20 @@ async fn new_offsets(
         }
         in_range(wanted, admin).await?
     } else if let Some(time) = &options.to_datetime {
-        let time = datetime_ms(time).map_err(Refusal::Failed)?;
+        let time = datetime_ms(time).map_err(Refusal::runtime)?;
         at_time(time, &partitions, admin, out).await?
     } else if let Some(duration) = &options.by_duration {
         let seconds = duration_seconds(duration);
-        let unread = || Refusal::Failed("Text cannot be parsed to a Duration".into());
+        let unread = || {
+            let class = "java.time.format.DateTimeParseException";
+            Refusal::Failed(class.into(), "Text cannot be parsed to a Duration".into())
+        };
         let ago_ms = (seconds.ok_or_else(unread)? * 1000.0) as i64;
         at_time(OsClock.now_ms().saturating_sub(ago_ms), &partitions, admin, out).await?
     } else if let Some(path) = &options.from_file {
-        let text = read_file(path).map_err(|error| Refusal::Failed(error.to_string()))?;
+        let text = read_file(path).map_err(|error| Refusal::runtime(error.to_string()))?;
         let single = (options.group.len() == 1).then(|| options.group[0].as_str());
-        let mut plan = plan::read(&text, single).map_err(Refusal::Failed)?;
+        let mut plan = plan::read(&text, single).map_err(Refusal::runtime)?;
         match plan.remove(group) {
             Some(wanted) => in_range(ordered(wanted), admin).await?,
             None => {
@@ -203,7 +206,7 @@ async fn scope(
     let (some, whole) = named_partitions(&options.topic)?;
     let mut partitions = some;
     for (topic, known) in admin.topics(&whole).await? {
-        let known = known.map_err(|exception| Refusal::Failed(exception.message))?;
+        let known = known.map_err(|exception| Refusal::thrown(&exception))?;
         partitions.extend(known.into_iter().map(|(partition, _)| (topic.clone(), partition)));
     }
     Ok(partitions)
@@ -252,11 +255,14 @@ async fn check(partitions: &[TopicPartition], admin: &mut Admin) -> Result<(), R
         joined(&found.cloned().collect::<Vec<_>>(), ",")
     };
     let (missing, leaderless) = (of(None), of(Some(-1)));
+    let refused = |class, what| Err(Refusal::thrown(&Exception::new(class, what)));
     if !missing.is_empty() {
-        return Err(Refusal::Failed(format!("The partitions \"{missing}\" do not exist")));
+        let what = format!("The partitions \"{missing}\" do not exist");
+        return refused("UnknownTopicOrPartitionException", what);
     }
     if !leaderless.is_empty() {
-        return Err(Refusal::Failed(format!("The partitions \"{leaderless}\" have no leader")));
+        let what = format!("The partitions \"{leaderless}\" have no leader");
+        return refused("LeaderNotAvailableException", what);
     }
     Ok(())
 }
