@@ -1,6 +1,6 @@
 """Lets a client that insists on a newer API of the engine talk to an older engine: older_engine.py SOCKET ENGINE VERSION.
 
-Listens on SOCKET, passes all on to the socket ENGINE, and puts VERSION, e.g. 1.41, in the place of the version that a
+Listens on SOCKET, passes all on to the socket of the URL ENGINE, and puts VERSION, e.g. 1.41, in the place of the version that a
 request's path has. The Rust module asks for the version that it was made with and does not negotiate.
 """
 
@@ -9,6 +9,7 @@ import re
 import sys
 
 listen, engine, version = sys.argv[1:]
+engine = engine.removeprefix("unix://")
 path = re.compile(rb"^([A-Z]+ /v)[0-9.]+(?=/)")
 
 

@@ -65,6 +65,17 @@ class KafkaTest {
         }
     }
 
+    /** The older class of the module, which starts ZooKeeper unless it is told not to. */
+    @Test
+    @SuppressWarnings("deprecation")
+    void legacyKafkaContainer() throws Exception {
+        DockerImageName image = DockerImageName.parse("confluentinc/cp-kafka:7.6.0");
+        try (var kafka = new org.testcontainers.containers.KafkaContainer(image).withKraft()) {
+            kafka.start();
+            produceAndConsume(kafka.getBootstrapServers());
+        }
+    }
+
     private static void produceAndConsume(String bootstrapServers) throws Exception {
         Map<String, Object> settings = Map.of(
                 "bootstrap.servers", bootstrapServers, "group.id", "test", "auto.offset.reset", "earliest");
