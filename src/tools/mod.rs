@@ -32,7 +32,6 @@ use crate::client::ClientError;
 use crate::env::Env;
 use flags::Flags;
 pub use health::{HealthOptions, health};
-pub(crate) use properties::ClientProperties;
 pub(crate) use properties::{ClientProperties, key_values, read_file};
 
 /// One of Kafka's tools.
@@ -89,7 +88,6 @@ pub fn run(tool: Tool, arguments: &[OsString]) -> ExitCode {
         Tool::Storage => main("kafka-storage", arguments, async |options| {
             storage::run(&options, &Env::of_this_machine(), &mut io::stdout().lock())
         }),
-        Tool::Topics => main("kafka-topics", arguments, topics::run),
         Tool::Topics => {
             let about = "Creates, lists, describes, changes and deletes topics";
             let command = flags::command("kafka-topics", about, topics::OPTIONS);
