@@ -87,12 +87,11 @@ impl Member {
         cluster: &mut Cluster,
         timeout: Duration,
     ) -> Result<&mut Connection, ClientError> {
-        let connection = match self.coordinator.take() {
-            Some(connection) => connection,
-            None => {
-                let node_id = cluster.coordinator(&self.membership.group).await?;
-                cluster.open(node_id).await?
-            }
+        let connection = if let Some(connection) = self.coordinator.take() {
+            connection
+        } else {
+            let node_id = cluster.coordinator(&self.membership.group).await?;
+            cluster.open(node_id).await?
         };
         let connection = self.coordinator.insert(connection);
         connection.set_timeout(timeout);

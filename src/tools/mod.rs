@@ -207,9 +207,9 @@ fn main_of<O>(
     code.map_or(ExitCode::FAILURE, ExitCode::from)
 }
 
-/// Says on standard output, as Kafka's tools do, that an option is old.
-#[expect(clippy::print_stdout, reason = "Kafka's tools print it there")]
-fn warn_deprecated(message: &str) {
+/// Says something on standard output, as that an option is old: Kafka's tools say it there.
+#[expect(clippy::print_stdout, reason = "it is meant for there")]
+fn print_line(message: &str) {
     println!("{message}");
 }
 

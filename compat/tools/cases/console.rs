@@ -287,7 +287,6 @@ fn wrong_consumers() -> Vec<Case> {
         ),
         wrong("both files", "--topic console-1 --consumer.config a --command-config b"),
         wrong("both of the formatter", "--topic console-1 --property a=b --formatter-property c=d"),
-        wrong("invalid level", "--topic console-1 --isolation-level some").same(Same::ButWords),
         wrong("unknown option", "--topic console-1 --no-such-option").same(Same::ButWords),
         consume("invalid topic", "--topic con/sole --timeout-ms 3000"),
         consume(
@@ -295,9 +294,6 @@ fn wrong_consumers() -> Vec<Case> {
             "--topic console-1 --group console-unknown --command-property auto.offset.reset=none \
              --timeout-ms 3000",
         ),
-        wrong("no port", "--topic console-1 --bootstrap-server localhost")
-            .alone()
-            .same(Same::ButWords),
         consume(
             "nobody listens",
             "--topic console-1 --timeout-ms 500 --bootstrap-server localhost:1",

@@ -151,7 +151,7 @@ impl Formatter {
     /// Prints a record behind `out`; what is wrong with it, in Kafka's words, after what could be printed.
     pub(super) fn write(&self, taken: &Taken<'_>, out: &mut Vec<u8>) -> Result<(), String> {
         let shown = (0..PARTS.len()).filter(|part| self.prints && self.parts[*part]);
-        let last = shown.clone().last();
+        let last = shown.clone().next_back();
         for part in shown {
             self.part(part, taken, out)?;
             let is_last = Some(part) == last;

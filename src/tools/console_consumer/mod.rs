@@ -7,15 +7,16 @@ use std::io::{self, Write};
 
 use tokio::time::{Instant, timeout_at};
 
-use super::reach::{Unreachable, reach};
+use super::reach::{Unreachable, check_servers, reach};
 use super::stop::Stop;
-use super::{Failure, warn_deprecated};
+use super::{Failure, print_line};
 use crate::client::{Consumer, Exception};
 pub(super) use options::Options;
 use options::Plan;
 
 /// Printed records go out when there are so many bytes, or no more records.
 const OUTPUT_BYTES: usize = 64 << 10;
+const TIMEOUT: &str = "org.apache.kafka.common.errors.TimeoutException";
 /// As good as for ever.
 const DAYS_30: std::time::Duration = std::time::Duration::from_hours(720);
 
@@ -38,57 +39,51 @@ impl Printer {
 /// Runs the tool.
 pub(super) async fn run(options: Options) -> Result<(), Failure> {
     let plan = options.plan()?;
-    let servers = options.bootstrap_server.clone().unwrap_or_default();
+    let servers = options.bootstrap_server.as_deref().unwrap_or_default();
+    check_servers(servers).await.map_err(|message| {
+        let class = "org.apache.kafka.common.config.ConfigException";
+        Failure::err(format!("ERROR Unknown error when running consumer: {class}: {message}"))
+    })?;
     let mut stop = Stop::catch()?;
     let (out, failure) = (Vec::new(), None);
     let skips_errors = options.skip_message_on_error;
     let mut printer = Printer { plan, skips_errors, count: 0, out, failure };
-    let plan = &printer.plan;
-    let idle = plan.timeout;
-    let connecting = reach(&plan.client_id, &servers, plan.request_timeout, idle);
-    let cluster = tokio::select! {
-        code = stop.asked() => Err(Failure { code: Some(code), ..Failure::default() }),
-        reached = connecting => reached.or_else(|unreachable| match unreachable {
-            Unreachable::Config(message) => Err(Failure::err(format!(
-                "Unknown error when running consumer: org.apache.kafka.common.config.ConfigException: {message}"
-            ))),
-            // As in Kafka it is no failure that nothing came in time.
-            Unreachable::Client(error) => {
-                eprintln!("{}", terminated(&error.to_string()));
-                Err(Failure { code: Some(0), ..Failure::default() })
-            }
-        }),
-    };
-    let cluster = match cluster {
-        Ok(cluster) => cluster,
-        Err(failure) => {
-            if failure.err.is_empty() {
-                report(0, &failure, &options);
-            }
-            return if failure.code == Some(0) { Ok(()) } else { Err(failure) };
-        }
-    };
-    let mut consumer = Consumer::new(cluster, printer.plan.consumer.clone());
+    let mut consumer = None;
     let outcome = tokio::select! {
         code = stop.asked() => Err(Failure { code: Some(code), ..Failure::default() }),
-        outcome = print_all(&mut consumer, &mut printer) => outcome,
+        outcome = work(servers, &mut consumer, &mut printer) => outcome,
     };
-    tokio::select! {
-        _ = stop.asked() => {}
-        () = consumer.close() => {}
+    if let Some(consumer) = consumer {
+        tokio::select! {
+            _ = stop.asked() => {}
+            () = consumer.close() => {}
+        }
     }
-    match &outcome {
-        Ok(()) => report(printer.count, &Failure::default(), &options),
-        Err(failure) => report(printer.count, failure, &options),
+    eprintln!("Processed a total of {} messages", printer.count);
+    let is_stopped = outcome.as_ref().is_err_and(|failure| failure.code.is_some());
+    if options.enable_systest_events && is_stopped {
+        print_line("shutdown_complete");
     }
     outcome
 }
 
-/// Says how much there was.
-fn report(count: u64, failure: &Failure, options: &Options) {
-    eprintln!("Processed a total of {count} messages");
-    if options.enable_systest_events && failure.code.is_some_and(|code| code != 0) {
-        warn_deprecated("shutdown_complete");
+/// Connects and prints. As in Kafka it is no failure that nobody was there in time.
+async fn work(
+    servers: &str,
+    consumer: &mut Option<Consumer>,
+    printer: &mut Printer,
+) -> Result<(), Failure> {
+    let Plan { client_id, request_timeout, timeout, .. } = &printer.plan;
+    match reach(client_id, servers, *request_timeout, *timeout).await {
+        Ok(cluster) => {
+            let consumer = consumer.insert(Consumer::new(cluster, printer.plan.consumer.clone()));
+            print_all(consumer, printer).await
+        }
+        Err(Unreachable::Config(cause)) => Err(Failure::err(cause)),
+        Err(Unreachable::Client(_)) => {
+            eprintln!("{}", terminated(TIMEOUT));
+            Ok(())
+        }
     }
 }
 
@@ -108,8 +103,7 @@ async fn print_all(consumer: &mut Consumer, printer: &mut Printer) -> Result<(),
                 return Ok(());
             }
             Err(_) => {
-                let timeout = "org.apache.kafka.common.errors.TimeoutException";
-                eprintln!("{}", terminated(timeout));
+                eprintln!("{}", terminated(TIMEOUT));
                 return Ok(());
             }
         }

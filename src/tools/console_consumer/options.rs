@@ -12,7 +12,7 @@ use crate::client::{
 };
 use crate::config::duration_seconds;
 use crate::tools::reach::warn;
-use crate::tools::{ClientProperties, Failure, key_values, warn_deprecated};
+use crate::tools::{ClientProperties, Failure, key_values, print_line};
 
 /// Groups that nobody named have a number below.
 const GROUP_NUMBERS: u32 = 100_000;
@@ -328,7 +328,7 @@ impl Options {
 
 fn tell_old(old: &str, new: &str) {
     let future = "is deprecated and will be removed in a future version.";
-    warn_deprecated(&format!("Option {old} {future} Use {new} instead."));
+    print_line(&format!("Option {old} {future} Use {new} instead."));
 }
 
 fn invalid(key: &str, value: &str, why: &str) -> Failure {

@@ -190,7 +190,7 @@ mod tests {
         LineReader::new(&owned.collect())
     }
 
-    fn said(failure: Failure) -> String {
+    fn said(failure: &Failure) -> String {
         failure.err.trim_start_matches("org.apache.kafka.common.KafkaException: ").to_owned()
     }
 
@@ -217,11 +217,11 @@ mod tests {
         assert_eq!(parsed.headers, headers);
         let parsed = reader.read("NULL\tNULL\tNULL").unwrap();
         assert_eq!(parsed, Parsed::default());
-        let error = said(reader.read("a:1\tk").unwrap_err());
+        let error = said(&reader.read("a:1\tk").unwrap_err());
         assert_eq!(error, "No key separator found on line number 3: 'a:1\tk'");
-        let error = said(reader.read("a\tk\tv").unwrap_err());
+        let error = said(&reader.read("a\tk\tv").unwrap_err());
         assert_eq!(error, "No header key separator found in pair 'a' on line number 4");
-        let error = said(reader.read("NULL:1\tk\tv").unwrap_err());
+        let error = said(&reader.read("NULL:1\tk\tv").unwrap_err());
         assert!(error.starts_with("Header keys should not be equal"), "{error}");
     }
 
@@ -242,9 +242,9 @@ mod tests {
 
     #[test]
     fn separators_differ() {
-        let error = said(reader(&[("headers.separator", "\t")]).unwrap_err());
+        let error = said(&reader(&[("headers.separator", "\t")]).unwrap_err());
         assert_eq!(error, "headers.delimiter and headers.separator may not be equal");
-        let error = said(reader(&[("null.marker", ":")]).unwrap_err());
+        let error = said(&reader(&[("null.marker", ":")]).unwrap_err());
         assert_eq!(error, "null.marker and headers.key.separator may not be equal");
     }
 }

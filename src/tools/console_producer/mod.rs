@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::reach::{check_servers, host_and_port};
 use super::stop::Stop;
-use super::{ClientProperties, Failure, key_values, warn_deprecated};
+use super::{ClientProperties, Failure, key_values, print_line};
 use crate::client::Exception;
 use crate::records::Compression;
 use lines::{LineReader, lines};
@@ -139,11 +139,11 @@ impl Options {
         for (new, old, _, is_old) in [both[1], both[0], both[2]] {
             if is_old {
                 let future = "is deprecated and will be removed in a future version.";
-                warn_deprecated(&format!("Warning: {old} {future} Use {new} instead."));
+                print_line(&format!("Warning: {old} {future} Use {new} instead."));
             }
         }
         if self.settings.max_partition_memory_bytes.is_some() {
-            warn_deprecated(
+            print_line(
                 "Warning: --max-partition-memory-bytes is deprecated and will be removed in Apache Kafka 5.0. Use \
                  --batch-size instead.",
             );

@@ -150,12 +150,11 @@ async fn new_offsets(
         let text = read_file(path).map_err(|error| Refusal::runtime(error.to_string()))?;
         let single = (options.group.len() == 1).then(|| options.group[0].as_str());
         let mut plan = plan::read(&text, single).map_err(Refusal::runtime)?;
-        match plan.remove(group) {
-            Some(wanted) => in_range(ordered(wanted), admin).await?,
-            None => {
-                print_error(out, format_args!("No reset plan for group {group} found"))?;
-                Vec::new()
-            }
+        if let Some(wanted) = plan.remove(group) {
+            in_range(ordered(wanted), admin).await?
+        } else {
+            print_error(out, format_args!("No reset plan for group {group} found"))?;
+            Vec::new()
         }
     } else if options.to_current {
         let committed = committed(group, admin).await?;
