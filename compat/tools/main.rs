@@ -125,7 +125,9 @@ fn main() -> ExitCode {
     let options = Options::parse();
     if options.list {
         for (family, cases) in FAMILIES {
-            cases().iter().for_each(|case| println!("{family}: {}", case.name));
+            for case in cases() {
+                println!("{family}: {}", case.name);
+            }
         }
         return ExitCode::SUCCESS;
     }

@@ -1,8 +1,10 @@
 //! The brokers of a cluster: any of them, the one that leads a partition, the one that coordinates a group.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::connection::CLIENT_ID;
 use super::{ClientError, Connection, RETRY_BACKOFF, address, bootstrap, error_name};
 use crate::wire::messages::find_coordinator::FindCoordinatorRequest;
 use crate::wire::messages::list_offsets::{
@@ -16,12 +18,18 @@ use crate::wire::{ErrorCode, Request};
 /// A partition of a topic.
 pub(crate) type TopicPartition = (String, i32);
 
+/// Isolation level of a reader of everything.
+pub(crate) const READ_UNCOMMITTED: i8 = 0;
+/// Isolation level of a reader of what is committed.
+pub(crate) const READ_COMMITTED: i8 = 1;
 /// FindCoordinator's key type of a group.
 const GROUP: i8 = 0;
 
 /// A cluster, with a connection to each broker that was asked.
 #[derive(Debug)]
 pub(crate) struct Cluster {
+    servers: String,
+    client_id: Arc<str>,
     timeout: Duration,
     any: Connection,
     addresses: HashMap<i32, String>,
@@ -32,7 +40,41 @@ impl Cluster {
     /// Connects to the first of `servers` (`host:port,...`) that answers. No answer may take longer than `timeout`.
     pub(crate) async fn connect(servers: &str, timeout: Duration) -> Result<Self, ClientError> {
         let any = bootstrap(servers, timeout).await?;
-        Ok(Self { timeout, any, addresses: HashMap::new(), connections: HashMap::new() })
+        let (servers, client_id) = (servers.to_owned(), CLIENT_ID.into());
+        let (addresses, connections) = (HashMap::new(), HashMap::new());
+        Ok(Self { servers, client_id, timeout, any, addresses, connections })
+    }
+
+    /// Says from now on, on new connections too, that it is this client (`client.id`).
+    pub(crate) fn named(mut self, client_id: &str) -> Self {
+        self.client_id = client_id.into();
+        self.any.set_client_id(self.client_id.clone());
+        self
+    }
+
+    /// A connection of its own to a broker that an answer to Metadata or FindCoordinator has named.
+    pub(crate) fn open(
+        &self,
+        node_id: i32,
+    ) -> impl Future<Output = Result<Connection, ClientError>> + Send + use<> {
+        let address = self.address(node_id).map(str::to_owned);
+        let (client_id, timeout) = (self.client_id.clone(), self.timeout);
+        async move {
+            let mut connection = Connection::open(&address?, timeout).await?;
+            connection.set_client_id(client_id);
+            Ok(connection)
+        }
+    }
+
+    /// Connects again, to any of the brokers that are known by now, and forgets all other connections: what is to be done
+    /// when one was lost, or when a call was given up before its answer.
+    pub(crate) async fn renew(&mut self) -> Result<(), ClientError> {
+        self.connections.clear();
+        let known: Vec<&str> = self.addresses.values().map(String::as_str).collect();
+        let servers = format!("{},{}", known.join(","), self.servers);
+        self.any = bootstrap(&servers, self.timeout).await?;
+        self.any.set_client_id(self.client_id.clone());
+        Ok(())
     }
 
     /// How long an answer may take.
@@ -56,18 +98,26 @@ impl Cluster {
     /// The connection to a broker that an answer to Metadata or FindCoordinator has named.
     pub(crate) async fn broker(&mut self, node_id: i32) -> Result<&mut Connection, ClientError> {
         if !self.connections.contains_key(&node_id) {
-            let unknown = || {
-                self.any
-                    .peer()
-                    .wrong(format!("the answer names broker {node_id}, but not its address"))
-            };
-            let address = self.addresses.get(&node_id).ok_or_else(unknown)?;
-            let connection = Connection::open(address, self.timeout).await?;
+            let connection = self.open(node_id).await?;
             self.connections.insert(node_id, connection);
         }
         self.connections
             .get_mut(&node_id)
             .ok_or_else(|| ClientError::Argument(format!("no connection to broker {node_id}")))
+    }
+
+    /// Where a broker is.
+    pub(crate) fn address(&self, node_id: i32) -> Result<&str, ClientError> {
+        let unknown = || {
+            let what = format!("the answer names broker {node_id}, but not its address");
+            self.any.peer().wrong(what)
+        };
+        self.addresses.get(&node_id).map(String::as_str).ok_or_else(unknown)
+    }
+
+    /// Closes the connection to a broker; the next question opens another.
+    pub(crate) fn forget(&mut self, node_id: i32) {
+        self.connections.remove(&node_id);
     }
 
     /// Describes these topics, or all with None; no topic is created by it.
@@ -82,7 +132,15 @@ impl Cluster {
             allow_auto_topic_creation: false,
             ..Default::default()
         };
-        let answer = self.any.call(&request).await?;
+        self.describe(&request).await
+    }
+
+    /// Asks for topics, and keeps where the brokers are.
+    pub(crate) async fn describe(
+        &mut self,
+        request: &MetadataRequest,
+    ) -> Result<MetadataResponse, ClientError> {
+        let answer = self.any.call(request).await?;
         for broker in &answer.brokers {
             self.addresses.insert(broker.node_id, address(&broker.host, broker.port));
         }
@@ -124,6 +182,17 @@ impl Cluster {
         partitions: &[TopicPartition],
         timestamp: i64,
     ) -> Result<BTreeMap<TopicPartition, Result<i64, i16>>, ClientError> {
+        self.list_offsets_as(partitions, timestamp, READ_UNCOMMITTED).await
+    }
+
+    /// As [`Cluster::list_offsets`] for a reader of this isolation level: the end of [`READ_COMMITTED`] lies before open
+    /// transactions.
+    pub(crate) async fn list_offsets_as(
+        &mut self,
+        partitions: &[TopicPartition],
+        timestamp: i64,
+        isolation_level: i8,
+    ) -> Result<BTreeMap<TopicPartition, Result<i64, i16>>, ClientError> {
         let mut names: Vec<String> = partitions.iter().map(|(topic, _)| topic.clone()).collect();
         names.sort();
         names.dedup();
@@ -137,7 +206,7 @@ impl Cluster {
             }
         }
         for (leader, partitions) in by_leader {
-            let request = listing(&partitions, timestamp);
+            let request = ListOffsetsRequest { isolation_level, ..listing(&partitions, timestamp) };
             let answer = self.broker(leader).await?.call(&request).await?;
             for topic in answer.topics {
                 for one in topic.partitions {

@@ -25,6 +25,8 @@ const FRAME_BYTES_MAX: usize = 1 << 30;
 /// Memory for an answer grows by no more than so much ahead of the bytes that came.
 const READ_BYTES: usize = 1 << 20;
 const SMALL_READ_BYTES: usize = 16 << 10;
+/// What brokers are told of who asks, unless there is something better.
+pub(super) const CLIENT_ID: &str = "ottla";
 /// The last version of Produce and Fetch with topics by name.
 const NAMED_TOPICS_VERSION: i16 = 12;
 
@@ -38,6 +40,7 @@ pub(crate) fn error_name(code: i16) -> String {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Peer {
     address: Arc<str>,
+    client_id: Arc<str>,
     timeout: Duration,
     versions: Arc<HashMap<i16, (i16, i16)>>,
 }
@@ -110,8 +113,12 @@ impl Peer {
 
 /// A request in its frame, in pieces; large ones are those of the request.
 pub(crate) fn framed<R: Request>(request: &R, version: i16) -> io::Result<Vec<Bytes>> {
+    framed_of(CLIENT_ID, request, version)
+}
+
+fn framed_of<R: Request>(client_id: &str, request: &R, version: i16) -> io::Result<Vec<Bytes>> {
     let mut encoder = Encoder::frame();
-    let client_id = Some("ottla".to_owned());
+    let client_id = Some(client_id.to_owned());
     let header =
         RequestHeader { api_key: R::KEY, api_version: version, correlation_id: 0, client_id };
     header.write(&mut encoder, version >= R::FLEXIBLE);
@@ -163,7 +170,8 @@ pub(crate) struct Connection {
 impl Connection {
     /// Connects and asks what the broker speaks.
     pub(crate) async fn open(address: &str, timeout: Duration) -> Result<Self, ClientError> {
-        let peer = Peer { address: address.into(), timeout, versions: Arc::default() };
+        let client_id = CLIENT_ID.into();
+        let peer = Peer { address: address.into(), client_id, timeout, versions: Arc::default() };
         let connect = |cause| ClientError::Connect { address: address.to_owned(), cause };
         let stream = peer.in_time(async { TcpStream::connect(address).await.map_err(connect) });
         let stream = stream.await?;
@@ -201,14 +209,36 @@ impl Connection {
         request: &R,
         version: i16,
     ) -> Result<R::Response, ClientError> {
+        self.send(request, version).await?;
         let Self { answers, peer } = self;
-        let frame = peer.in_time(async {
-            for piece in framed(request, version)? {
+        let frame = peer.in_time(answers.next(peer)).await?;
+        peer.read::<R>(&frame, version)
+    }
+
+    /// Sends what nobody answers, as Produce without acknowledgements.
+    pub(crate) async fn send<R: Request>(
+        &mut self,
+        request: &R,
+        version: i16,
+    ) -> Result<(), ClientError> {
+        let Self { answers, peer } = self;
+        let sent = peer.in_time(async {
+            for piece in framed_of(&peer.client_id, request, version)? {
                 answers.stream.write_all(&piece).await.map_err(|cause| peer.lost(cause))?;
             }
-            answers.next(peer).await
+            Ok(())
         });
-        peer.read::<R>(&frame.await?, version)
+        sent.await
+    }
+
+    /// Says from now on that it is this client (`client.id`).
+    pub(crate) fn set_client_id(&mut self, client_id: Arc<str>) {
+        self.peer.client_id = client_id;
+    }
+
+    /// Lets answers from now on take so long.
+    pub(crate) fn set_timeout(&mut self, timeout: Duration) {
+        self.peer.timeout = timeout;
     }
 
     /// The two directions apart.

@@ -5,12 +5,24 @@
 
 mod cluster;
 mod connection;
+mod consumer;
+mod exception;
+mod member;
+mod offsets;
 
 use std::io;
 use std::time::Duration;
 
-pub(crate) use cluster::{Cluster, TopicPartition, is_passing, refused};
-pub(crate) use connection::{Answers, Connection, Peer, error_name, framed};
+pub(crate) use cluster::{
+    Cluster, READ_COMMITTED, READ_UNCOMMITTED, TopicPartition, is_passing, refused,
+};
+#[cfg(test)]
+pub(crate) use connection::{Answers, Peer};
+pub(crate) use connection::{Connection, error_name, framed};
+pub(crate) use consumer::{Consumer, ConsumerConfig, Reset, Subscription, Taken};
+pub(crate) use exception::{Exception, is_retriable};
+pub(crate) use member::{ASSIGNOR, Membership, PROTOCOL_TYPE, assignment, subscription};
+pub(crate) use offsets::{Committed, Committer, by_topic, commit, committed};
 
 /// Before a question that was asked too early is asked again.
 pub(crate) const RETRY_BACKOFF: Duration = Duration::from_millis(20);
@@ -77,6 +89,11 @@ pub enum ClientError {
 }
 
 impl ClientError {
+    /// Whether a broker was not there, so that another, or the same one later, may answer.
+    pub(crate) fn is_passing(&self) -> bool {
+        matches!(self, Self::Connect { .. } | Self::Lost { .. } | Self::Silent { .. })
+    }
+
     /// The name under which it is counted: Kafka's, where Kafka has one.
     pub(crate) fn name(&self) -> &str {
         match self {

@@ -29,6 +29,7 @@ pub use group::{ConsumerGroupConfig, GroupConfig, MigrationPolicy};
 pub use listeners::Listener;
 pub use markdown::markdown_tables;
 pub use properties::parse_properties;
+pub(crate) use row::duration_seconds;
 pub use row::{ConfigError, ConfigType, Effect, Row, Synonym, Valid, Value};
 pub use server::{Notice, RetentionTiming, ServerConfig, Voter};
 pub use topic::{TimestampType, TopicConfig};

@@ -400,12 +400,12 @@ impl Value {
 }
 
 fn is_offset_reset(text: &str) -> bool {
-    let ago = |text| seconds(text).is_some_and(|seconds| seconds >= 0.0);
+    let ago = |text| duration_seconds(text).is_some_and(|seconds| seconds >= 0.0);
     ["earliest", "latest"].contains(&text) || text.strip_prefix("by_duration:").is_some_and(ago)
 }
 
 /// Java's `Duration.parse`: `PnDTnHnMn.nS` in any case of letters, with signs.
-fn seconds(text: &str) -> Option<f64> {
+pub(crate) fn duration_seconds(text: &str) -> Option<f64> {
     let upper = text.to_ascii_uppercase().replace(',', ".");
     let (sign, unsigned) = match upper.strip_prefix('-') {
         Some(unsigned) => (-1.0, unsigned),

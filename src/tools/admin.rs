@@ -1,9 +1,10 @@
 //! What Kafka's admin client is to its tools: it waits for a broker, asks the one that is to be asked, and says what is
 //! wrong in Kafka's words.
 
-use std::io;
+use std::path::Path;
 use std::time::Duration;
 
+use super::flags::Flags;
 use super::java_order::sort_as_hash_map;
 use super::{ClientProperties, Failure};
 use crate::client::{ClientError, Cluster, error_name};
@@ -39,9 +40,6 @@ pub(crate) enum AdminError {
     /// A broker does not answer as it should.
     #[error(transparent)]
     Client(#[from] ClientError),
-    /// Nothing can be printed any more.
-    #[error(transparent)]
-    Output(#[from] io::Error),
     /// Properties cannot be read; what is to be printed.
     #[error("{}{}", .0.out, .0.err)]
     Properties(Failure),
@@ -120,13 +118,20 @@ pub(crate) struct Admin {
 }
 
 impl Admin {
-    /// Waits for one of `servers` (`host:port,...`) as long as Kafka's admin client does, `default.api.timeout.ms`; `call` is
-    /// Kafka's name of what is to be asked.
+    /// As [`Admin::connect`], with the options of most tools.
+    pub(crate) async fn of(flags: &Flags, call: &'static str) -> Result<Self, AdminError> {
+        let servers = flags.get("bootstrap-server").unwrap_or_default();
+        Self::connect(servers, flags.get("command-config").map(Path::new), call).await
+    }
+
+    /// Waits for one of `servers` (`host:port,...`) as long as Kafka's admin client does: `default.api.timeout.ms` in the
+    /// `properties`. `call` is Kafka's name of what is to be asked.
     pub(crate) async fn connect(
         servers: &str,
-        properties: &ClientProperties,
+        properties: Option<&Path>,
         call: &'static str,
     ) -> Result<Self, AdminError> {
+        let properties = ClientProperties::read(properties, &[])?;
         let timeout = properties.request_timeout()?;
         let patience = properties.number("default.api.timeout.ms", API_TIMEOUT_MS)?;
         let patience = Duration::from_millis(patience);
@@ -147,6 +152,11 @@ impl Admin {
         };
         let cluster = tokio::time::timeout(patience, attempts).await;
         Ok(Self { cluster: cluster.map_err(|_| AdminError::NoBroker { call })?? })
+    }
+
+    /// How long an answer may take, for the broker, in milliseconds.
+    pub(crate) fn timeout_ms(&self) -> i32 {
+        i32::try_from(self.cluster.timeout().as_millis()).unwrap_or(i32::MAX)
     }
 
     /// Whether there is a version of a request that both sides know.

@@ -2,31 +2,21 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::Path;
 
-use clap::Parser;
-
+use super::flags::{Flags, Row};
 use super::java_order::{sort_as_hash_map, string_hash};
-use super::{ClientProperties, Failure, admin};
+use super::{ClientProperties, Failure, admin, print};
 use crate::client::Cluster;
 use crate::wire::ErrorCode;
 use crate::wire::messages::api_versions::{ApiVersion, ApiVersionsRequest};
 use crate::wire::messages::metadata::MetadataResponseBroker;
 
-/// Prints the APIs of every broker, with their versions.
-#[derive(Debug, Parser)]
-pub(crate) struct Options {
-    /// The brokers to begin with, several with commas between
-    #[arg(long, value_name = "host:port")]
-    bootstrap_server: Option<String>,
-    /// A file with properties of the client
-    #[arg(long, value_name = "file")]
-    command_config: Option<PathBuf>,
-    /// Other words say nothing, as to Kafka's tool.
-    #[arg(hide = true)]
-    _others: Vec<String>,
-}
+/// Its options.
+pub(crate) const OPTIONS: &[Row] = &[
+    ("bootstrap-server", "host:port", "The brokers to begin with, several with commas between"),
+    ("command-config", "file", "A file with properties of the client"),
+];
 
 /// An API as a client of Kafka 4.3.0 knows it: its name, its versions, and whether brokers have it. A range without
 /// versions is that of an API which is gone.
@@ -35,107 +25,44 @@ type Known = (&'static str, i16, i16, bool);
 /// Every API by its key (`ApiMessageType`).
 #[rustfmt::skip]
 const APIS: [Known; 93] = [
-    ("Produce", 3, 13, true),
-    ("Fetch", 4, 18, true),
-    ("ListOffsets", 1, 11, true),
-    ("Metadata", 0, 13, true),
-    ("LeaderAndIsr", 0, -1, false),
-    ("StopReplica", 0, -1, false),
-    ("UpdateMetadata", 0, -1, false),
-    ("ControlledShutdown", 0, -1, false),
-    ("OffsetCommit", 2, 10, true),
-    ("OffsetFetch", 1, 10, true),
-    ("FindCoordinator", 0, 6, true),
-    ("JoinGroup", 0, 9, true),
-    ("Heartbeat", 0, 4, true),
-    ("LeaveGroup", 0, 5, true),
-    ("SyncGroup", 0, 5, true),
-    ("DescribeGroups", 0, 6, true),
-    ("ListGroups", 0, 5, true),
-    ("SaslHandshake", 0, 1, true),
-    ("ApiVersions", 0, 4, true),
-    ("CreateTopics", 2, 7, true),
-    ("DeleteTopics", 1, 6, true),
-    ("DeleteRecords", 0, 2, true),
-    ("InitProducerId", 0, 6, true),
-    ("OffsetForLeaderEpoch", 2, 4, true),
-    ("AddPartitionsToTxn", 0, 5, true),
-    ("AddOffsetsToTxn", 0, 4, true),
-    ("EndTxn", 0, 5, true),
-    ("WriteTxnMarkers", 1, 2, true),
-    ("TxnOffsetCommit", 0, 5, true),
-    ("DescribeAcls", 1, 3, true),
-    ("CreateAcls", 1, 3, true),
-    ("DeleteAcls", 1, 3, true),
-    ("DescribeConfigs", 1, 4, true),
-    ("AlterConfigs", 0, 2, true),
-    ("AlterReplicaLogDirs", 1, 2, true),
-    ("DescribeLogDirs", 1, 5, true),
-    ("SaslAuthenticate", 0, 2, true),
-    ("CreatePartitions", 0, 3, true),
-    ("CreateDelegationToken", 1, 3, true),
-    ("RenewDelegationToken", 1, 2, true),
-    ("ExpireDelegationToken", 1, 2, true),
-    ("DescribeDelegationToken", 1, 3, true),
-    ("DeleteGroups", 0, 2, true),
-    ("ElectLeaders", 0, 2, true),
-    ("IncrementalAlterConfigs", 0, 1, true),
-    ("AlterPartitionReassignments", 0, 1, true),
-    ("ListPartitionReassignments", 0, 0, true),
-    ("OffsetDelete", 0, 0, true),
-    ("DescribeClientQuotas", 0, 1, true),
-    ("AlterClientQuotas", 0, 1, true),
-    ("DescribeUserScramCredentials", 0, 0, true),
-    ("AlterUserScramCredentials", 0, 0, true),
-    ("Vote", 0, 2, false),
-    ("BeginQuorumEpoch", 0, 1, false),
-    ("EndQuorumEpoch", 0, 1, false),
-    ("DescribeQuorum", 0, 2, true),
-    ("AlterPartition", 2, 3, false),
-    ("UpdateFeatures", 0, 2, true),
-    ("Envelope", 0, 0, false),
-    ("FetchSnapshot", 0, 1, false),
-    ("DescribeCluster", 0, 2, true),
-    ("DescribeProducers", 0, 0, true),
-    ("BrokerRegistration", 0, 4, false),
-    ("BrokerHeartbeat", 0, 2, false),
-    ("UnregisterBroker", 0, 0, true),
-    ("DescribeTransactions", 0, 0, true),
-    ("ListTransactions", 0, 2, true),
-    ("AllocateProducerIds", 0, 0, false),
-    ("ConsumerGroupHeartbeat", 0, 1, true),
-    ("ConsumerGroupDescribe", 0, 1, true),
-    ("ControllerRegistration", 0, 0, false),
-    ("GetTelemetrySubscriptions", 0, 0, true),
-    ("PushTelemetry", 0, 0, true),
-    ("AssignReplicasToDirs", 0, 0, false),
-    ("ListConfigResources", 0, 1, true),
-    ("DescribeTopicPartitions", 0, 0, true),
-    ("ShareGroupHeartbeat", 1, 1, true),
-    ("ShareGroupDescribe", 1, 1, true),
-    ("ShareFetch", 1, 2, true),
-    ("ShareAcknowledge", 1, 2, true),
-    ("AddRaftVoter", 0, 1, true),
-    ("RemoveRaftVoter", 0, 0, true),
-    ("UpdateRaftVoter", 0, 0, false),
-    ("InitializeShareGroupState", 0, 0, true),
-    ("ReadShareGroupState", 0, 0, true),
-    ("WriteShareGroupState", 0, 1, true),
-    ("DeleteShareGroupState", 0, 0, true),
-    ("ReadShareGroupStateSummary", 0, 1, true),
-    ("StreamsGroupHeartbeat", 0, 0, true),
-    ("StreamsGroupDescribe", 0, 0, true),
-    ("DescribeShareGroupOffsets", 0, 1, true),
-    ("AlterShareGroupOffsets", 0, 0, true),
-    ("DeleteShareGroupOffsets", 0, 0, true),
+    ("Produce", 3, 13, true), ("Fetch", 4, 18, true), ("ListOffsets", 1, 11, true), ("Metadata", 0, 13, true),
+    ("LeaderAndIsr", 0, -1, false), ("StopReplica", 0, -1, false), ("UpdateMetadata", 0, -1, false),
+    ("ControlledShutdown", 0, -1, false), ("OffsetCommit", 2, 10, true), ("OffsetFetch", 1, 10, true),
+    ("FindCoordinator", 0, 6, true), ("JoinGroup", 0, 9, true), ("Heartbeat", 0, 4, true), ("LeaveGroup", 0, 5, true),
+    ("SyncGroup", 0, 5, true), ("DescribeGroups", 0, 6, true), ("ListGroups", 0, 5, true), ("SaslHandshake", 0, 1, true),
+    ("ApiVersions", 0, 4, true), ("CreateTopics", 2, 7, true), ("DeleteTopics", 1, 6, true), ("DeleteRecords", 0, 2, true),
+    ("InitProducerId", 0, 6, true), ("OffsetForLeaderEpoch", 2, 4, true), ("AddPartitionsToTxn", 0, 5, true),
+    ("AddOffsetsToTxn", 0, 4, true), ("EndTxn", 0, 5, true), ("WriteTxnMarkers", 1, 2, true),
+    ("TxnOffsetCommit", 0, 5, true), ("DescribeAcls", 1, 3, true), ("CreateAcls", 1, 3, true), ("DeleteAcls", 1, 3, true),
+    ("DescribeConfigs", 1, 4, true), ("AlterConfigs", 0, 2, true), ("AlterReplicaLogDirs", 1, 2, true),
+    ("DescribeLogDirs", 1, 5, true), ("SaslAuthenticate", 0, 2, true), ("CreatePartitions", 0, 3, true),
+    ("CreateDelegationToken", 1, 3, true), ("RenewDelegationToken", 1, 2, true), ("ExpireDelegationToken", 1, 2, true),
+    ("DescribeDelegationToken", 1, 3, true), ("DeleteGroups", 0, 2, true), ("ElectLeaders", 0, 2, true),
+    ("IncrementalAlterConfigs", 0, 1, true), ("AlterPartitionReassignments", 0, 1, true),
+    ("ListPartitionReassignments", 0, 0, true), ("OffsetDelete", 0, 0, true), ("DescribeClientQuotas", 0, 1, true),
+    ("AlterClientQuotas", 0, 1, true), ("DescribeUserScramCredentials", 0, 0, true),
+    ("AlterUserScramCredentials", 0, 0, true), ("Vote", 0, 2, false), ("BeginQuorumEpoch", 0, 1, false),
+    ("EndQuorumEpoch", 0, 1, false), ("DescribeQuorum", 0, 2, true), ("AlterPartition", 2, 3, false),
+    ("UpdateFeatures", 0, 2, true), ("Envelope", 0, 0, false), ("FetchSnapshot", 0, 1, false),
+    ("DescribeCluster", 0, 2, true), ("DescribeProducers", 0, 0, true), ("BrokerRegistration", 0, 4, false),
+    ("BrokerHeartbeat", 0, 2, false), ("UnregisterBroker", 0, 0, true), ("DescribeTransactions", 0, 0, true),
+    ("ListTransactions", 0, 2, true), ("AllocateProducerIds", 0, 0, false), ("ConsumerGroupHeartbeat", 0, 1, true),
+    ("ConsumerGroupDescribe", 0, 1, true), ("ControllerRegistration", 0, 0, false),
+    ("GetTelemetrySubscriptions", 0, 0, true), ("PushTelemetry", 0, 0, true), ("AssignReplicasToDirs", 0, 0, false),
+    ("ListConfigResources", 0, 1, true), ("DescribeTopicPartitions", 0, 0, true), ("ShareGroupHeartbeat", 1, 1, true),
+    ("ShareGroupDescribe", 1, 1, true), ("ShareFetch", 1, 2, true), ("ShareAcknowledge", 1, 2, true),
+    ("AddRaftVoter", 0, 1, true), ("RemoveRaftVoter", 0, 0, true), ("UpdateRaftVoter", 0, 0, false),
+    ("InitializeShareGroupState", 0, 0, true), ("ReadShareGroupState", 0, 0, true), ("WriteShareGroupState", 0, 1, true),
+    ("DeleteShareGroupState", 0, 0, true), ("ReadShareGroupStateSummary", 0, 1, true),
+    ("StreamsGroupHeartbeat", 0, 0, true), ("StreamsGroupDescribe", 0, 0, true), ("DescribeShareGroupOffsets", 0, 1, true),
+    ("AlterShareGroupOffsets", 0, 0, true), ("DeleteShareGroupOffsets", 0, 0, true),
 ];
 
 /// Runs the tool.
-pub(crate) async fn run(options: Options) -> Result<(), Failure> {
-    let Some(servers) = &options.bootstrap_server else {
-        return Err(Failure::err("Missing required argument \"[bootstrap-server]\""));
-    };
-    let properties = ClientProperties::read(options.command_config.as_deref(), &[])?;
+pub(crate) async fn run(flags: Flags) -> Result<(), Failure> {
+    flags.require("bootstrap-server")?;
+    let servers = flags.get("bootstrap-server").unwrap_or_default();
+    let properties = ClientProperties::read(flags.get("command-config").map(Path::new), &[])?;
     let timeout = properties.request_timeout()?;
     let addresses = admin::usable(servers).await.map_err(Failure::err)?;
     // Kafka's tool waits for nobody.
@@ -161,7 +88,7 @@ pub(crate) async fn run(options: Options) -> Result<(), Failure> {
         let MetadataResponseBroker { node_id, host, port, rack } = broker;
         let rack = rack.as_deref().unwrap_or("null");
         let node = format!("{host}:{port} (id: {node_id} rack: {rack} isFenced: false)");
-        writeln!(std::io::stdout().lock(), "{node} -> {text}")?;
+        print(&format!("{node} -> {text}"));
     }
     Ok(())
 }
@@ -187,13 +114,12 @@ fn listed(apis: Vec<ApiVersion>) -> String {
         if high != low {
             let _ = write!(line, " to {high}");
         }
-        if let Some((_, oldest, latest, _)) = known {
-            line += &match () {
-                () if *latest < low => " [unusable: node too new]".to_owned(),
-                () if high < *oldest => " [unusable: node too old]".to_owned(),
-                () => format!(" [usable: {}]", high.min(*latest)),
-            };
-        }
+        let _ = match known {
+            None => Ok(()),
+            Some((_, _, latest, _)) if *latest < low => write!(line, " [unusable: node too new]"),
+            Some((_, oldest, ..)) if high < *oldest => write!(line, " [unusable: node too old]"),
+            Some((_, _, latest, _)) => write!(line, " [usable: {}]", high.min(*latest)),
+        };
         lines.insert(api_key, line);
     }
     let lines: Vec<String> = lines.into_values().collect();

@@ -1,13 +1,12 @@
 //! `kafka-cluster` (Kafka: `ClusterTool`).
 
-use std::io::{self, Write};
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
 use super::admin::{Admin, AdminError, refusal};
 use super::java_order::sort_as_hash_map;
-use super::{ClientProperties, Failure};
+use super::{Failure, print};
 use crate::wire::messages::describe_cluster::{DescribeClusterBroker, DescribeClusterRequest};
 
 /// Widths without a host, and without a rack.
@@ -68,10 +67,9 @@ struct Target {
 impl Target {
     async fn connect(&self) -> Result<Admin, AdminError> {
         if self.config.is_some() {
-            writeln!(
-                io::stdout().lock(),
-                "Option --config has been deprecated and will be removed in a future version. Use --command-config instead."
-            )?;
+            print(
+                "Option --config has been deprecated and will be removed in a future version. Use --command-config instead.",
+            );
         }
         let Some(servers) = &self.bootstrap_server else {
             let text =
@@ -79,8 +77,7 @@ impl Target {
             return Err(AdminError::Argument(text.into()));
         };
         let file = self.config.as_deref().or(self.command_config.as_deref());
-        let properties = ClientProperties::read(file, &[])?;
-        Admin::connect(servers, &properties, "listNodes").await
+        Admin::connect(servers, file, "listNodes").await
     }
 }
 
@@ -116,7 +113,8 @@ async fn tell(command: Command) -> Result<(), AdminError> {
             return Err(AdminError::Argument(text));
         }
     };
-    Ok(io::stdout().lock().write_all(text.as_bytes())?)
+    print(text.trim_end_matches('\n'));
+    Ok(())
 }
 
 async fn brokers(

@@ -8,24 +8,31 @@ mod admin;
 mod api_versions;
 mod cluster;
 mod configs;
+mod console_consumer;
+mod console_producer;
+mod consumer_groups;
+mod flags;
 mod health;
 mod java_order;
 mod properties;
+mod reach;
+mod stop;
 mod storage;
 mod topics;
 
 use std::ffi::{OsStr, OsString};
-use std::io;
+use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::Parser;
+use clap::{ArgMatches, Command, Parser};
 
 use crate::client::ClientError;
 use crate::env::Env;
+use flags::Flags;
 pub use health::{HealthOptions, health};
-pub(crate) use properties::ClientProperties;
+pub(crate) use properties::{ClientProperties, key_values, read_file};
 
 /// One of Kafka's tools.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,16 +49,25 @@ pub enum Tool {
     BrokerApiVersions,
     /// `kafka-cluster`.
     Cluster,
+    /// `kafka-console-consumer`: prints records.
+    ConsoleConsumer,
+    /// `kafka-console-producer`: sends lines.
+    ConsoleProducer,
+    /// `kafka-consumer-groups`: shows groups, moves their offsets, deletes.
+    ConsumerGroups,
 }
 
 /// Every tool by its name without `.sh`.
-const NAMES: [(&str, Tool); 6] = [
+const NAMES: [(&str, Tool); 9] = [
     ("kafka-server-start", Tool::ServerStart),
     ("kafka-storage", Tool::Storage),
     ("kafka-topics", Tool::Topics),
     ("kafka-configs", Tool::Configs),
     ("kafka-broker-api-versions", Tool::BrokerApiVersions),
     ("kafka-cluster", Tool::Cluster),
+    ("kafka-console-consumer", Tool::ConsoleConsumer),
+    ("kafka-console-producer", Tool::ConsoleProducer),
+    ("kafka-consumer-groups", Tool::ConsumerGroups),
 ];
 /// The version that the tools say they are.
 const KAFKA_VERSION: &str = "4.3.0";
@@ -72,14 +88,27 @@ pub fn run(tool: Tool, arguments: &[OsString]) -> ExitCode {
         Tool::Storage => main("kafka-storage", arguments, async |options| {
             storage::run(&options, &Env::of_this_machine(), &mut io::stdout().lock())
         }),
-        Tool::Topics => main("kafka-topics", arguments, topics::run),
+        Tool::Topics => {
+            let about = "Creates, lists, describes, changes and deletes topics";
+            let command = flags::command("kafka-topics", about, topics::OPTIONS);
+            main_of(command, arguments, Flags, topics::run)
+        }
         Tool::Configs => {
             let words: Vec<_> = arguments.iter().map(|word| word.to_string_lossy()).collect();
             let words = words.join(" ");
-            main("kafka-configs", arguments, async |options| configs::run(options, &words).await)
+            let about = "Describes and changes configurations of topics, brokers, groups and client metrics";
+            let command = flags::command("kafka-configs", about, configs::OPTIONS);
+            main_of(command, arguments, Flags, async |flags| configs::run(flags, &words).await)
         }
-        Tool::BrokerApiVersions => main("kafka-broker-api-versions", arguments, api_versions::run),
+        Tool::BrokerApiVersions => {
+            let about = "Prints the APIs of every broker, with their versions";
+            let command = flags::command("kafka-broker-api-versions", about, api_versions::OPTIONS);
+            main_of(command, arguments, Flags, api_versions::run)
+        }
         Tool::Cluster => main("kafka-cluster", arguments, cluster::run),
+        Tool::ConsoleConsumer => main("kafka-console-consumer", arguments, console_consumer::run),
+        Tool::ConsoleProducer => main("kafka-console-producer", arguments, console_producer::run),
+        Tool::ConsumerGroups => main("kafka-consumer-groups", arguments, consumer_groups::run),
     }
 }
 
@@ -90,6 +119,8 @@ pub(crate) struct Failure {
     pub(crate) out: String,
     /// On standard error, likewise.
     pub(crate) err: String,
+    /// The exit code, if it is not 1.
+    pub(crate) code: Option<u8>,
 }
 
 impl Failure {
@@ -116,15 +147,34 @@ impl From<io::Error> for Failure {
     }
 }
 
+/// Prints a line; a closed output is no error, as to Java.
+fn print(line: &str) {
+    let _ = writeln!(io::stdout().lock(), "{line}");
+}
+
 /// Reads the options, runs, prints what went wrong.
-#[expect(clippy::print_stdout, reason = "Kafka's tools print some errors there")]
 fn main<O: Parser>(
-    name: &str,
+    name: &'static str,
     arguments: &[OsString],
     tool: impl AsyncFnOnce(O) -> Result<(), Failure>,
 ) -> ExitCode {
-    let line = [OsString::from(name)].into_iter().chain(arguments.iter().cloned());
-    let mut command = O::command().version(KAFKA_VERSION).mut_args(|argument| {
+    let command = O::command().name(name);
+    // What the command has read fits the options that it is made of.
+    let read = |matches| O::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    main_of(command, arguments, read, tool)
+}
+
+/// As [`main`], with a command whose matches `read` turns into options.
+#[expect(clippy::print_stdout, reason = "Kafka's tools print some errors there")]
+fn main_of<O>(
+    command: Command,
+    arguments: &[OsString],
+    read: impl FnOnce(ArgMatches) -> O,
+    tool: impl AsyncFnOnce(O) -> Result<(), Failure>,
+) -> ExitCode {
+    let name = OsString::from(command.get_name());
+    let line = [name].into_iter().chain(arguments.iter().cloned());
+    let mut command = command.version(KAFKA_VERSION).mut_args(|argument| {
         // Kafka's parser takes what follows an option for its value, whatever it begins with.
         let is_valued = argument.get_action().takes_values() && !argument.is_positional();
         if is_valued { argument.allow_hyphen_values(true) } else { argument }
@@ -133,9 +183,8 @@ fn main<O: Parser>(
         eprintln!("{}", command.render_help());
         return ExitCode::FAILURE;
     }
-    let parsed = command.try_get_matches_from(line);
-    let options = match parsed.and_then(|matches| O::from_arg_matches(&matches)) {
-        Ok(options) => options,
+    let options = match command.try_get_matches_from(line) {
+        Ok(matches) => read(matches),
         Err(error) => return refuse(&error),
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -148,14 +197,20 @@ fn main<O: Parser>(
         }
         Err(error) => Err(error.into()),
     };
-    let Err(Failure { out, err }) = outcome else { return ExitCode::SUCCESS };
+    let Err(Failure { out, err, code }) = outcome else { return ExitCode::SUCCESS };
     if !out.is_empty() {
         println!("{out}");
     }
     if !err.is_empty() {
         eprintln!("{err}");
     }
-    ExitCode::FAILURE
+    code.map_or(ExitCode::FAILURE, ExitCode::from)
+}
+
+/// Says on standard output, as Kafka's tools do, that an option is old.
+#[expect(clippy::print_stdout, reason = "Kafka's tools print it there")]
+fn warn_deprecated(message: &str) {
+    println!("{message}");
 }
 
 /// Prints what is wrong with the command line, or what was asked for in its place.

@@ -17,21 +17,7 @@ impl ClientProperties {
     /// Reads the file, if there is one; `more` are `key=value` and win. A setting that asks for encryption or
     /// authentication is refused: it would be in vain.
     pub(crate) fn read(file: Option<&Path>, more: &[String]) -> Result<Self, Failure> {
-        let text = match file {
-            Some(path) => {
-                let failed = |error| Failure::err(format!("{}\n{error}", path.display()));
-                read_file(path).map_err(failed)?
-            }
-            None => String::new(),
-        };
-        let mut properties =
-            parse_properties(&text).map_err(|error| Failure::err(error.to_string()))?;
-        for pair in more {
-            // As in Kafka a key alone has an empty value (`CommandLineUtils.parseKeyValueArgs`).
-            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-            properties.insert(key.trim().to_owned(), value.trim().to_owned());
-        }
-        let properties = Self(properties);
+        let properties = Self(key_values(file, more)?);
         match properties.get("security.protocol") {
             None | Some("PLAINTEXT") => Ok(properties),
             Some(protocol) => Err(Failure::err(format!(
@@ -40,9 +26,9 @@ impl ClientProperties {
         }
     }
 
-    /// The value of a key.
+    /// The value of a key, without the blanks around it.
     pub(crate) fn get(&self, key: &str) -> Option<&str> {
-        self.0.get(key).map(String::as_str)
+        self.0.get(key).map(|value| value.trim())
     }
 
     /// The number that a key has, or `default`.
@@ -62,7 +48,27 @@ impl ClientProperties {
     }
 }
 
+/// What a file says, and `key=value` after it, which win; values keep their blanks.
+pub(crate) fn key_values(file: Option<&Path>, more: &[String]) -> Result<ConfigMap, Failure> {
+    let text = match file {
+        Some(path) => {
+            let failed = |error| Failure::err(format!("{}\n{error}", path.display()));
+            read_file(path).map_err(failed)?
+        }
+        None => String::new(),
+    };
+    let mut properties =
+        parse_properties(&text).map_err(|error| Failure::err(error.to_string()))?;
+    for pair in more {
+        // As in Kafka a key alone has an empty value (`CommandLineUtils.parseKeyValueArgs`).
+        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+        properties.insert(key.to_owned(), value.to_owned());
+    }
+    Ok(properties)
+}
+
+/// The text of a file.
 #[expect(clippy::disallowed_methods, reason = "tools stand outside of the simulated world")]
-pub(super) fn read_file(path: &Path) -> std::io::Result<String> {
+pub(crate) fn read_file(path: &Path) -> std::io::Result<String> {
     std::fs::read_to_string(path)
 }

@@ -28,7 +28,10 @@ fn printed(broker: &Broker, tool: &str, flags: &str) -> String {
 fn topics_come_and_go() {
     let broker = Broker::start();
     let topics = |flags: &str| printed(&broker, "kafka-topics.sh", flags);
-    assert_eq!(topics("--create --topic a --partitions 2 --config flush.ms=7"), "Created topic a.\n");
+    assert_eq!(
+        topics("--create --topic a --partitions 2 --config flush.ms=7"),
+        "Created topic a.\n"
+    );
     assert_eq!(topics("--create --topic=b --if-not-exists"), "Created topic b.\n");
     assert_eq!(topics("--create --topic b --if-not-exists"), "");
     assert_eq!(topics("--list"), "a\nb\n");
@@ -50,7 +53,10 @@ fn configs_are_set_and_described() {
     let configs = |flags: &str| printed(&broker, "kafka-configs", flags);
     let add = "--alter --topic t --add-config cleanup.policy=[compact,delete],flush.ms=7";
     assert_eq!(configs(add), "Completed updating config for topic t.\n");
-    assert_eq!(configs("--alter --topic t --delete-config flush.ms"), "Completed updating config for topic t.\n");
+    assert_eq!(
+        configs("--alter --topic t --delete-config flush.ms"),
+        "Completed updating config for topic t.\n"
+    );
     assert_eq!(
         configs("--describe --topic t"),
         "Dynamic configs for topic t are:\n  cleanup.policy=compact,delete sensitive=false \
@@ -58,7 +64,10 @@ fn configs_are_set_and_described() {
     );
     let group = "--alter --entity-type groups --entity-name g --add-config consumer.session.timeout.ms=50000";
     assert_eq!(configs(group), "Completed updating config for group g.\n");
-    assert!(configs("--describe --entity-type groups").starts_with("Dynamic configs for group g are:\n"));
+    assert!(
+        configs("--describe --entity-type groups")
+            .starts_with("Dynamic configs for group g are:\n")
+    );
 }
 
 #[test]
@@ -95,7 +104,9 @@ fn what_is_wrong_is_said_with_exit_code_1() {
     let missing = failed("kafka-topics", &["--list", "--bootstrap-server", &servers, "--topic"]);
     assert_eq!(missing.1, "Option topic requires an argument\n");
     let nobody = ["--list", "--bootstrap-server", "localhost"];
-    assert!(failed("kafka-topics", &nobody).1.contains("Invalid url in bootstrap.servers: localhost"));
+    assert!(
+        failed("kafka-topics", &nobody).1.contains("Invalid url in bootstrap.servers: localhost")
+    );
     let configs = ["--describe", "--topic", "a b", "--bootstrap-server", &servers];
     let args = format!("'--describe --topic a b --bootstrap-server {servers}'\n");
     let expected = format!("Error while executing config command with args {args}");

@@ -16,6 +16,7 @@ mod checker;
 mod cli;
 mod clients;
 mod compaction;
+mod console_tools;
 mod consumer_groups;
 mod container;
 mod crash;

@@ -7,8 +7,10 @@ mod topics;
 
 use crate::case::Case;
 
-/// Each family's name and cases.
-pub(crate) const FAMILIES: &[(&str, fn() -> Vec<Case>)] = &[
+/// A name and what gives its cases.
+type Family = (&'static str, fn() -> Vec<Case>);
+
+pub(crate) const FAMILIES: &[Family] = &[
     ("topics", topics::cases),
     ("configs", configs::cases),
     ("api-versions", api_versions::cases),

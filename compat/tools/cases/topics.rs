@@ -37,6 +37,7 @@ fn creating() -> Vec<Case> {
         topics("list", "--list"),
         topics("list some", "--list --topic f.*"),
         topics("list by name", "--list --topic 'first,many'"),
+        topics("list by classes", "--list --topic '(?i)F\\w+[a-z&&[^q]]'"),
         topics("list none", "--list --topic none"),
         topics("list without internal ones", "--list --exclude-internal"),
         topics("an action with other words", "--list these words"),

@@ -1,10 +1,12 @@
 //! A member of a group, of either protocol: its way in, its heartbeats, its way out.
 
-use bytes::{BufMut, Bytes};
+use std::collections::BTreeMap;
 
 use super::{Protocol, TIMEOUT};
 use crate::bench::topic::refused;
-use crate::client::{ClientError, Connection, RETRY_BACKOFF};
+use crate::client::{
+    ASSIGNOR, ClientError, Connection, PROTOCOL_TYPE, RETRY_BACKOFF, assignment, subscription,
+};
 use crate::wire::ErrorCode;
 use crate::wire::messages::consumer_group_heartbeat::{
     ConsumerGroupHeartbeatRequest, TopicPartitions,
@@ -17,8 +19,6 @@ use crate::wire::messages::leave_group::{LeaveGroupRequest, MemberIdentity};
 use crate::wire::messages::sync_group::{SyncGroupRequest, SyncGroupRequestAssignment};
 
 const SESSION_TIMEOUT_MS: i32 = 45_000;
-const PROTOCOL_TYPE: &str = "consumer";
-const ASSIGNOR: &str = "range";
 /// An epoch with which a member leaves.
 const LEAVING_EPOCH: i32 = -1;
 
@@ -53,8 +53,8 @@ impl Member {
 
     /// One round of the classic protocol.
     async fn join(&mut self) -> Result<bool, ClientError> {
-        let protocol =
-            JoinGroupRequestProtocol { name: ASSIGNOR.into(), metadata: subscription(&self.topic) };
+        let metadata = subscription(std::slice::from_ref(&self.topic));
+        let protocol = JoinGroupRequestProtocol { name: ASSIGNOR.into(), metadata };
         let request = JoinGroupRequest {
             group_id: self.group.clone(),
             session_timeout_ms: SESSION_TIMEOUT_MS,
@@ -86,7 +86,7 @@ impl Member {
         let ids = joined.members.into_iter().map(|member| member.member_id);
         let assign = |(partition, member_id)| SyncGroupRequestAssignment {
             member_id,
-            assignment: assignment(&self.topic, partition),
+            assignment: assignment(BTreeMap::from([(self.topic.clone(), vec![partition])])),
         };
         let request = SyncGroupRequest {
             group_id: self.group.clone(),
@@ -178,29 +178,4 @@ pub(super) fn joins_again(what: &str, group: &str, code: i16) -> Result<bool, Cl
         return Ok(code != 0);
     }
     Err(refused(&format!("{what} of group {group}"), code))
-}
-
-/// What a classic consumer says of itself: it reads one topic.
-fn subscription(topic: &str) -> Bytes {
-    consumer_protocol(topic, None)
-}
-
-/// What a classic consumer is told: it has one partition.
-fn assignment(topic: &str, partition: i32) -> Bytes {
-    consumer_protocol(topic, Some(partition))
-}
-
-/// `ConsumerProtocolSubscription` or `ConsumerProtocolAssignment` of version 0, with null as the user's data.
-fn consumer_protocol(topic: &str, partition: Option<i32>) -> Bytes {
-    let mut bytes = Vec::new();
-    bytes.put_i16(0);
-    bytes.put_i32(1);
-    bytes.put_i16(topic.len() as i16);
-    bytes.put_slice(topic.as_bytes());
-    if let Some(partition) = partition {
-        bytes.put_i32(1);
-        bytes.put_i32(partition);
-    }
-    bytes.put_i32(-1);
-    bytes.into()
 }

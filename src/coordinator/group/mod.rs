@@ -37,6 +37,7 @@ pub use command::{Asked, Caller, Command, Reply};
 pub(super) use consumer::TopicPattern;
 pub(crate) use consumer::{ConsumerProtocolAssignment, ConsumerProtocolSubscription};
 pub use consumer::{ConsumerRecord, heartbeat_refused};
+pub(crate) use consumer::{pattern_error, protocol as consumer_protocol};
 pub use join::refused;
 pub use machine::GroupMachine;
 pub use record::Record;

@@ -2,14 +2,13 @@
 
 mod options;
 
-use std::io::{self, Write};
 use std::path::Path;
 
 use super::admin::{Admin, AdminError, refusal};
-use super::java_order::{sort_as_hash_map, sort_as_scala_set, string_hash};
+use super::flags::Flags;
+use super::java_order::{sort_as_hash_map, string_hash};
 use super::properties::read_file;
-use super::{ClientProperties, Failure};
-use crate::client::is_passing;
+use super::{Failure, print};
 use crate::config::{parse_properties, resource};
 use crate::metadata::validate_topic_name;
 use crate::wire::messages::describe_configs::DescribeConfigsResourceResult;
@@ -18,7 +17,7 @@ use crate::wire::messages::incremental_alter_configs::{
 };
 use crate::wire::messages::list_config_resources::ListConfigResourcesRequest;
 use crate::wire::messages::list_groups::ListGroupsRequest;
-pub(crate) use options::Options;
+pub(crate) use options::OPTIONS;
 
 use options::Entity;
 
@@ -37,16 +36,12 @@ const SOURCES: [&str; 9] = [
     "DYNAMIC_CLIENT_METRICS_CONFIG",
     "DYNAMIC_GROUP_CONFIG",
 ];
-/// Groups that are being loaded are asked for again after this, in milliseconds, so often.
-const LOADING_RETRY_MS: u64 = 100;
-const LOADING_RETRIES: u32 = 300;
 
 /// Runs the tool; `words` are its command line.
-pub(crate) async fn run(options: Options, words: &str) -> Result<(), Failure> {
-    let entity = options.entity()?;
-    let properties = ClientProperties::read(options.command_config.as_deref(), &[])?;
-    let configs = Configs { options, properties, entity };
-    let done = match configs.entity.is_altered {
+pub(crate) async fn run(flags: Flags, words: &str) -> Result<(), Failure> {
+    let entity = options::entity(&flags)?;
+    let configs = Configs { flags, entity };
+    let done = match configs.flags.has("alter") {
         true => configs.alter().await,
         false => configs.describe().await,
     };
@@ -59,28 +54,17 @@ pub(crate) async fn run(options: Options, words: &str) -> Result<(), Failure> {
     })
 }
 
-/// Prints a line.
-fn print(line: &str) -> io::Result<()> {
-    writeln!(io::stdout().lock(), "{line}")
-}
-
 /// What Kafka's tool says of an error that it does not expect from its user.
-fn unexpected(what: impl ToString) -> AdminError {
+fn unexpected(what: &dyn ToString) -> AdminError {
     AdminError::Properties(Failure::err(what.to_string()))
 }
 
 struct Configs {
-    options: Options,
-    properties: ClientProperties,
+    flags: Flags,
     entity: Entity,
 }
 
 impl Configs {
-    async fn admin(&self, call: &'static str) -> Result<Admin, AdminError> {
-        let servers = self.options.bootstrap_server.as_deref().unwrap_or_default();
-        Admin::connect(servers, &self.properties, call).await
-    }
-
     /// The broker that is to be asked about an entity: a broker itself; any about all others.
     fn node_id(&self, name: &str) -> Option<i32> {
         name.parse().ok().filter(|_| self.entity.resource_type == resource::BROKER)
@@ -94,7 +78,7 @@ impl Configs {
             config_operation,
             value: Some(value),
         };
-        let deleted = self.options.delete_config.iter().flat_map(|keys| keys.split(','));
+        let deleted = self.flags.all("delete-config").flat_map(|keys| keys.split(','));
         let deleted = deleted.filter(|key| !key.is_empty());
         let deleted = deleted.map(|key| config(DELETE, key.trim().to_owned(), String::new()));
         let added = added.into_iter().map(|(key, value)| config(SET, key, value));
@@ -107,18 +91,10 @@ impl Configs {
             validate_only: false,
         };
         let call = "incrementalAlterConfigs";
-        let mut admin = self.admin(call).await?;
-        if !admin.speaks::<IncrementalAlterConfigsRequest>() {
-            return Err(AdminError::Unsupported(
-                "The INCREMENTAL_ALTER_CONFIGS API is not supported by the cluster. The API is supported starting from \
-                 version 2.3.0. You may want to use an older version of this tool to interact with your cluster, or \
-                 upgrade your brokers to version 2.3.0 or newer to avoid this error."
-                    .into(),
-            ));
-        }
+        let mut admin = Admin::of(&self.flags, call).await?;
         let answer = admin.ask_broker(self.node_id(&name), call, &request).await?;
-        for response in answer.responses {
-            refusal(response.error_code, response.error_message)?;
+        for one in answer.responses {
+            refusal(one.error_code, one.error_message)?;
         }
         print(&match name.as_str() {
             "" => format!(
@@ -126,17 +102,17 @@ impl Configs {
                 self.entity.kind
             ),
             name => format!("Completed updating config for {} {name}.", self.entity.one()),
-        })?;
+        });
         Ok(())
     }
 
     /// What is to be set.
     fn added(&self) -> Result<Vec<(String, String)>, AdminError> {
-        let mut pairs = match &self.options.add_config_file {
-            Some(path) => from_file(path)?,
+        let mut pairs = match self.flags.get("add-config-file") {
+            Some(path) => from_file(Path::new(path))?,
             None => Vec::new(),
         };
-        if let Some(text) = &self.options.add_config {
+        if let Some(text) = self.flags.get("add-config") {
             pairs.extend(parse_pairs(text)?);
         }
         let is_legal = |letter: char| letter.is_ascii_alphanumeric() || "$._-".contains(letter);
@@ -153,33 +129,35 @@ impl Configs {
         if let (Some(name), resource::TOPIC) = (&entity.name, entity.resource_type) {
             validate_topic_name(name).map_err(AdminError::Argument)?;
         }
-        let mut admin = self.admin("listTopics").await?;
+        let mut admin = Admin::of(&self.flags, "listTopics").await?;
         let names = match &entity.name {
-            Some(name) if self.options.all || self.exists(&mut admin, name).await? => {
+            Some(name) if self.flags.has("all") || self.exists(&mut admin, name).await? => {
                 vec![name.clone()]
             }
             Some(name) => {
                 let one = entity.one();
                 print(&format!(
                     "The {one} '{name}' doesn't exist and doesn't have dynamic config."
-                ))?;
+                ));
                 Vec::new()
             }
             None => self.names(&mut admin).await?,
         };
         for name in names {
-            let which = if self.options.all { "All" } else { "Dynamic" };
+            let which = if self.flags.has("all") { "All" } else { "Dynamic" };
             print(&match name.as_str() {
                 "" => format!("Default configs for {} in the cluster are:", entity.kind),
                 name => format!("{which} configs for {} {name} are:", entity.one()),
-            })?;
+            });
             let resources = [(entity.resource_type, name.as_str())];
             let results = admin.describe_configs(self.node_id(&name), &resources, true).await?;
             let mut configs: Vec<_> = results.into_iter().flat_map(|one| one.configs).collect();
             let source = self.dynamic_source(&name);
-            configs.retain(|config| self.options.all || config.config_source == source);
+            configs.retain(|config| self.flags.has("all") || config.config_source == source);
             configs.sort_by(|one, other| one.name.encode_utf16().cmp(other.name.encode_utf16()));
-            configs.iter().try_for_each(|config| print(&described(config)))?;
+            for config in &configs {
+                print(&described(config));
+            }
         }
         Ok(())
     }
@@ -228,7 +206,7 @@ impl Configs {
                         names.push(name);
                     }
                 }
-                Ok(sort_as_scala_set(names))
+                Ok(names)
             }
             other => list_resources(admin, other).await,
         }
@@ -239,18 +217,11 @@ impl Configs {
 async fn list_groups(admin: &mut Admin) -> Result<Vec<String>, AdminError> {
     let mut names: Vec<String> = Vec::new();
     for broker in admin.brokers().await? {
-        let mut tries = 0;
-        let groups = loop {
-            let request = ListGroupsRequest::default();
-            let answer = admin.ask_broker(Some(broker.node_id), "listGroups", &request).await?;
-            tries += 1;
-            if !is_passing(answer.error_code) || tries > LOADING_RETRIES {
-                refusal(answer.error_code, None)?;
-                break answer.groups;
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(LOADING_RETRY_MS)).await;
-        };
-        names.extend(groups.into_iter().map(|group| group.group_id));
+        let call = "listGroups";
+        let request = ListGroupsRequest::default();
+        let answer = admin.ask_broker(Some(broker.node_id), call, &request).await?;
+        refusal(answer.error_code, None)?;
+        names.extend(answer.groups.into_iter().map(|group| group.group_id));
     }
     sort_as_hash_map(&mut names, 16, |name| string_hash(name));
     Ok(names)
@@ -291,8 +262,8 @@ fn described(config: &DescribeConfigsResourceResult) -> String {
 
 fn from_file(path: &Path) -> Result<Vec<(String, String)>, AdminError> {
     let text =
-        read_file(path).map_err(|error| unexpected(format!("{}\n{error}", path.display())))?;
-    Ok(parse_properties(&text).map_err(unexpected)?.into_iter().collect())
+        read_file(path).map_err(|error| unexpected(&format!("{}\n{error}", path.display())))?;
+    Ok(parse_properties(&text).map_err(|error| unexpected(&error))?.into_iter().collect())
 }
 
 /// Pairs with commas between them; commas and equals signs in square brackets belong to a value.

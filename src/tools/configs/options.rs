@@ -1,79 +1,39 @@
 //! The command line of `kafka-configs`.
 
-use std::path::PathBuf;
-
-use clap::Parser;
-
 use crate::config::resource;
 use crate::tools::Failure;
+use crate::tools::flags::{Flags, Row};
 
-/// Describes and changes the configurations of topics, brokers, groups and client metrics.
-#[derive(Debug, Default, Parser)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
-pub(crate) struct Options {
-    /// The brokers to begin with, several with commas between
-    #[arg(long, value_name = "host:port")]
-    pub(super) bootstrap_server: Option<String>,
-    /// Not supported: the tool asks brokers
-    #[arg(long, value_name = "host:port")]
-    bootstrap_controller: Option<String>,
-    /// A file with properties of the client
-    #[arg(long, value_name = "file")]
-    pub(super) command_config: Option<PathBuf>,
-    /// Change configurations
-    #[arg(long)]
-    alter: bool,
-    /// Print configurations
-    #[arg(long)]
-    describe: bool,
-    /// Print static configurations and defaults too
-    #[arg(long)]
-    pub(super) all: bool,
-    /// topics, brokers, groups or client-metrics
-    #[arg(long, value_name = "type")]
-    entity_type: Vec<String>,
-    /// The name of the topic, group or client metrics, or the id of the broker
-    #[arg(long, value_name = "name")]
-    entity_name: Vec<String>,
-    /// The defaults of all brokers
-    #[arg(long)]
-    entity_default: bool,
-    /// What to set: pairs with commas between, values with commas in square brackets
-    #[arg(long, value_name = "k1=v1,k2=[v1,v2]")]
-    pub(super) add_config: Option<String>,
-    /// A properties file of what to set
-    #[arg(long, value_name = "file")]
-    pub(super) add_config_file: Option<PathBuf>,
-    /// What to unset, with commas between
-    #[arg(long, value_name = "k1,k2")]
-    pub(super) delete_config: Vec<String>,
-    /// Short for --entity-type topics --entity-name
-    #[arg(long, value_name = "topic")]
-    topic: Option<String>,
-    /// Short for --entity-type brokers --entity-name
-    #[arg(long, value_name = "id")]
-    broker: Option<String>,
-    /// Short for --entity-type brokers --entity-default
-    #[arg(long)]
-    broker_defaults: bool,
-    /// Short for --entity-type groups --entity-name
-    #[arg(long, value_name = "group")]
-    group: Option<String>,
-    /// Short for --entity-type client-metrics --entity-name
-    #[arg(long, value_name = "name")]
-    client_metrics: Option<String>,
-    /// Not supported, nor are --client, --ip and --broker-logger
-    #[arg(long, aliases = ["client", "ip", "broker-logger"], value_name = "name")]
-    user: Option<String>,
-    /// Not supported, nor are --client-defaults and --ip-defaults
-    #[arg(long, aliases = ["client-defaults", "ip-defaults"])]
-    user_defaults: bool,
-    /// Other words say nothing, as to Kafka's tool.
-    #[arg(hide = true)]
-    _others: Vec<String>,
-}
+/// Its options.
+#[rustfmt::skip]
+pub(crate) const OPTIONS: &[Row] = &[
+    ("bootstrap-server", "host:port", "The brokers to begin with, several with commas between"),
+    ("bootstrap-controller", "host:port", "Not supported: the tool asks brokers"),
+    ("command-config", "file", "A file with properties of the client"),
+    ("alter", "", "Change configurations"),
+    ("describe", "", "Print configurations"),
+    ("all", "", "Print static configurations and defaults too"),
+    ("entity-type", "type...", "topics, brokers, groups or client-metrics"),
+    ("entity-name", "name...", "The name of the topic, group or client metrics, or the id of the broker"),
+    ("entity-default", "", "The defaults of all brokers"),
+    ("add-config", "k1=v1,k2=[v1,v2]", "What to set: pairs with commas between, values with commas in square brackets"),
+    ("add-config-file", "file", "A properties file of what to set"),
+    ("delete-config", "k1,k2...", "What to unset, with commas between"),
+    ("topic", "topic", "Short for --entity-type topics --entity-name"),
+    ("broker", "id", "Short for --entity-type brokers --entity-name"),
+    ("broker-defaults", "", "Short for --entity-type brokers --entity-default"),
+    ("group", "group", "Short for --entity-type groups --entity-name"),
+    ("client-metrics", "name", "Short for --entity-type client-metrics --entity-name"),
+    ("client", "id", "Not supported"),
+    ("client-defaults", "", "Not supported"),
+    ("user", "principal", "Not supported"),
+    ("user-defaults", "", "Not supported"),
+    ("broker-logger", "id", "Not supported"),
+    ("ip", "address", "Not supported"),
+    ("ip-defaults", "", "Not supported"),
+];
 
-/// What Kafka's tool knows, in the order in which it names them; those that this one knows with their resource type.
+/// What Kafka's tool knows, in the order in which it names them, with the resource types of those that this one knows.
 const TYPES: [(&str, Option<i8>); 8] = [
     ("topics", Some(resource::TOPIC)),
     ("clients", None),
@@ -84,6 +44,24 @@ const TYPES: [(&str, Option<i8>); 8] = [
     ("groups", Some(resource::GROUP)),
     ("broker-loggers", None),
 ];
+/// Short forms, with the type that each stands for.
+const SHORT: [(&str, &str); 8] = [
+    ("topic", "topics"),
+    ("client", "clients"),
+    ("user", "users"),
+    ("broker", "brokers"),
+    ("broker-logger", "broker-loggers"),
+    ("ip", "ips"),
+    ("client-metrics", "client-metrics"),
+    ("group", "groups"),
+];
+const SHORT_DEFAULTS: [(&str, &str); 4] = [
+    ("client-defaults", "clients"),
+    ("user-defaults", "users"),
+    ("broker-defaults", "brokers"),
+    ("ip-defaults", "ips"),
+];
+const WITH_DEFAULTS: [&str; 4] = ["users", "clients", "brokers", "ips"];
 
 /// What is described or changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,7 +71,6 @@ pub(super) struct Entity {
     pub(super) resource_type: i8,
     /// Empty for the defaults of all; none for every entity of the kind.
     pub(super) name: Option<String>,
-    pub(super) is_altered: bool,
 }
 
 impl Entity {
@@ -103,189 +80,130 @@ impl Entity {
     }
 }
 
-impl Options {
-    /// What to do and with what, if the options fit together. What is said of those that do not is Kafka's, in the order in
-    /// which it looks at them.
-    pub(super) fn entity(&self) -> Result<Entity, Failure> {
-        let fail = |message: String| Err(Failure::err(message));
-        self.check_action()?;
-        let (flags, names) = self.flags();
-        let mut kinds: Vec<&str> = self.entity_type.iter().map(String::as_str).collect();
-        kinds.extend(flags.iter().copied());
-        let repeated: Vec<&str> = kinds
-            .iter()
-            .enumerate()
-            .filter_map(|(at, kind)| kinds[..at].contains(kind).then_some(*kind))
-            .collect();
-        if !repeated.is_empty() {
-            return fail(format!("Duplicate entity type(s) specified: {}", repeated.join(",")));
-        }
-        if self.bootstrap_server.is_none() && self.bootstrap_controller.is_none() {
-            return fail(
-                "Either --bootstrap-server or --bootstrap-controller must be specified.".into(),
-            );
-        }
-        let known = |kind: &&str| TYPES.iter().find(|(name, _)| name == kind);
-        if let Some(unknown) = kinds.iter().find(|kind| known(kind).is_none()) {
-            return fail(format!(
-                "Invalid entity type {unknown}, the entity type must be one of {} with a --bootstrap-server or \
-                 --bootstrap-controller argument",
-                TYPES.map(|(name, _)| name).join(", ")
-            ));
-        }
-        let Some(&(kind, resource_type)) = kinds.first().and_then(known) else {
-            return fail("At least one entity type must be specified".into());
-        };
-        let may_be_together = kinds.iter().all(|kind| ["users", "clients"].contains(kind));
-        if kinds.len() > 1 && !may_be_together {
-            return fail(
-                "Only 'users' and 'clients' entity types may be specified together".into(),
-            );
-        }
-        let has_entity =
-            !self.entity_name.is_empty() || !self.entity_type.is_empty() || self.entity_default;
-        if has_entity && !flags.is_empty() {
-            return fail(
-                "--entity-{type,name,default} should not be used in conjunction with specific entity flags".into(),
-            );
-        }
-        if self.bootstrap_server.is_some() && self.bootstrap_controller.is_some() {
-            return fail(
-                "Only one of --bootstrap-server or --bootstrap-controller can be specified".into(),
-            );
-        }
-        self.check_names(kind, &names)?;
-        if self.alter && kinds.len() != names.len() {
-            return fail("An entity name must be specified for every entity type".into());
-        }
-        let Some(resource_type) = resource_type else {
-            return fail(
-                "Users, clients, IP addresses and loggers are not supported by this tool".into(),
-            );
-        };
-        if self.bootstrap_server.is_none() {
-            return fail(
-                "--bootstrap-controller is not supported by this tool, use --bootstrap-server"
-                    .into(),
-            );
-        }
-        let name = names.into_iter().next();
-        Ok(Entity { kind, resource_type, name, is_altered: self.alter })
+/// What the tool is about, if the options fit together. What is said of those that do not is Kafka's, in the order in which
+/// it looks at them.
+pub(super) fn entity(flags: &Flags) -> Result<Entity, Failure> {
+    let fail = |message: &str| Err(Failure::err(message));
+    if flags.has("alter") == flags.has("describe") {
+        return fail("Command must include exactly one action: --describe, --alter");
     }
+    flags.exclude("describe", &["alter", "add-config", "delete-config"])?;
+    let is_given = |(flag, kind): (&'static str, _)| flags.has(flag).then_some((flag, kind));
+    let short = SHORT.into_iter().chain(SHORT_DEFAULTS).filter_map(is_given);
+    let (short, short_types): (Vec<_>, Vec<_>) = short.unzip();
+    let types: Vec<&str> = flags.all("entity-type").chain(short_types).collect();
+    if let Some(at) = (1..types.len()).find(|at| types[..*at].contains(&types[*at])) {
+        return fail(&format!("Duplicate entity type(s) specified: {}", types[at]));
+    }
+    if !flags.has("bootstrap-server") && !flags.has("bootstrap-controller") {
+        return fail("Either --bootstrap-server or --bootstrap-controller must be specified.");
+    }
+    let known = |kind: &&str| TYPES.iter().find(|(name, _)| name == kind);
+    if let Some(unknown) = types.iter().find(|kind| known(kind).is_none()) {
+        return fail(&format!(
+            "Invalid entity type {unknown}, the entity type must be one of {} with a --bootstrap-server or \
+             --bootstrap-controller argument",
+            TYPES.map(|(name, _)| name).join(", ")
+        ));
+    }
+    let Some(&(kind, resource_type)) = types.first().and_then(known) else {
+        return fail("At least one entity type must be specified");
+    };
+    if types.len() > 1 && !types.iter().all(|kind| ["users", "clients"].contains(kind)) {
+        return fail("Only 'users' and 'clients' entity types may be specified together");
+    }
+    let long = ["entity-name", "entity-type", "entity-default"];
+    if long.iter().any(|flag| flags.has(flag)) && !short.is_empty() {
+        return fail(
+            "--entity-{type,name,default} should not be used in conjunction with specific entity flags",
+        );
+    }
+    let default = flags.has("entity-default").then_some("");
+    let names = short.iter().map(|flag| flags.get(flag).unwrap_or_default());
+    let names: Vec<&str> = flags.all("entity-name").chain(default).chain(names).collect();
+    if flags.has("bootstrap-server") && flags.has("bootstrap-controller") {
+        return fail("Only one of --bootstrap-server or --bootstrap-controller can be specified");
+    }
+    check_names(flags, kind, &names)?;
+    if flags.has("alter") && types.len() != names.len() {
+        return fail("An entity name must be specified for every entity type");
+    }
+    let Some(resource_type) = resource_type else {
+        return fail("Users, clients, IP addresses and loggers are not supported by this tool");
+    };
+    if flags.has("bootstrap-controller") {
+        return fail(
+            "--bootstrap-controller is not supported by this tool, use --bootstrap-server",
+        );
+    }
+    Ok(Entity { kind, resource_type, name: names.first().map(|&name| name.to_owned()) })
+}
 
-    fn check_action(&self) -> Result<(), Failure> {
-        if self.alter == self.describe {
-            return Err(Failure::err(
-                "Command must include exactly one action: --describe, --alter",
-            ));
-        }
-        let added = self.add_config.is_some().then_some("add-config");
-        let deleted = (!self.delete_config.is_empty()).then_some("delete-config");
-        match added.or(deleted) {
-            Some(option) if self.describe => Err(Failure::err(format!(
-                "Option \"[describe]\" can't be used with option \"[{option}]\""
-            ))),
-            _ => Ok(()),
-        }
+fn check_names(flags: &Flags, kind: &str, names: &[&str]) -> Result<(), Failure> {
+    let fail = |message: &str| Err(Failure::err(message));
+    let mut given = names.iter().filter(|name| !name.is_empty());
+    let has_name = given.clone().next().is_some();
+    if ["brokers", "broker-loggers"].contains(&kind)
+        && let Some(name) = given.find(|name| name.parse::<i32>().is_err())
+    {
+        let rule = "must be a valid integer broker id, but it is";
+        return fail(&format!("The entity name for {kind} {rule}: {name}"));
     }
-
-    /// The kinds of entities that short forms name, and the names of all; a default's is empty.
-    fn flags(&self) -> (Vec<&'static str>, Vec<String>) {
-        let named = [
-            ("topics", &self.topic),
-            ("users", &self.user),
-            ("brokers", &self.broker),
-            ("client-metrics", &self.client_metrics),
-            ("groups", &self.group),
-        ];
-        let defaults = [("users", self.user_defaults), ("brokers", self.broker_defaults)];
-        let mut names = self.entity_name.clone();
-        names.extend(self.entity_default.then(String::new));
-        let mut kinds = Vec::new();
-        for (kind, name) in named {
-            if let Some(name) = name {
-                kinds.push(kind);
-                names.push(name.clone());
-            }
+    let with_defaults = WITH_DEFAULTS.contains(&kind);
+    if flags.has("describe") {
+        if flags.has("entity-default") && !with_defaults {
+            let rule = "--entity-default must not be specified with --describe of";
+            return fail(&format!("{rule} {kind}"));
         }
-        for (kind, _) in defaults.into_iter().filter(|(_, is_set)| *is_set) {
-            kinds.push(kind);
-            names.push(String::new());
-        }
-        (kinds, names)
+        return Ok(());
     }
-
-    fn check_names(&self, kind: &str, names: &[String]) -> Result<(), Failure> {
-        let fail = |message: String| Err(Failure::err(message));
-        let has_name = names.iter().any(|name| !name.is_empty());
-        let has_default = names.iter().any(String::is_empty);
-        if has_name && ["brokers", "broker-loggers"].contains(&kind) {
-            let named = names.iter().filter(|name| !name.is_empty());
-            if let Some(name) = named.into_iter().find(|name| name.parse::<i32>().is_err()) {
-                return fail(format!(
-                    "The entity name for {kind} must be a valid integer broker id, but it is: {name}"
-                ));
-            }
-        }
-        let with_defaults = ["users", "clients", "brokers", "ips"].contains(&kind);
-        if self.describe {
-            if !with_defaults && self.entity_default {
-                return fail(format!(
-                    "--entity-default must not be specified with --describe of {kind}"
-                ));
-            }
-            return Ok(());
-        }
-        if with_defaults && !has_name && !has_default {
-            return fail("An entity-name or default entity must be specified with --alter of users, clients, brokers or ips".into());
-        }
-        if !with_defaults && !has_name {
-            return fail(format!("An entity name must be specified with --alter of {kind}"));
-        }
-        if self.add_config.is_some() && self.add_config_file.is_some() {
-            return fail("Only one of --add-config or --add-config-file must be specified".into());
-        }
-        let adds = self.add_config.is_some() || self.add_config_file.is_some();
-        if !adds && self.delete_config.is_empty() {
-            return fail("At least one of --add-config, --add-config-file, or --delete-config must be specified with --alter".into());
-        }
-        Ok(())
+    if with_defaults && names.is_empty() {
+        return fail(
+            "An entity-name or default entity must be specified with --alter of users, clients, brokers or ips",
+        );
     }
+    if !with_defaults && !has_name {
+        return fail(&format!("An entity name must be specified with --alter of {kind}"));
+    }
+    let [pairs, file] = ["add-config", "add-config-file"].map(|flag| flags.has(flag));
+    if pairs && file {
+        return fail("Only one of --add-config or --add-config-file must be specified");
+    }
+    if !pairs && !file && !flags.has("delete-config") {
+        return fail(
+            "At least one of --add-config, --add-config-file, or --delete-config must be specified with --alter",
+        );
+    }
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tools::flags::command;
 
-    fn entity(line: &str) -> Result<Entity, String> {
-        let line =
-            ["kafka-configs", "--bootstrap-server", "h:1"].into_iter().chain(line.split(' '));
-        Options::try_parse_from(line).unwrap().entity().map_err(|failure| failure.err)
+    fn of(line: &str) -> Result<Entity, String> {
+        let line = ["", "--bootstrap-server", "h:1"].into_iter().chain(line.split(' '));
+        let flags = Flags(command("", "", OPTIONS).try_get_matches_from(line).unwrap());
+        entity(&flags).map_err(|failure| failure.err)
     }
 
     #[test]
     fn both_forms_name_the_same_entity() {
-        let long = entity("--describe --entity-type topics --entity-name t").unwrap();
-        assert_eq!(long, entity("--describe --topic t").unwrap());
+        let long = of("--describe --entity-type topics --entity-name t").unwrap();
+        assert_eq!(long, of("--describe --topic t").unwrap());
         assert_eq!((long.one(), long.name), ("topic", Some("t".into())));
-        let defaults = entity("--alter --broker-defaults --add-config a=b").unwrap();
+        let defaults = of("--alter --broker-defaults --add-config a=b").unwrap();
         assert_eq!(defaults.name, Some(String::new()));
-        assert_eq!(entity("--describe --entity-type groups").unwrap().name, None);
+        assert_eq!(of("--describe --entity-type groups").unwrap().name, None);
     }
 
     #[test]
     fn what_is_not_supported_is_said_in_a_line() {
-        let refused = |line| entity(line).unwrap_err();
-        for of in [
-            "--user a",
-            "--client-defaults",
-            "--ip i",
-            "--entity-type broker-loggers --entity-name 1",
-        ] {
-            assert!(
-                refused(&format!("--describe {of}")).ends_with("not supported by this tool"),
-                "{of}"
-            );
+        let refused = |line: &str| of(line).unwrap_err();
+        for flags in ["--user a", "--client-defaults", "--ip i", "--broker-logger 1"] {
+            let said = refused(&format!("--describe {flags}"));
+            assert!(said.ends_with("not supported by this tool"), "{said}");
         }
         assert!(refused("--describe --entity-type ip").starts_with("Invalid entity type ip, "));
         assert!(refused("--describe --broker one").ends_with("but it is: one"));

@@ -4,11 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use uuid::Uuid;
 
-use super::{Options, Topics, number, print};
+use super::Topics;
+use super::options::REPORTS;
 use crate::config::resource;
 use crate::metadata::{base64, from_base64};
 use crate::tools::admin::{Admin, AdminError, refusal};
+use crate::tools::flags::Flags;
 use crate::tools::java_order::{sort_as_hash_map, string_hash};
+use crate::tools::print;
 use crate::wire::messages::describe_configs::DescribeConfigsResourceResult as Config;
 use crate::wire::messages::describe_topic_partitions::{
     DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponsePartition as Partition,
@@ -48,21 +51,20 @@ fn name(topic: &Topic) -> &str {
 
 impl Topics {
     pub(super) async fn describe(&self) -> Result<(), AdminError> {
-        let options = &self.options;
-        let id = options.topic_id.as_deref().map(topic_id).transpose()?;
+        let flags = &self.flags;
+        let id = flags.get("topic-id").map(topic_id).transpose()?;
         let id = id.filter(|id| !id.is_nil());
-        if options.if_exists && options.topic.is_some() && options.topic_id.is_some() {
+        if ["if-exists", "topic", "topic-id"].iter().all(|flag| flags.has(flag)) {
             print(
                 "Only topic id will be used when both --topic and --topic-id are specified and topicId is not Uuid.ZERO_UUID",
-            )?;
+            );
         }
-        let mut admin = self.admin("listTopics").await?;
-        let mut topics = match id {
-            Some(id) => self.of_id(&mut admin, id).await?,
-            None => {
-                let names = self.existing(&mut admin).await?;
-                self.of_names(&mut admin, &names).await?
-            }
+        let mut admin = Admin::of(flags, "listTopics").await?;
+        let mut topics = if let Some(id) = id {
+            self.of_id(&mut admin, id).await?
+        } else {
+            let names = self.existing(&mut admin).await?;
+            self.of_names(&mut admin, &names).await?
         };
         topics.iter().try_for_each(|topic| refusal(topic.error_code, None))?;
         let capacity = topics.len();
@@ -77,8 +79,8 @@ impl Topics {
             let mut configs = configs.remove(name(topic)).unwrap_or_default();
             sort_as_hash_map(&mut configs, 16, |config| string_hash(&config.name));
             topic.partitions.sort_by_key(|partition| partition.partition_index);
-            for line in described(&self.options, topic, &configs, &live) {
-                print(&line)?;
+            for line in described(flags, topic, &configs, &live) {
+                print(&line);
             }
         }
         Ok(())
@@ -86,12 +88,12 @@ impl Topics {
 
     async fn of_id(&self, admin: &mut Admin, id: Uuid) -> Result<Vec<Topic>, AdminError> {
         let all = admin.topics(None).await?.into_iter();
-        let hides_internal = self.options.exclude_internal;
+        let hides_internal = self.flags.has("exclude-internal");
         let is_meant = |topic: &MetadataResponseTopic| {
             topic.topic_id == id && !(hides_internal && topic.is_internal)
         };
         let topics: Vec<Topic> = all.filter(is_meant).map(from_metadata).collect();
-        if topics.is_empty() && !self.options.if_exists {
+        if topics.is_empty() && !self.flags.has("if-exists") {
             let id = base64(id);
             return Err(AdminError::Argument(format!("TopicId '{id}' does not exist as expected")));
         }
@@ -104,8 +106,7 @@ impl Topics {
         admin: &mut Admin,
         names: &[String],
     ) -> Result<Vec<Topic>, AdminError> {
-        let option = "partition-size-limit-per-response";
-        let limit = number(option, self.options.partition_size_limit_per_response.as_deref())?;
+        let limit = self.number("partition-size-limit-per-response")?;
         if !admin.speaks::<DescribeTopicPartitionsRequest>() {
             let topics = admin.topics(Some(names)).await?.into_iter();
             return Ok(topics.map(from_metadata).collect());
@@ -137,41 +138,39 @@ impl Topics {
 
 /// Reads an id (Java: `Uuid.fromString`).
 fn topic_id(text: &str) -> Result<Uuid, AdminError> {
-    if let Some((prefix, _)) =
-        text.split_at_checked(ID_LENGTH_MAX).filter(|(_, more)| !more.is_empty())
-    {
-        return Err(AdminError::Argument(format!(
-            "Input string with prefix `{prefix}` is too long to be decoded as a base64 UUID"
-        )));
-    }
-    from_base64(text.trim_end_matches('=')).ok_or_else(|| {
-        if text.len() % 4 == 1 {
-            return AdminError::Argument("Last unit does not have enough valid bits".into());
+    let digits = text.trim_end_matches('=');
+    let wrong = |message| Err(AdminError::Argument(message));
+    match from_base64(digits) {
+        Some(id) => Ok(id),
+        None if text.len() > ID_LENGTH_MAX => {
+            let prefix: String = text.chars().take(ID_LENGTH_MAX).collect();
+            wrong(format!(
+                "Input string with prefix `{prefix}` is too long to be decoded as a base64 UUID"
+            ))
         }
-        let bytes = text.trim_end_matches('=').len() * 3 / 4;
-        AdminError::Argument(format!(
-            "Input string `{text}` decoded as {bytes} bytes, which is not equal to the expected 16 bytes of a \
-             base64-encoded UUID"
-        ))
-    })
+        None if digits.len() % 4 == 1 => wrong("Last unit does not have enough valid bits".into()),
+        None => wrong(format!(
+            "Input string `{text}` decoded as {} bytes, which is not equal to the expected 16 bytes of a \
+             base64-encoded UUID",
+            digits.len() * 3 / 4
+        )),
+    }
 }
 
 /// The lines of a topic, those that the options ask for.
 fn described(
-    options: &Options,
+    flags: &Flags,
     topic: &Topic,
     configs: &[Config],
     live: &BTreeSet<i32>,
 ) -> Vec<String> {
-    let only_some = options.under_replicated_partitions
-        || options.unavailable_partitions
-        || options.under_min_isr_partitions
-        || options.at_min_isr_partitions;
+    let only_some = REPORTS.iter().any(|report| flags.has(report));
+    let only_overrides = flags.has("topics-with-overrides");
     let own = configs.iter().filter(|config| config.config_source != DEFAULT_CONFIG);
     let text = |config: &Config| config.value.clone().unwrap_or_else(|| "null".to_owned());
     let own: Vec<String> = own.map(|one| format!("{}={}", one.name, text(one))).collect();
     let mut lines = Vec::new();
-    let is_told = !only_some && !(options.topics_with_overrides && own.is_empty());
+    let is_told = !(only_some || only_overrides && own.is_empty());
     if let Some(first) = topic.partitions.first().filter(|_| is_told) {
         let id = match topic.topic_id {
             id if id.is_nil() => String::new(),
@@ -187,25 +186,20 @@ fn described(
     }
     let least = configs.iter().find(|config| config.name == "min.insync.replicas");
     let least = least.and_then(|config| config.value.as_deref()?.parse().ok()).unwrap_or(1);
-    let partitions = topic.partitions.iter().filter(|_| !options.topics_with_overrides);
-    let told = partitions.filter(|one| !only_some || is_reported(options, one, least, live));
+    let partitions = topic.partitions.iter().filter(|_| !only_overrides);
+    let told = partitions.filter(|one| !only_some || is_reported(flags, one, least, live));
     lines.extend(told.map(|partition| line(name(topic), partition, live)));
     lines
 }
 
 /// Whether one of the reports asked for has this partition; `least` is its `min.insync.replicas`.
-fn is_reported(
-    options: &Options,
-    partition: &Partition,
-    least: usize,
-    live: &BTreeSet<i32>,
-) -> bool {
+fn is_reported(flags: &Flags, partition: &Partition, least: usize, live: &BTreeSet<i32>) -> bool {
     let has_leader = live.contains(&partition.leader_id);
     let in_sync = partition.isr_nodes.len();
-    options.under_replicated_partitions && in_sync < partition.replica_nodes.len()
-        || options.unavailable_partitions && !has_leader
-        || options.under_min_isr_partitions && (!has_leader || in_sync < least)
-        || options.at_min_isr_partitions && in_sync == least
+    flags.has("under-replicated-partitions") && in_sync < partition.replica_nodes.len()
+        || flags.has("unavailable-partitions") && !has_leader
+        || flags.has("under-min-isr-partitions") && (!has_leader || in_sync < least)
+        || flags.has("at-min-isr-partitions") && in_sync == least
 }
 
 fn line(topic: &str, partition: &Partition, live: &BTreeSet<i32>) -> String {
@@ -225,6 +219,7 @@ fn line(topic: &str, partition: &Partition, live: &BTreeSet<i32>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::options::tests::flags;
     use super::*;
 
     fn topic() -> Topic {
@@ -251,7 +246,7 @@ mod tests {
         }
     }
 
-    fn lines(options: &Options) -> Vec<String> {
+    fn lines(options: &str) -> Vec<String> {
         let config = |name: &str, config_source| Config {
             name: name.into(),
             value: Some("2".into()),
@@ -259,13 +254,13 @@ mod tests {
             ..Default::default()
         };
         let configs = [config("flush.ms", 1), config("min.insync.replicas", DEFAULT_CONFIG)];
-        described(options, &topic(), &configs, &BTreeSet::from([1, 2]))
+        described(&flags(options), &topic(), &configs, &BTreeSet::from([1, 2]))
     }
 
     #[test]
     fn a_topic_and_its_partitions_have_a_line_each() {
         assert_eq!(
-            lines(&Options::default()),
+            lines("--describe"),
             [
                 "Topic: t\tTopicId: AAAAAAAAAAAAAAAAAAAAAQ\tPartitionCount: 2\tReplicationFactor: 2\tConfigs: flush.ms=2",
                 "\tTopic: t\tPartition: 0\tLeader: 1\tReplicas: 1,2\tIsr: 1,2\tElr: \tLastKnownElr: 2",
@@ -276,17 +271,12 @@ mod tests {
 
     #[test]
     fn reports_have_the_partitions_that_they_are_about() {
-        let reported = |options| {
-            let lines = lines(&options);
-            assert!(lines.iter().all(|line| line.starts_with("\tTopic: t\tPartition: ")));
-            lines.iter().map(|line| line.as_bytes()[21] - b'0').collect::<Vec<_>>()
-        };
-        let none = Options::default;
-        assert_eq!(reported(Options { under_replicated_partitions: true, ..none() }), [1]);
-        assert_eq!(reported(Options { unavailable_partitions: true, ..none() }), [1]);
-        assert_eq!(reported(Options { under_min_isr_partitions: true, ..none() }), [1]);
-        assert_eq!(reported(Options { at_min_isr_partitions: true, ..none() }), [0]);
-        assert_eq!(lines(&Options { topics_with_overrides: true, ..none() }).len(), 1);
+        for (report, expected) in REPORTS.into_iter().zip([1, 1, 0, 1]) {
+            let lines = lines(&format!("--{report}"));
+            let start = format!("\tTopic: t\tPartition: {expected}\t");
+            assert!(lines.len() == 1 && lines[0].starts_with(&start), "{report}: {lines:?}");
+        }
+        assert_eq!(lines("--topics-with-overrides").len(), 1);
     }
 
     #[test]

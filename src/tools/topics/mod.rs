@@ -3,13 +3,11 @@
 mod describe;
 mod options;
 
-use std::io::{self, Write};
-
-use regex::Regex;
+use regex::bytes::{Regex, RegexBuilder};
 
 use super::admin::{Admin, AdminError, refusal};
-use super::java_order::{sort_as_hash_map, string_hash};
-use super::{ClientProperties, Failure};
+use super::flags::Flags;
+use super::{Failure, print};
 use crate::config::{BrokerLayers, ConfigMap, TopicConfig};
 use crate::metadata::is_internal_topic;
 use crate::wire::ErrorCode;
@@ -20,61 +18,43 @@ use crate::wire::messages::create_topics::{
     CreatableReplicaAssignment, CreatableTopic, CreatableTopicConfig, CreateTopicsRequest,
 };
 use crate::wire::messages::delete_topics::{DeleteTopicState, DeleteTopicsRequest};
-pub(crate) use options::Options;
-
-use options::Action;
+pub(crate) use options::OPTIONS;
 
 const METRIC_NAMES: &str = "WARNING: Due to limitations in metric names, topics with a period ('.') or underscore ('_') \
      could collide. To avoid issues it is best to use either, but not both.";
 
 /// Runs the tool.
-pub(crate) async fn run(options: Options) -> Result<(), Failure> {
-    let action = options.action()?;
-    let properties = ClientProperties::read(options.command_config.as_deref(), &[])?;
-    let topics = Topics { options, properties };
+pub(crate) async fn run(flags: Flags) -> Result<(), Failure> {
+    let action = options::action(&flags)?;
+    let topics = Topics { flags };
     let done = match action {
-        Action::List => topics.list().await,
-        Action::Create => topics.create().await,
-        Action::Delete => topics.delete().await,
-        Action::Alter => topics.alter().await,
-        Action::Describe => topics.describe().await,
+        "create" => topics.create().await,
+        "delete" => topics.delete().await,
+        "alter" => topics.alter().await,
+        "describe" => topics.describe().await,
+        _ => topics.list().await,
     };
     done.map_err(|error| match error {
-        AdminError::Addresses(_) | AdminError::Output(_) => error.complaint(None),
+        AdminError::Addresses(_) => error.complaint(None),
         AdminError::Properties(failure) => failure,
         error => Failure::out(format!("Error while executing topic command : {error}")),
     })
 }
 
-/// Prints a line.
-fn print(line: &str) -> io::Result<()> {
-    writeln!(io::stdout().lock(), "{line}")
-}
-
 struct Topics {
-    options: Options,
-    properties: ClientProperties,
+    flags: Flags,
 }
 
 impl Topics {
-    async fn admin(&self, call: &'static str) -> Result<Admin, AdminError> {
-        let servers = self.options.bootstrap_server.as_deref().unwrap_or_default();
-        Admin::connect(servers, &self.properties, call).await
-    }
-
-    /// What a request may take of the broker's time, in milliseconds.
-    fn timeout_ms(&self) -> Result<i32, AdminError> {
-        Ok(i32::try_from(self.properties.request_timeout()?.as_millis()).unwrap_or(i32::MAX))
-    }
-
     /// The topics that are meant, in the order of their names.
     async fn names(&self, admin: &mut Admin) -> Result<Vec<String>, AdminError> {
-        let pattern = self.options.topic.as_deref().map(topic_pattern).transpose()?;
+        let pattern = self.flags.get("topic").map(topic_pattern).transpose()?;
         let topics = admin.topics(None).await?;
         let mut names: Vec<String> = topics.into_iter().filter_map(|topic| topic.name).collect();
+        let hides_internal = self.flags.has("exclude-internal");
         names.retain(|name| {
-            let is_meant = pattern.as_ref().is_none_or(|pattern| pattern.is_match(name));
-            is_meant && !(self.options.exclude_internal && is_internal_topic(name))
+            let is_meant = pattern.as_ref().is_none_or(|pattern| pattern.is_match(name.as_bytes()));
+            is_meant && !(hides_internal && is_internal_topic(name))
         });
         names.sort();
         Ok(names)
@@ -83,17 +63,30 @@ impl Topics {
     /// As [`Topics::names`]; that there is none is an error, unless the options say otherwise.
     async fn existing(&self, admin: &mut Admin) -> Result<Vec<String>, AdminError> {
         let names = self.names(admin).await?;
-        match self.options.topic.as_deref() {
-            Some(topic) if !topic.is_empty() && names.is_empty() && !self.options.if_exists => {
+        match self.flags.get("topic") {
+            Some(topic)
+                if !topic.is_empty() && names.is_empty() && !self.flags.has("if-exists") =>
+            {
                 Err(AdminError::Argument(format!("Topic '{topic}' does not exist as expected")))
             }
             _ => Ok(names),
         }
     }
 
+    /// The number of an option, if it is given.
+    fn number(&self, option: &str) -> Result<Option<i32>, AdminError> {
+        let Some(text) = self.flags.get(option) else { return Ok(None) };
+        let wrong = || format!("Cannot parse argument '{text}' of option {option}");
+        text.parse().map(Some).map_err(|_| AdminError::Argument(wrong()))
+    }
+
+    fn assignments(&self) -> Result<Vec<Vec<i32>>, AdminError> {
+        assignments(self.flags.get("replica-assignment").unwrap_or_default())
+    }
+
     async fn list(&self) -> Result<(), AdminError> {
-        let mut admin = self.admin("listTopics").await?;
-        print(&self.names(&mut admin).await?.join("\n"))?;
+        let mut admin = Admin::of(&self.flags, "listTopics").await?;
+        print(&self.names(&mut admin).await?.join("\n"));
         Ok(())
     }
 
@@ -101,7 +94,7 @@ impl Topics {
         let topic = self.new_topic()?;
         let name = topic.name.clone();
         if name.contains(['.', '_']) {
-            print(METRIC_NAMES)?;
+            print(METRIC_NAMES);
         }
         if !matches!(topic.replication_factor, -1 | 1..) {
             let range = format!("must be between 1 and {} inclusive", i16::MAX);
@@ -114,15 +107,16 @@ impl Topics {
             let text = "The given topic name '' cannot be represented in a request.";
             return Err(AdminError::Argument(text.into()));
         }
-        let mut admin = self.admin("createTopics").await?;
-        let timeout_ms = self.timeout_ms()?;
+        let mut admin = Admin::of(&self.flags, "createTopics").await?;
+        let timeout_ms = admin.timeout_ms();
         let request = CreateTopicsRequest { topics: vec![topic], timeout_ms, validate_only: false };
         let answer = admin.ask(&request).await?;
         for result in answer.topics {
             match refusal(result.error_code, result.error_message) {
-                Ok(()) => print(&format!("Created topic {name}."))?,
+                Ok(()) => print(&format!("Created topic {name}.")),
                 Err(error)
-                    if error.is(ErrorCode::TopicAlreadyExists) && self.options.if_not_exists => {}
+                    if error.is(ErrorCode::TopicAlreadyExists)
+                        && self.flags.has("if-not-exists") => {}
                 Err(error) => return Err(error),
             }
         }
@@ -130,28 +124,26 @@ impl Topics {
     }
 
     fn new_topic(&self) -> Result<CreatableTopic, AdminError> {
-        let options = &self.options;
         let assignment = |(index, brokers): (usize, Vec<i32>)| CreatableReplicaAssignment {
             partition_index: index as i32,
             broker_ids: brokers,
         };
         let config = |(name, value)| CreatableTopicConfig { name, value: Some(value) };
-        let partitions = number("partitions", options.partitions.as_deref())?;
-        let factor = number("replication-factor", options.replication_factor.as_deref())?;
-        let assignments = assignments(options.replica_assignment.as_deref().unwrap_or_default())?;
+        let partitions = self.number("partitions")?;
+        let factor = self.number("replication-factor")?;
         Ok(CreatableTopic {
-            name: options.topic.clone().unwrap_or_default(),
+            name: self.flags.get("topic").unwrap_or_default().to_owned(),
             // What is given as -1 is as wrong as 0.
             num_partitions: partitions.map_or(NOT_GIVEN, |number| number.max(0)),
             replication_factor: factor
                 .map_or(-1, |factor| i16::try_from(factor).unwrap_or(0).max(0)),
-            assignments: assignments.into_iter().enumerate().map(assignment).collect(),
-            configs: configs(&options.config)?.into_iter().map(config).collect(),
+            assignments: self.assignments()?.into_iter().enumerate().map(assignment).collect(),
+            configs: configs(self.flags.all("config"))?.into_iter().map(config).collect(),
         })
     }
 
     async fn delete(&self) -> Result<(), AdminError> {
-        let mut admin = self.admin("listTopics").await?;
+        let mut admin = Admin::of(&self.flags, "listTopics").await?;
         let names = self.existing(&mut admin).await?;
         if names.is_empty() {
             return Ok(());
@@ -161,20 +153,16 @@ impl Topics {
         let request = DeleteTopicsRequest {
             topics: names.iter().map(state).collect(),
             topic_names: names,
-            timeout_ms: self.timeout_ms()?,
+            timeout_ms: admin.timeout_ms(),
         };
         let answer = admin.ask(&request).await?;
-        let results = answer.responses.into_iter();
-        first_refusal(
-            results.map(|one| (one.name.unwrap_or_default(), one.error_code, one.error_message)),
-        )
+        answer.responses.into_iter().try_for_each(|one| refusal(one.error_code, one.error_message))
     }
 
     async fn alter(&self) -> Result<(), AdminError> {
-        let options = &self.options;
-        let count = number("partitions", options.partitions.as_deref())?.unwrap_or_default();
-        let all = assignments(options.replica_assignment.as_deref().unwrap_or_default())?;
-        let mut admin = self.admin("listTopics").await?;
+        let count = self.number("partitions")?.unwrap_or_default();
+        let all = self.assignments()?;
+        let mut admin = Admin::of(&self.flags, "listTopics").await?;
         let names = self.existing(&mut admin).await?;
         if names.is_empty() {
             return Ok(());
@@ -189,40 +177,27 @@ impl Topics {
             let name = topic.name.unwrap_or_default();
             topics.push(CreatePartitionsTopic { name, count, assignments });
         }
-        let timeout_ms = self.timeout_ms()?;
+        let timeout_ms = admin.timeout_ms();
         let request = CreatePartitionsRequest { topics, timeout_ms, validate_only: false };
         let answer = admin.ask(&request).await?;
-        let results = answer.results.into_iter();
-        first_refusal(results.map(|one| (one.name, one.error_code, one.error_message)))
+        answer.results.into_iter().try_for_each(|one| refusal(one.error_code, one.error_message))
     }
 }
 
 /// In place of a number of partitions; the broker's default is meant.
 const NOT_GIVEN: i32 = -1;
 
-/// The refusal that Kafka's client reports, that of the first topic in its own order.
-fn first_refusal(
-    results: impl Iterator<Item = (String, i16, Option<String>)>,
-) -> Result<(), AdminError> {
-    let mut results: Vec<_> = results.collect();
-    let capacity = results.len();
-    sort_as_hash_map(&mut results, capacity, |(name, ..)| string_hash(name));
-    results.into_iter().try_for_each(|(_, code, message)| refusal(code, message))
-}
-
 /// The regular expression of `--topic`, in which commas are alternatives (Kafka: `IncludeList`).
 fn topic_pattern(text: &str) -> Result<Regex, AdminError> {
     let quotes = ['"', '\''];
     let text = text.trim().replace(',', "|").replace(' ', "");
     let text = text.trim_start_matches(quotes).trim_end_matches(quotes);
-    Regex::new(&format!("^(?:{text})$"))
+    // As in Java a class like \d is of ASCII.
+    let mut pattern = RegexBuilder::new(&format!("^(?:{text})$"));
+    pattern
+        .unicode(false)
+        .build()
         .map_err(|_| AdminError::Argument(format!("{text} is an invalid regex.")))
-}
-
-/// The number of an option, if it is given.
-fn number(option: &str, text: Option<&str>) -> Result<Option<i32>, AdminError> {
-    let wrong = |text| format!("Cannot parse argument '{text}' of option {option}");
-    text.map(|text| text.parse().map_err(|_| AdminError::Argument(wrong(text)))).transpose()
 }
 
 /// The brokers of each partition in `--replica-assignment`.
@@ -254,7 +229,7 @@ fn assignments(text: &str) -> Result<Vec<Vec<i32>>, AdminError> {
 }
 
 /// The settings of `--config`, checked as Kafka's tool does before it asks a broker.
-fn configs(pairs: &[String]) -> Result<ConfigMap, AdminError> {
+fn configs<'a>(pairs: impl Iterator<Item = &'a str>) -> Result<ConfigMap, AdminError> {
     let mut configs = ConfigMap::new();
     for pair in pairs {
         let mut pair = pair.split('=').map(str::trim).collect::<Vec<_>>();
@@ -272,9 +247,8 @@ fn configs(pairs: &[String]) -> Result<ConfigMap, AdminError> {
     }
     let mut checked = configs.clone();
     // Whether it can be had is for the broker to say.
-    checked.retain(|name, value| {
-        name != "remote.storage.enable" || !value.eq_ignore_ascii_case("true")
-    });
+    let tiered = "remote.storage.enable";
+    checked.retain(|name, value| name != tiered || !value.eq_ignore_ascii_case("true"));
     TopicConfig::validate(&checked, &BrokerLayers::fixed(&ConfigMap::new()))
         .map_err(|error| AdminError::Argument(error.to_string()))?;
     Ok(configs)
@@ -286,8 +260,10 @@ mod tests {
 
     #[test]
     fn names_match_whole_and_by_alternatives() {
-        let matches = |pattern: &str, name: &str| topic_pattern(pattern).unwrap().is_match(name);
+        let matches =
+            |pattern: &str, name: &str| topic_pattern(pattern).unwrap().is_match(name.as_bytes());
         assert!(matches("a,b", "b") && matches("'a.*'", "abc") && matches(" a | b ", "a"));
+        assert!(matches(r"t-\d+", "t-17") && matches("(?i)Ab", "aB"));
         assert!(!matches("a", "ab") && !matches("a,b", "ab"));
         assert_eq!(topic_pattern("a[").unwrap_err().to_string(), "a[ is an invalid regex.");
     }
@@ -304,7 +280,7 @@ mod tests {
 
     #[test]
     fn configs_are_checked_before_a_broker_is_asked() {
-        let checked = |pair: &str| configs(&[pair.to_owned()]).map_err(|error| error.to_string());
+        let checked = |pair: &str| configs([pair].into_iter()).map_err(|error| error.to_string());
         assert!(
             checked("retention.ms = 5").is_ok() && checked("remote.storage.enable=TRUE").is_ok()
         );

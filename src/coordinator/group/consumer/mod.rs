@@ -23,7 +23,7 @@ mod heartbeat;
 mod member;
 mod migrate;
 mod offsets;
-mod protocol;
+pub(crate) mod protocol;
 mod reconcile;
 mod record;
 mod regex;
@@ -50,6 +50,7 @@ pub(super) use migrate::Downgrades;
 pub(crate) use protocol::{ConsumerProtocolAssignment, ConsumerProtocolSubscription};
 pub use record::ConsumerRecord;
 pub(in crate::coordinator) use regex::TopicPattern;
+pub(crate) use regex::pattern_error;
 pub(super) use timers::Timers;
 
 /// Epoch of a group before its first member, and of the target assignment it then has.

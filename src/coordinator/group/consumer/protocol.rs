@@ -33,7 +33,7 @@ message! {
 }
 
 /// Reads the version and the message; a newer version is read as the newest known.
-pub(super) fn read<M: Message>(bytes: &Bytes) -> Result<M, DecodeError> {
+pub(crate) fn read<M: Message>(bytes: &Bytes) -> Result<M, DecodeError> {
     let mut decoder = Decoder::new(bytes.clone());
     let version = i16::read(&mut decoder, M::format(0))?;
     M::decode(&mut decoder, version.min(*M::VERSIONS.end()))
@@ -77,10 +77,13 @@ pub(super) fn assignment_bytes(
     });
     let message =
         ConsumerProtocolAssignment { assigned_partitions: topics.collect(), user_data: None };
-    let newest = *ConsumerProtocolAssignment::VERSIONS.end();
-    let version = version.clamp(0, newest);
+    bytes(&message, version.clamp(0, *ConsumerProtocolAssignment::VERSIONS.end()))
+}
+
+/// The version and the message in it: what [`read`] reads.
+pub(crate) fn bytes<M: Message>(message: &M, version: i16) -> Bytes {
     let mut encoder = Encoder::new();
-    version.write(&mut encoder, ConsumerProtocolAssignment::format(version));
+    version.write(&mut encoder, M::format(version));
     message.encode(&mut encoder, version);
     encoder.finish().into_bytes().expect("only file ranges can fail, and there are none")
 }

@@ -53,6 +53,11 @@ impl TopicPattern {
     }
 }
 
+/// What is wrong with a pattern, in the words of RE2/J.
+pub(crate) fn pattern_error(pattern: &str) -> Option<String> {
+    compile(pattern).err().map(|error| error.to_string())
+}
+
 fn compile(pattern: &str) -> Result<Regex, parser::SyntaxError> {
     if pattern.len() > PATTERN_BYTES_MAX {
         return Err(parser::SyntaxError::TooLarge);

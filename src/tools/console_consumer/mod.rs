@@ -1,0 +1,161 @@
+//! `kafka-console-consumer`: prints the records of topics.
+
+mod formatter;
+mod options;
+
+use std::io::{self, Write};
+
+use tokio::time::{Instant, timeout_at};
+
+use super::reach::{Unreachable, reach};
+use super::stop::Stop;
+use super::{Failure, warn_deprecated};
+use crate::client::{Consumer, Exception};
+pub(super) use options::Options;
+use options::Plan;
+
+/// Printed records go out when there are so many bytes, or no more records.
+const OUTPUT_BYTES: usize = 64 << 10;
+/// As good as for ever.
+const DAYS_30: std::time::Duration = std::time::Duration::from_hours(720);
+
+/// What was printed, and what is still to be written.
+struct Printer {
+    plan: Plan,
+    skips_errors: bool,
+    count: u64,
+    out: Vec<u8>,
+    /// Why it ends, with what exit code.
+    failure: Option<Failure>,
+}
+
+impl Printer {
+    fn is_full(&self) -> bool {
+        self.plan.messages_max.is_some_and(|most| self.count >= most)
+    }
+}
+
+/// Runs the tool.
+pub(super) async fn run(options: Options) -> Result<(), Failure> {
+    let plan = options.plan()?;
+    let servers = options.bootstrap_server.clone().unwrap_or_default();
+    let mut stop = Stop::catch()?;
+    let (out, failure) = (Vec::new(), None);
+    let skips_errors = options.skip_message_on_error;
+    let mut printer = Printer { plan, skips_errors, count: 0, out, failure };
+    let plan = &printer.plan;
+    let idle = plan.timeout;
+    let connecting = reach(&plan.client_id, &servers, plan.request_timeout, idle);
+    let cluster = tokio::select! {
+        code = stop.asked() => Err(Failure { code: Some(code), ..Failure::default() }),
+        reached = connecting => reached.or_else(|unreachable| match unreachable {
+            Unreachable::Config(message) => Err(Failure::err(format!(
+                "Unknown error when running consumer: org.apache.kafka.common.config.ConfigException: {message}"
+            ))),
+            // As in Kafka it is no failure that nothing came in time.
+            Unreachable::Client(error) => {
+                eprintln!("{}", terminated(&error.to_string()));
+                Err(Failure { code: Some(0), ..Failure::default() })
+            }
+        }),
+    };
+    let cluster = match cluster {
+        Ok(cluster) => cluster,
+        Err(failure) => {
+            if failure.err.is_empty() {
+                report(0, &failure, &options);
+            }
+            return if failure.code == Some(0) { Ok(()) } else { Err(failure) };
+        }
+    };
+    let mut consumer = Consumer::new(cluster, printer.plan.consumer.clone());
+    let outcome = tokio::select! {
+        code = stop.asked() => Err(Failure { code: Some(code), ..Failure::default() }),
+        outcome = print_all(&mut consumer, &mut printer) => outcome,
+    };
+    tokio::select! {
+        _ = stop.asked() => {}
+        () = consumer.close() => {}
+    }
+    match &outcome {
+        Ok(()) => report(printer.count, &Failure::default(), &options),
+        Err(failure) => report(printer.count, failure, &options),
+    }
+    outcome
+}
+
+/// Says how much there was.
+fn report(count: u64, failure: &Failure, options: &Options) {
+    eprintln!("Processed a total of {count} messages");
+    if options.enable_systest_events && failure.code.is_some_and(|code| code != 0) {
+        warn_deprecated("shutdown_complete");
+    }
+}
+
+fn terminated(cause: &str) -> String {
+    format!("ERROR Error processing message, terminating consumer process: {cause}")
+}
+
+/// Prints until there is enough, nothing comes, or something is wrong: of that only a record that cannot be printed makes a
+/// failure, as in Kafka.
+async fn print_all(consumer: &mut Consumer, printer: &mut Printer) -> Result<(), Failure> {
+    let idle = printer.plan.timeout.unwrap_or(DAYS_30);
+    while !printer.is_full() {
+        match timeout_at(Instant::now() + idle, consumer.wait()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                eprintln!("{}", terminated(&Exception::from(&error).to_string()));
+                return Ok(());
+            }
+            Err(_) => {
+                let timeout = "org.apache.kafka.common.errors.TimeoutException";
+                eprintln!("{}", terminated(timeout));
+                return Ok(());
+            }
+        }
+        let taken = take(consumer, printer);
+        let out = std::mem::take(&mut printer.out);
+        let written = tokio::task::spawn_blocking(move || {
+            let mut stdout = io::stdout().lock();
+            stdout.write_all(&out).and_then(|()| stdout.flush())
+        });
+        if !matches!(consumer.alive(written).await, Ok(Ok(()))) {
+            eprintln!("Unable to write to standard out, closing consumer.");
+            return Ok(());
+        }
+        if let Some(failure) = printer.failure.take() {
+            return Err(failure);
+        }
+        if let Err(error) = taken {
+            eprintln!("{}", terminated(&error.to_string()));
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+/// Takes what is there, up to what goes out at once.
+fn take(consumer: &mut Consumer, printer: &mut Printer) -> Result<(), crate::client::ClientError> {
+    while printer.out.len() < OUTPUT_BYTES && printer.failure.is_none() {
+        let has_more = consumer.take(|taken| {
+            if printer.is_full() || printer.failure.is_some() {
+                return false;
+            }
+            printer.count += 1;
+            if let Err(wrong) = printer.plan.formatter.write(&taken, &mut printer.out) {
+                let exception = Exception::new("SerializationException", wrong);
+                if printer.skips_errors {
+                    eprintln!("ERROR Error processing message, skipping this message: {exception}");
+                } else {
+                    let message = format!("ERROR Unknown error when running consumer: {exception}");
+                    printer.failure = Some(Failure::err(message));
+                }
+            }
+            true
+        })?;
+        if !has_more {
+            break;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,164 @@
+//! `--delete` and `--delete-offsets`.
+
+use std::io::Write;
+
+use super::ask::Admin;
+use super::order::{name_order, partition_order};
+use super::reset::named_partitions;
+use super::{MISSING, Options, Refusal, print_error, width};
+use crate::client::{Exception, TopicPartition, by_topic, error_name};
+use crate::wire::ErrorCode;
+use crate::wire::messages::delete_groups::DeleteGroupsRequest;
+use crate::wire::messages::offset_delete::{
+    OffsetDeleteRequest, OffsetDeleteRequestPartition, OffsetDeleteRequestTopic,
+};
+
+/// Deletes groups.
+pub(super) async fn groups(
+    options: &Options,
+    admin: &mut Admin,
+    out: &mut dyn Write,
+) -> Result<(), Refusal> {
+    let mut names = match options.all_groups {
+        true => admin.names().await?.map_err(|exception| Refusal::nested(&exception))?,
+        false => options.group.clone(),
+    };
+    name_order(&mut names);
+    let (mut deleted, mut failed) = (Vec::new(), Vec::new());
+    for name in names {
+        match delete_group(&name, admin).await? {
+            0 => deleted.push(format!("'{name}'")),
+            code => failed.push((name, Exception::of(code))),
+        }
+    }
+    let deleted = deleted.join(", ");
+    if failed.is_empty() {
+        writeln!(out, "Deletion of requested consumer groups ({deleted}) was successful.")?;
+        return Ok(());
+    }
+    print_error(out, "Deletion of some consumer groups failed:")?;
+    for (name, exception) in failed {
+        writeln!(out, "* Group '{name}' could not be deleted due to: {exception}")?;
+    }
+    if !deleted.is_empty() {
+        writeln!(out, "\nThese consumer groups were deleted successfully: {deleted}")?;
+    }
+    Ok(())
+}
+
+async fn delete_group(name: &str, admin: &mut Admin) -> Result<i16, Refusal> {
+    loop {
+        let node_id = admin.cluster.coordinator(name).await?;
+        let request = DeleteGroupsRequest { groups_names: vec![name.to_owned()] };
+        let answer = admin.cluster.broker(node_id).await?.call(&request).await?;
+        let code = answer.results.first().map_or(0, |result| result.error_code);
+        if !admin.passes(code).await {
+            return Ok(code);
+        }
+    }
+}
+
+/// Deletes offsets of a group.
+pub(super) async fn offsets(
+    options: &Options,
+    admin: &mut Admin,
+    out: &mut dyn Write,
+) -> Result<(), Refusal> {
+    let [group] = &options.group[..] else {
+        let found = options.group.join(", ");
+        return Err(Refusal::Usage(format!(
+            "Found multiple arguments for option group, but you asked for only one: [{found}]"
+        )));
+    };
+    let (mut partitions, whole) = named_partitions(&options.topic)?;
+    let mut results: Vec<(TopicPartition, Option<Exception>)> = Vec::new();
+    for (topic, known) in admin.topics(&whole).await? {
+        match known {
+            Ok(known) => partitions.extend(known.into_iter().map(|it| (topic.clone(), it.0))),
+            Err(exception) => results.push(((topic, -1), Some(exception))),
+        }
+    }
+    partition_order(&mut partitions);
+    let (top, codes) = match delete_offsets(group, &partitions, admin).await? {
+        Ok(codes) => (codes.iter().copied().find(|code| *code != 0).unwrap_or(0), codes),
+        Err(code) => (code, vec![code; partitions.len()]),
+    };
+    tell(group, top, out)?;
+    for (partition, code) in partitions.into_iter().zip(codes) {
+        results.push((partition, (code != 0).then(|| Exception::of(code))));
+    }
+    results.sort_by_key(|((topic, partition), _)| format!("{topic}{partition}"));
+    let topics = width(results.iter().map(|((topic, _), _)| topic.as_str()));
+    let mut row = |topic: &str, partition: &str, status: &str| {
+        write!(out, "\n{topic:topics$} {partition:10} {status:15}")
+    };
+    row("TOPIC", "PARTITION", "STATUS")?;
+    for ((topic, partition), exception) in results {
+        let partition = if partition < 0 { MISSING.into() } else { partition.to_string() };
+        let status =
+            exception.map_or("Successful".into(), |exception| format!("Error: {exception}"));
+        row(&topic, &partition, &status)?;
+    }
+    writeln!(out)?;
+    Ok(())
+}
+
+/// What became of it as a whole.
+fn tell(group: &str, code: i16, out: &mut dyn Write) -> Result<(), Refusal> {
+    let is = |errors: &[ErrorCode]| errors.iter().any(|error| error.code() == code);
+    let of_group = [
+        ErrorCode::InvalidGroupId,
+        ErrorCode::GroupIdNotFound,
+        ErrorCode::GroupAuthorizationFailed,
+        ErrorCode::NonEmptyGroup,
+    ];
+    let of_partitions = [
+        ErrorCode::GroupSubscribedToTopic,
+        ErrorCode::TopicAuthorizationFailed,
+        ErrorCode::UnknownTopicOrPartition,
+    ];
+    if code == 0 {
+        writeln!(out, "Request succeeded for deleting offsets from group {group}.")?;
+    } else if is(&of_group) {
+        print_error(out, Exception::of(code).message)?;
+    } else if is(&of_partitions) {
+        print_error(out, "Encountered some partition-level error, see the follow-up details.")?;
+    } else {
+        print_error(out, format_args!("Encountered some unknown error: {}", error_name(code)))?;
+    }
+    Ok(())
+}
+
+/// The code of each partition, or that of the group.
+async fn delete_offsets(
+    group: &str,
+    partitions: &[TopicPartition],
+    admin: &mut Admin,
+) -> Result<Result<Vec<i16>, i16>, Refusal> {
+    let topic = |(name, partitions): (&str, Vec<i32>)| OffsetDeleteRequestTopic {
+        name: name.to_owned(),
+        partitions: partitions
+            .into_iter()
+            .map(|partition_index| OffsetDeleteRequestPartition { partition_index })
+            .collect(),
+    };
+    let topics = by_topic(partitions).into_iter().map(topic).collect();
+    let request = OffsetDeleteRequest { group_id: group.to_owned(), topics };
+    let answer = loop {
+        let node_id = admin.cluster.coordinator(group).await?;
+        let answer = admin.cluster.broker(node_id).await?.call(&request).await?;
+        if !admin.passes(answer.error_code).await {
+            break answer;
+        }
+    };
+    if answer.error_code != 0 {
+        return Ok(Err(answer.error_code));
+    }
+    let code = |(topic, partition): &TopicPartition| {
+        let topic = answer.topics.iter().find(|one| one.name == *topic)?;
+        let found = topic.partitions.iter().find(|one| one.partition_index == *partition)?;
+        Some(found.error_code)
+    };
+    let missing = ErrorCode::UnknownServerError.code();
+    Ok(Ok(partitions.iter().map(|partition| code(partition).unwrap_or(missing)).collect()))
+}

@@ -1,0 +1,55 @@
+use super::order::{hash_order, partition_order};
+use super::*;
+
+fn options(line: &str) -> Options {
+    let words = ["kafka-consumer-groups", "--bootstrap-server", "b:1"].into_iter();
+    Options::try_parse_from(words.chain(line.split(' '))).unwrap()
+}
+
+#[test]
+fn what_does_not_go_together_is_refused_in_kafkas_words() {
+    for (line, expected) in [
+        ("--describe", "Option [describe] takes one of these options: [group], [all-groups]"),
+        (
+            "--describe --group g --members --state",
+            "Option [describe] takes at most one of these options: [members], [offsets], [state]",
+        ),
+        ("--list --group g", "Option \"[group]\" can't be used with option \"[list]\""),
+        (
+            "--reset-offsets --dry-run --group g --to-offset 1 --to-earliest",
+            "Option \"[to-offset]\" can't be used with option \"[to-earliest]\"",
+        ),
+        ("--list --describe --group g", "Option \"[group]\" can't be used with option \"[list]\""),
+        (
+            "--list --delete-offsets --group g --topic t",
+            "Option \"[group]\" can't be used with option \"[list]\"",
+        ),
+    ] {
+        assert_eq!(options(line).check(), Err(expected.to_owned()), "{line}");
+    }
+    let none = options("--timeout 1").check().unwrap_err();
+    assert!(
+        none.starts_with("Command must include exactly one action: --list, --describe"),
+        "{none}"
+    );
+    for line in
+        ["--list", "--list --state", "--list --state stable --type", "--describe --group g --state"]
+    {
+        assert_eq!(options(line).check(), Ok(()), "{line}");
+    }
+    assert_eq!(options("--reset-offsets --shift-by -4").shift_by, Some(-4));
+}
+
+#[test]
+fn rows_have_the_order_of_javas_maps() {
+    // What a `HashMap` of Java 17 prints.
+    let mut partitions: Vec<_> = (0..4).map(|partition| ("t".to_owned(), partition)).collect();
+    partition_order(&mut partitions);
+    let order: Vec<i32> = partitions.into_iter().map(|(_, partition)| partition).collect();
+    assert_eq!(order, JAVA_ORDER_OF_T);
+    let mut numbers = [17, 33, 1, 16];
+    hash_order(&mut numbers, |number| *number);
+    assert_eq!(numbers, [16, 17, 33, 1]);
+}
+
+const JAVA_ORDER_OF_T: [i32; 4] = [3, 2, 1, 0];
