@@ -11,8 +11,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// The only change in a test that was made for confluent-local. The module accepts other names as well: ottla:latest.
-const image = "confluentinc/confluent-local:7.5.0"
+// The only change in a test that was made for confluent-local, whose name and tag the module accepts as well.
+const image = "ottla:latest"
 
 func TestProduceAndConsume(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)

@@ -4,7 +4,7 @@ const { test } = require("node:test");
 const { KafkaContainer } = require("@testcontainers/kafka");
 const { Kafka, logLevel } = require("kafkajs");
 
-// The only change in a test that was made for cp-kafka. The module accepts other names as well: ottla:latest.
+// The module accepts any name; its tag must be a version of cp-kafka, from 8 on with KRaft.
 const IMAGE = "confluentinc/cp-kafka:8.1.0";
 
 test("what is produced is consumed", { timeout: 60_000 }, async () => {

@@ -3,7 +3,7 @@
 from confluent_kafka import Consumer, Producer
 from testcontainers.community.kafka import KafkaContainer
 
-# The only change in a test that was made for cp-kafka.
+# The module accepts any name; its tag must be a version of cp-kafka, from 7 on for KRaft.
 IMAGE = "confluentinc/cp-kafka:7.6.0"
 
 
