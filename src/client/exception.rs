@@ -38,6 +38,15 @@ GROUP_AUTHORIZATION_FAILED GroupAuthorizationException Group authorization faile
 CLUSTER_AUTHORIZATION_FAILED ClusterAuthorizationException Cluster authorization failed.
 INVALID_TIMESTAMP InvalidTimestampException The timestamp of the message is out of acceptable range.
 UNSUPPORTED_VERSION UnsupportedVersionException The version of API is not supported.
+TOPIC_ALREADY_EXISTS TopicExistsException Topic with this name already exists.
+INVALID_PARTITIONS InvalidPartitionsException Number of partitions is below 1.
+INVALID_REPLICATION_FACTOR InvalidReplicationFactorException Replication factor is below 1 or larger than the number of available brokers.
+INVALID_REPLICA_ASSIGNMENT InvalidReplicaAssignmentException Replica assignment is invalid.
+INVALID_CONFIG InvalidConfigurationException Configuration is invalid.
+NOT_CONTROLLER NotControllerException* This is not the correct controller for this cluster.
+REASSIGNMENT_IN_PROGRESS ReassignmentInProgressException A partition reassignment is in progress.
+TOPIC_DELETION_DISABLED TopicDeletionDisabledException Topic deletion is disabled.
+RESOURCE_NOT_FOUND ResourceNotFoundException A request illegally referred to a resource that does not exist.
 INVALID_REQUEST InvalidRequestException This most likely occurs because of a request being malformed by the client library or the message was sent to an incompatible broker. See the broker logs for more details.
 POLICY_VIOLATION PolicyViolationException Request parameters do not satisfy the configured policy.
 OUT_OF_ORDER_SEQUENCE_NUMBER OutOfOrderSequenceException The broker received an out of order sequence number.

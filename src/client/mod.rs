@@ -114,6 +114,8 @@ pub(crate) fn address(host: &str, port: i32) -> String {
 pub(crate) async fn bootstrap(servers: &str, timeout: Duration) -> Result<Connection, ClientError> {
     let mut last = ClientError::Argument("--bootstrap-server names no broker".into());
     for address in servers.split(',').map(str::trim).filter(|one| !one.is_empty()) {
+        // Kafka's clients pass over a protocol in front.
+        let address = address.split_once("://").map_or(address, |(_, address)| address);
         match Connection::open(address, timeout).await {
             Ok(connection) => return Ok(connection),
             Err(error) => last = error,

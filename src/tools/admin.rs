@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use super::flags::Flags;
 use super::java_order::sort_as_hash_map;
+use super::reach::{Unreachable, reach};
 use super::{ClientProperties, Failure};
-use crate::client::{ClientError, Cluster, error_name};
+use crate::client::{ClientError, Cluster, Exception};
 use crate::wire::messages::describe_configs::{
     DescribeConfigsRequest, DescribeConfigsResource, DescribeConfigsResult,
 };
@@ -16,8 +17,6 @@ use crate::wire::{ErrorCode, Request};
 
 /// Kafka's `default.api.timeout.ms`: for so long a broker is waited for.
 const API_TIMEOUT_MS: u64 = 60_000;
-/// Before a broker that did not answer is asked again.
-const RECONNECT_BACKOFF: Duration = Duration::from_millis(200);
 
 /// Why a tool does not do what it was asked for; as text, what Kafka's exception says.
 #[derive(Debug, thiserror::Error)]
@@ -75,40 +74,8 @@ pub(crate) fn refusal(code: i16, message: Option<String>) -> Result<(), AdminErr
     if code == ErrorCode::None.code() {
         return Ok(());
     }
-    let message = message.unwrap_or_else(|| error_text(code));
+    let message = message.unwrap_or_else(|| Exception::of(code).message);
     Err(AdminError::Refused { code, message })
-}
-
-/// What Kafka says of an error of which the broker does not say more (`Errors`), of those that a tool can meet; of others
-/// their name.
-pub(crate) fn error_text(code: i16) -> String {
-    #[rustfmt::skip]
-    const TEXTS: &[(ErrorCode, &str)] = &[
-        (ErrorCode::UnknownServerError, "The server experienced an unexpected error when processing the request."),
-        (ErrorCode::UnknownTopicOrPartition, "This server does not host this topic-partition."),
-        (ErrorCode::LeaderNotAvailable, "There is no leader for this topic-partition as we are in the middle of a leadership election."),
-        (ErrorCode::RequestTimedOut, "The request timed out."),
-        (ErrorCode::CoordinatorNotAvailable, "The coordinator is not available."),
-        (ErrorCode::InvalidTopicException, "The request attempted to perform an operation on an invalid topic."),
-        (ErrorCode::TopicAuthorizationFailed, "Topic authorization failed."),
-        (ErrorCode::GroupAuthorizationFailed, "Group authorization failed."),
-        (ErrorCode::ClusterAuthorizationFailed, "Cluster authorization failed."),
-        (ErrorCode::UnsupportedVersion, "The version of API is not supported."),
-        (ErrorCode::TopicAlreadyExists, "Topic with this name already exists."),
-        (ErrorCode::InvalidPartitions, "Number of partitions is below 1."),
-        (ErrorCode::InvalidReplicationFactor, "Replication factor is below 1 or larger than the number of available brokers."),
-        (ErrorCode::InvalidReplicaAssignment, "Replica assignment is invalid."),
-        (ErrorCode::InvalidConfig, "Configuration is invalid."),
-        (ErrorCode::NotController, "This is not the correct controller for this cluster."),
-        (ErrorCode::PolicyViolation, "Request parameters do not satisfy the configured policy."),
-        (ErrorCode::ReassignmentInProgress, "A partition reassignment is in progress."),
-        (ErrorCode::TopicDeletionDisabled, "Topic deletion is disabled."),
-        (ErrorCode::ThrottlingQuotaExceeded, "The throttling quota has been exceeded."),
-        (ErrorCode::ResourceNotFound, "A request illegally referred to a resource that does not exist."),
-        (ErrorCode::UnknownTopicId, "This server does not host this topic ID."),
-    ];
-    let known = TEXTS.iter().find(|(error, _)| error.code() == code);
-    known.map_or_else(|| error_name(code), |(_, text)| (*text).to_owned())
 }
 
 /// A cluster, through a broker that answers.
@@ -135,23 +102,14 @@ impl Admin {
         let timeout = properties.request_timeout()?;
         let patience = properties.number("default.api.timeout.ms", API_TIMEOUT_MS)?;
         let patience = Duration::from_millis(patience);
-        let servers = usable(servers).await.map_err(AdminError::Addresses)?;
-        let mut is_told = false;
-        let attempts = async {
-            loop {
-                match Cluster::connect(&servers, timeout).await {
-                    Err(error @ (ClientError::Connect { .. } | ClientError::Lost { .. })) => {
-                        if !std::mem::replace(&mut is_told, true) {
-                            eprintln!("WARN {error}; trying again for {patience:?}");
-                        }
-                    }
-                    done => return done,
-                }
-                tokio::time::sleep(RECONNECT_BACKOFF).await;
+        match reach("adminclient-1", servers, timeout, Some(patience)).await {
+            Ok(cluster) => Ok(Self { cluster }),
+            Err(Unreachable::Config(cause)) => Err(AdminError::Addresses(cause)),
+            Err(Unreachable::Client(error)) if error.is_passing() => {
+                Err(AdminError::NoBroker { call })
             }
-        };
-        let cluster = tokio::time::timeout(patience, attempts).await;
-        Ok(Self { cluster: cluster.map_err(|_| AdminError::NoBroker { call })?? })
+            Err(Unreachable::Client(error)) => Err(error.into()),
+        }
     }
 
     /// How long an answer may take, for the broker, in milliseconds.
@@ -238,25 +196,5 @@ impl Admin {
             refusal(result.error_code, result.error_message.clone())?;
         }
         Ok(answer.results)
-    }
-}
-
-/// The addresses without a protocol in front, if each has a port and one of them leads somewhere; else what is wrong.
-pub(crate) async fn usable(servers: &str) -> Result<String, String> {
-    let mut addresses = Vec::new();
-    let mut leads_somewhere = false;
-    for server in servers.split(',').map(str::trim).filter(|server| !server.is_empty()) {
-        let address = server.split_once("://").map_or(server, |(_, address)| address);
-        let parts = address.rsplit_once(':').filter(|(host, _)| !host.is_empty());
-        if parts.and_then(|(_, port)| port.parse::<u16>().ok()).is_none() {
-            return Err(format!("Invalid url in bootstrap.servers: {server}"));
-        }
-        let found = tokio::net::lookup_host(address).await;
-        leads_somewhere |= found.is_ok_and(|mut found| found.next().is_some());
-        addresses.push(address);
-    }
-    match leads_somewhere {
-        true => Ok(addresses.join(",")),
-        false => Err("No resolvable bootstrap urls given in bootstrap.servers".into()),
     }
 }

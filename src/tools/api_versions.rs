@@ -6,8 +6,9 @@ use std::path::Path;
 
 use super::flags::{Flags, Row};
 use super::java_order::{sort_as_hash_map, string_hash};
-use super::{ClientProperties, Failure, admin, print};
-use crate::client::Cluster;
+use super::reach::check_servers;
+use super::{ClientProperties, Failure, print};
+use crate::client::{Cluster, Exception};
 use crate::wire::ErrorCode;
 use crate::wire::messages::api_versions::{ApiVersion, ApiVersionsRequest};
 use crate::wire::messages::metadata::MetadataResponseBroker;
@@ -64,15 +65,15 @@ pub(crate) async fn run(flags: Flags) -> Result<(), Failure> {
     let servers = flags.get("bootstrap-server").unwrap_or_default();
     let properties = ClientProperties::read(flags.get("command-config").map(Path::new), &[])?;
     let timeout = properties.request_timeout()?;
-    let addresses = admin::usable(servers).await.map_err(Failure::err)?;
+    check_servers(servers).await.map_err(Failure::err)?;
     // Kafka's tool waits for nobody.
     let nobody = |error| {
         let nodes =
-            addresses.split(',').map(|one| format!("{one} (id: -1 rack: null isFenced: false)"));
+            servers.split(',').map(|one| format!("{one} (id: -1 rack: null isFenced: false)"));
         let nodes = nodes.collect::<Vec<_>>().join(", ");
         Failure::err(format!("Request METADATA failed on brokers [{nodes}]\n{error}"))
     };
-    let mut cluster = Cluster::connect(&addresses, timeout).await.map_err(nobody)?;
+    let mut cluster = Cluster::connect(servers, timeout).await.map_err(nobody)?;
     let mut brokers = cluster.metadata(None).await?.brokers;
     sort_as_hash_map(&mut brokers, 16, node_hash);
     for broker in brokers {
@@ -82,7 +83,7 @@ pub(crate) async fn run(flags: Flags) -> Result<(), Failure> {
         };
         let text = match answer {
             Ok(answer) if answer.error_code == ErrorCode::None.code() => listed(answer.api_keys),
-            Ok(answer) => format!("ERROR: {}", admin::error_text(answer.error_code)),
+            Ok(answer) => format!("ERROR: {}", Exception::of(answer.error_code).message),
             Err(error) => format!("ERROR: {error}"),
         };
         let MetadataResponseBroker { node_id, host, port, rack } = broker;

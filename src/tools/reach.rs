@@ -33,10 +33,12 @@ pub(super) fn host_and_port(address: &str) -> Option<(&str, u16)> {
 pub(super) async fn check_servers(servers: &str) -> Result<(), String> {
     let mut is_known = false;
     for server in servers.split(',').map(str::trim).filter(|server| !server.is_empty()) {
-        if host_and_port(server).is_none() {
+        let address = host_and_port(server).filter(|(host, _)| !host.is_empty());
+        let Some((host, port)) = address else {
             return Err(format!("Invalid url in bootstrap.servers: {server}"));
-        }
-        is_known |= lookup_host(server).await.is_ok();
+        };
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        is_known |= lookup_host((host, port)).await.is_ok();
     }
     let none = "No resolvable bootstrap urls given in bootstrap.servers";
     if is_known { Ok(()) } else { Err(none.into()) }
