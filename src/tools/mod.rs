@@ -83,6 +83,7 @@ impl Tool {
 
 /// Runs a tool but [`Tool::ServerStart`]; `arguments` are those behind its name.
 pub fn run(tool: Tool, arguments: &[OsString]) -> ExitCode {
+    let read = |matches| Ok(Flags(matches));
     match tool {
         Tool::ServerStart => ExitCode::FAILURE,
         Tool::Storage => main("kafka-storage", arguments, async |options| {
@@ -91,19 +92,19 @@ pub fn run(tool: Tool, arguments: &[OsString]) -> ExitCode {
         Tool::Topics => {
             let about = "Creates, lists, describes, changes and deletes topics";
             let command = flags::command("kafka-topics", about, topics::OPTIONS);
-            main_of(command, arguments, Flags, topics::run)
+            main_of(command, arguments, read, topics::run)
         }
         Tool::Configs => {
             let words: Vec<_> = arguments.iter().map(|word| word.to_string_lossy()).collect();
             let words = words.join(" ");
             let about = "Describes and changes configurations of topics, brokers, groups and client metrics";
             let command = flags::command("kafka-configs", about, configs::OPTIONS);
-            main_of(command, arguments, Flags, async |flags| configs::run(flags, &words).await)
+            main_of(command, arguments, read, async |flags| configs::run(flags, &words).await)
         }
         Tool::BrokerApiVersions => {
             let about = "Prints the APIs of every broker, with their versions";
             let command = flags::command("kafka-broker-api-versions", about, api_versions::OPTIONS);
-            main_of(command, arguments, Flags, api_versions::run)
+            main_of(command, arguments, read, api_versions::run)
         }
         Tool::Cluster => main("kafka-cluster", arguments, cluster::run),
         Tool::ConsoleConsumer => main("kafka-console-consumer", arguments, console_consumer::run),
@@ -158,10 +159,7 @@ fn main<O: Parser>(
     arguments: &[OsString],
     tool: impl AsyncFnOnce(O) -> Result<(), Failure>,
 ) -> ExitCode {
-    let command = O::command().name(name);
-    // What the command has read fits the options that it is made of.
-    let read = |matches| O::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
-    main_of(command, arguments, read, tool)
+    main_of(O::command().name(name), arguments, |matches| O::from_arg_matches(&matches), tool)
 }
 
 /// As [`main`], with a command whose matches `read` turns into options.
@@ -169,22 +167,23 @@ fn main<O: Parser>(
 fn main_of<O>(
     command: Command,
     arguments: &[OsString],
-    read: impl FnOnce(ArgMatches) -> O,
+    read: impl FnOnce(ArgMatches) -> Result<O, clap::Error>,
     tool: impl AsyncFnOnce(O) -> Result<(), Failure>,
 ) -> ExitCode {
     let name = OsString::from(command.get_name());
     let line = [name].into_iter().chain(arguments.iter().cloned());
     let mut command = command.version(KAFKA_VERSION).mut_args(|argument| {
         // Kafka's parser takes what follows an option for its value, whatever it begins with.
+        let is_one = argument.get_num_args().is_none_or(|number| number.max_values() == 1);
         let is_valued = argument.get_action().takes_values() && !argument.is_positional();
-        if is_valued { argument.allow_hyphen_values(true) } else { argument }
+        if is_valued && is_one { argument.allow_hyphen_values(true) } else { argument }
     });
     if arguments.is_empty() {
         eprintln!("{}", command.render_help());
         return ExitCode::FAILURE;
     }
-    let options = match command.try_get_matches_from(line) {
-        Ok(matches) => read(matches),
+    let options = match command.try_get_matches_from(line).and_then(read) {
+        Ok(options) => options,
         Err(error) => return refuse(&error),
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
