@@ -17,6 +17,7 @@ mod clients;
 mod compaction;
 mod console_tools;
 mod consumer_groups;
+mod consumer_groups_tool;
 mod crash;
 mod directory;
 mod dump_log;

@@ -152,7 +152,7 @@ fn print_offsets(
     let cells = rows.iter().map(|row| {
         let offset = row.committed.map(|committed| committed.offset);
         let epoch = row.committed.map(|it| i64::from(it.epoch)).filter(|epoch| *epoch >= 0);
-        let lag = offset.and_then(|offset| row.end.map(|end| end - offset));
+        let lag = offset.and_then(|offset| row.end.map(|end| end.wrapping_sub(offset)));
         let of_member = |field: fn(&Member) -> &str| row.member.map_or(MISSING, field).to_owned();
         [
             name.to_owned(),
