@@ -105,10 +105,7 @@ impl Admin {
         match reach("adminclient-1", servers, timeout, Some(patience)).await {
             Ok(cluster) => Ok(Self { cluster }),
             Err(Unreachable::Config(cause)) => Err(AdminError::Addresses(cause)),
-            Err(Unreachable::Client(error)) if error.is_passing() => {
-                Err(AdminError::NoBroker { call })
-            }
-            Err(Unreachable::Client(error)) => Err(error.into()),
+            Err(Unreachable::Nobody) => Err(AdminError::NoBroker { call }),
         }
     }
 

@@ -17,8 +17,8 @@ const BACKOFF_MAX: Duration = Duration::from_secs(1);
 pub(super) enum Unreachable {
     /// The addresses are of no use; Kafka's words.
     Config(String),
-    /// Nobody answered in time.
-    Client(ClientError),
+    /// Nobody answered in time; it was told of.
+    Nobody,
 }
 
 /// The host and the port of an address, which may have a protocol in front (`Utils.getHost`, `Utils.getPort`).
@@ -59,10 +59,10 @@ pub(super) async fn reach(
             Ok(cluster) => return Ok(cluster.named(client_id)),
             Err(error) => error,
         };
-        if !error.is_passing() || end.is_some_and(|end| Instant::now() + backoff >= end) {
-            return Err(Unreachable::Client(error));
-        }
         warn(&error);
+        if !error.is_passing() || end.is_some_and(|end| Instant::now() + backoff >= end) {
+            return Err(Unreachable::Nobody);
+        }
         sleep(backoff).await;
         backoff = (2 * backoff).min(BACKOFF_MAX);
     }

@@ -18,6 +18,7 @@ mod clients;
 mod compaction;
 mod console_tools;
 mod consumer_groups;
+mod consumer_groups_tool;
 mod container;
 mod crash;
 mod directory;

@@ -30,8 +30,8 @@ use crate::wire::messages::metadata::{MetadataRequest, MetadataRequestTopic};
 const BACKOFF: Duration = Duration::from_secs(1);
 /// The same while a topic or a leader is only about to be there.
 const SHORT_BACKOFF: Duration = Duration::from_millis(100);
-/// Kafka's `metadata.max.age.ms`.
-const METADATA_MAX_AGE: Duration = Duration::from_mins(5);
+/// As good as never.
+const NEVER: Duration = Duration::from_hours(24);
 /// How long the end may take.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -62,6 +62,7 @@ pub(crate) struct ConsumerConfig {
     pub(crate) max_bytes: i32,
     pub(crate) partition_max_bytes: i32,
     pub(crate) checks_crc: bool,
+    pub(crate) metadata_max_age: Duration,
     /// Hears of every failure after which it tries again.
     pub(crate) warn: fn(&ClientError),
 }
@@ -127,7 +128,7 @@ impl Consumer {
             ready: VecDeque::new(),
             next_metadata: now,
             next_heartbeat: now,
-            next_commit: now + config.commit_interval.unwrap_or(METADATA_MAX_AGE),
+            next_commit: now + config.commit_interval.unwrap_or(NEVER),
             next_positions: now,
             next_fetch: now,
             config,
@@ -297,7 +298,7 @@ impl Consumer {
             self.is_joined = false;
         }
         (self.subscribed, self.topics) = (matching, topics);
-        let again = if is_complete { METADATA_MAX_AGE } else { SHORT_BACKOFF };
+        let again = if is_complete { self.config.metadata_max_age } else { SHORT_BACKOFF };
         self.next_metadata = Instant::now() + again;
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use tokio::time::Instant;
 
-use super::{Consumer, METADATA_MAX_AGE, SHORT_BACKOFF};
+use super::{Consumer, NEVER, SHORT_BACKOFF};
 use crate::client::offsets::Committed;
 use crate::client::{BEGINNING, ClientError, END, TopicPartition, is_retriable};
 use crate::env::{Clock, OsClock};
@@ -43,7 +43,7 @@ impl From<Reset> for Position {
 impl Consumer {
     /// Finds out where it is to begin, of all partitions that it does not know it of.
     pub(super) async fn find_positions(&mut self) -> Result<(), ClientError> {
-        self.next_positions = Instant::now() + METADATA_MAX_AGE;
+        self.next_positions = Instant::now() + NEVER;
         let unknown = self.partitions(|position| matches!(position, Position::Unknown));
         if !unknown.is_empty() {
             let Some(committed) = self.member.committed(&mut self.cluster, &unknown).await? else {

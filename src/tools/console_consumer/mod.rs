@@ -80,7 +80,7 @@ async fn work(
             print_all(consumer, printer).await
         }
         Err(Unreachable::Config(cause)) => Err(Failure::err(cause)),
-        Err(Unreachable::Client(_)) => {
+        Err(Unreachable::Nobody) => {
             eprintln!("{}", terminated(TIMEOUT));
             Ok(())
         }

@@ -259,6 +259,7 @@ impl Options {
             max_bytes: bytes("fetch.max.bytes", 52_428_800)?,
             partition_max_bytes: bytes("max.partition.fetch.bytes", 1_048_576)?,
             checks_crc: properties.get("check.crcs") != Some("false"),
+            metadata_max_age: ms("metadata.max.age.ms", 300_000)?,
             warn,
         })
     }

@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
 use super::lines::Parsed;
-use crate::client::{ClientError, Cluster, Exception, error_name, is_retriable};
+use crate::client::{ClientError, Cluster, Exception, is_retriable};
 use crate::env::{Clock, OsClock};
 use crate::records::{
     BATCH_HEADER_BYTES, BatchBuilder, Compression, increment_sequence, partition_of_key,
@@ -299,9 +299,13 @@ impl Sender {
 
     /// Sends the first batch of each partition once; false if something has to wait.
     async fn deliver(&mut self) -> bool {
-        if let Err(error) = self.build().await {
-            self.lost(&error);
-            return false;
+        match self.build().await {
+            Ok(true) => {}
+            Ok(false) => return false,
+            Err(error) => {
+                self.lost(&error);
+                return false;
+            }
         }
         let mut by_leader: BTreeMap<i32, BTreeMap<i32, Bytes>> = BTreeMap::new();
         for batch in &self.pending {
@@ -347,8 +351,8 @@ impl Sender {
         goes_on
     }
 
-    /// Gives every batch its final bytes, and the idempotent producer its number.
-    async fn build(&mut self) -> Result<(), ClientError> {
+    /// Gives every batch its final bytes, and the idempotent producer its number; false if that is not to be had yet.
+    async fn build(&mut self) -> Result<bool, ClientError> {
         if self.config.idempotence && self.producer.is_none() {
             let request = InitProducerIdRequest {
                 transactional_id: None,
@@ -356,10 +360,14 @@ impl Sender {
                 ..Default::default()
             };
             let answer = self.cluster().await?.ask(&request).await?;
+            if is_retriable(answer.error_code) {
+                return Ok(false);
+            }
             if answer.error_code != 0 {
-                let error = error_name(answer.error_code);
-                let advice = "the producer asks again";
-                return Err(ClientError::Refused { what: "a producer id".into(), error, advice });
+                for batch in std::mem::take(&mut self.pending) {
+                    self.give_up(&batch, Exception::of(answer.error_code));
+                }
+                return Ok(true);
             }
             self.producer = Some((answer.producer_id, answer.producer_epoch));
             self.sequences.clear();
@@ -374,7 +382,7 @@ impl Sender {
             }
             batch.bytes = Some(builder.build().into());
         }
-        Ok(())
+        Ok(true)
     }
 
     async fn produce(

@@ -3,9 +3,9 @@
 use std::io::Write;
 
 use super::ask::Admin;
-use super::order::{name_order, partition_order};
+use super::order::partition_order;
 use super::reset::named_partitions;
-use super::{MISSING, Options, Refusal, print_error, width};
+use super::{MISSING, Options, Refusal, group_names, print_error, width};
 use crate::client::{Exception, TopicPartition, by_topic, error_name};
 use crate::wire::ErrorCode;
 use crate::wire::messages::delete_groups::DeleteGroupsRequest;
@@ -19,13 +19,8 @@ pub(super) async fn groups(
     admin: &mut Admin,
     out: &mut dyn Write,
 ) -> Result<(), Refusal> {
-    let mut names = match options.all_groups {
-        true => admin.names().await?.map_err(|exception| Refusal::nested(&exception))?,
-        false => options.group.clone(),
-    };
-    name_order(&mut names);
     let (mut deleted, mut failed) = (Vec::new(), Vec::new());
-    for name in names {
+    for name in group_names(options, admin).await? {
         match delete_group(&name, admin).await? {
             0 => deleted.push(format!("'{name}'")),
             code => failed.push((name, Exception::of(code))),

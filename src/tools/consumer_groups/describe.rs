@@ -4,8 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 
 use super::ask::{Admin, Group, Member};
-use super::order::name_order;
-use super::{KAFKA_EXCEPTION, MISSING, Options, Refusal, print_error, width};
+use super::{KAFKA_EXCEPTION, MISSING, Options, Refusal, group_names, print_error, width};
 use crate::client::{Committed, END, TopicPartition, by_topic};
 
 /// A partition of a group.
@@ -23,13 +22,8 @@ pub(super) async fn run(
     admin: &mut Admin,
     out: &mut dyn Write,
 ) -> Result<(), Refusal> {
-    let mut names = match options.all_groups {
-        true => admin.names().await?.map_err(|exception| Refusal::nested(&exception))?,
-        false => options.group.clone(),
-    };
-    name_order(&mut names);
     let mut groups = BTreeMap::new();
-    for name in names {
+    for name in group_names(options, admin).await? {
         let group = admin.describe(&name).await?;
         let group = group.map_err(|exception| Refusal::executed(&exception))?;
         groups.insert(name, group);
@@ -138,6 +132,13 @@ async fn find_ends(rows: &mut [Row<'_>], admin: &mut Admin) -> Result<(), Refusa
     Ok(())
 }
 
+/// The columns of a row that are shown.
+fn line(row: &[impl AsRef<str>], widths: &[usize], is_shown: impl Fn(usize) -> bool) -> String {
+    let shown = row.iter().zip(widths).enumerate().filter(|(column, _)| is_shown(*column));
+    let cells = shown.map(|(_, (cell, width))| format!("{:width$}", cell.as_ref()));
+    cells.collect::<Vec<_>>().join(" ")
+}
+
 fn print_offsets(
     name: &str,
     group: &Group,
@@ -152,7 +153,7 @@ fn print_offsets(
     let cells = rows.iter().map(|row| {
         let offset = row.committed.map(|committed| committed.offset);
         let epoch = row.committed.map(|it| i64::from(it.epoch)).filter(|epoch| *epoch >= 0);
-        let lag = offset.and_then(|offset| row.end.map(|end| end - offset));
+        let lag = offset.and_then(|offset| row.end.map(|end| end.wrapping_sub(offset)));
         let of_member = |field: fn(&Member) -> &str| row.member.map_or(MISSING, field).to_owned();
         [
             name.to_owned(),
@@ -184,10 +185,7 @@ fn print_offsets(
     let widths = [wide(0), wide(1), 10, 15, 15, 15, 15, wide(7), wide(8), 0];
     let epoch_at = 3;
     for row in [titles.map(str::to_owned)].iter().chain(&table) {
-        let shown = (0..row.len()).filter(|column| verbose || *column != epoch_at);
-        let cells: Vec<String> =
-            shown.map(|column| format!("{:1$}", row[column], widths[column])).collect();
-        write!(out, "\n{}", cells.join(" "))?;
+        write!(out, "\n{}", line(row, &widths, |column| verbose || column != epoch_at))?;
     }
     writeln!(out)?;
     Ok(())
@@ -256,11 +254,8 @@ fn print_members(
     };
     writeln!(out)?;
     for row in [titles.map(str::to_owned)].iter().chain(&table) {
-        let shown = (0..row.len()).filter(|column| is_shown(*column));
-        let cells: Vec<String> =
-            shown.map(|column| format!("{:1$}", row[column], widths[column])).collect();
         // A blank follows the last column but those of --verbose.
-        writeln!(out, "{}{}", cells.join(" "), if verbose { "" } else { " " })?;
+        writeln!(out, "{}{}", line(row, &widths, is_shown), if verbose { "" } else { " " })?;
     }
     Ok(())
 }
@@ -307,10 +302,7 @@ fn print_state(
     let row = [name, &coordinator, assignor, &group.state, &epoch, &target, &members];
     let widths = [width([name]), coordinator.len().max(25), 20, 20, 15, 25, 0];
     for row in [titles, row] {
-        let shown = (0..row.len()).filter(|column| verbose || !(4..6).contains(column));
-        let cells: Vec<String> =
-            shown.map(|column| format!("{:1$}", row[column], widths[column])).collect();
-        write!(out, "\n{}", cells.join(" "))?;
+        write!(out, "\n{}", line(&row, &widths, |column| verbose || !(4..6).contains(&column)))?;
     }
     writeln!(out)?;
     Ok(())

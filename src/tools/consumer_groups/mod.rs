@@ -21,6 +21,7 @@ use super::{ClientProperties, Failure};
 use crate::client::{ClientError, Exception};
 use crate::coordinator::group::pattern_error;
 use ask::Admin;
+use order::name_order;
 
 /// What stands where there is nothing.
 const MISSING: &str = "-";
@@ -344,6 +345,16 @@ async fn act(options: &Options, out: &mut dyn Write) -> Result<(), Refusal> {
     } else {
         reset::run(options, &mut admin, out).await
     }
+}
+
+/// The groups that are asked for, in the order in which Kafka's tool goes through them.
+async fn group_names(options: &Options, admin: &mut Admin) -> Result<Vec<String>, Refusal> {
+    let mut names = match options.all_groups {
+        true => admin.names().await?.map_err(|exception| Refusal::nested(&exception))?,
+        false => options.group.clone(),
+    };
+    name_order(&mut names);
+    Ok(names)
 }
 
 /// The width of a column: that of its longest text, and no less than 15.

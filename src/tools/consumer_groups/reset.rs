@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 
 use super::ask::Admin;
-use super::order::{name_order, partition_order};
+use super::order::partition_order;
 use super::time::datetime_ms;
-use super::{Options, Refusal, plan, print_error, width};
+use super::{Options, Refusal, group_names, plan, print_error, width};
 use crate::client::{BEGINNING, Committed, END, Exception, TopicPartition};
 use crate::config::duration_seconds;
 use crate::env::{Clock, OsClock};
@@ -22,13 +22,8 @@ pub(super) async fn run(
     admin: &mut Admin,
     out: &mut dyn Write,
 ) -> Result<(), Refusal> {
-    let mut names = match options.all_groups {
-        true => admin.names().await?.map_err(|exception| Refusal::nested(&exception))?,
-        false => options.group.clone(),
-    };
-    name_order(&mut names);
     let mut all = Vec::new();
-    for name in names {
+    for name in group_names(options, admin).await? {
         let state = match admin.describe(&name).await? {
             Ok(group) => group.state,
             Err(exception) if exception.class == "GroupIdNotFoundException" => "Dead".into(),
