@@ -174,7 +174,9 @@ fn main_of<O>(
     let line = [name].into_iter().chain(arguments.iter().cloned());
     let mut command = command.version(KAFKA_VERSION).mut_args(|argument| {
         // Kafka's parser takes what follows an option for its value, whatever it begins with.
-        let is_one = argument.get_num_args().is_none_or(|number| number.max_values() == 1);
+        let is_one = argument
+            .get_num_args()
+            .is_none_or(|number| number.min_values() == 1 && number.max_values() == 1);
         let is_valued = argument.get_action().takes_values() && !argument.is_positional();
         if is_valued && is_one { argument.allow_hyphen_values(true) } else { argument }
     });
