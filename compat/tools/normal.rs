@@ -7,12 +7,14 @@ use crate::run::Ran;
 use crate::world::World;
 
 /// What stands for the rest of a match.
-const MASKS: [(&str, &str); 5] = [
+const MASKS: [(&str, &str); 6] = [
     // Topic ids.
     ("TopicId: [0-9A-Za-z_-]{22}", "TopicId: ID"),
     ("Cluster ID: [0-9A-Za-z_-]{22}", "Cluster ID: ID"),
     // Members that the broker named.
     ("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "UUID"),
+    // And those that librdkafka gives itself.
+    (" [0-9A-Za-z+/]{22} ", " ID "),
     // Milliseconds since 1970, of these years.
     ("\\b1[6-9][0-9]{11}\\b", "TIME"),
     ("[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}[.,][0-9]{3}", "TIME"),

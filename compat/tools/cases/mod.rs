@@ -3,6 +3,8 @@
 mod api_versions;
 mod cluster;
 mod configs;
+mod console;
+mod consumer_groups;
 mod topics;
 
 use crate::case::Case;
@@ -15,4 +17,6 @@ pub(crate) const FAMILIES: &[Family] = &[
     ("configs", configs::cases),
     ("api-versions", api_versions::cases),
     ("cluster", cluster::cases),
+    ("console", console::cases),
+    ("consumer-groups", consumer_groups::cases),
 ];

@@ -11,7 +11,7 @@ use crate::client::{
     committed, is_retriable,
 };
 use crate::coordinator::group::consumer_protocol::{ConsumerProtocolAssignment, read};
-use crate::env::java_hash;
+use crate::tools::java_order::string_hash;
 use crate::wire::ErrorCode;
 use crate::wire::messages::consumer_group_describe::{self, ConsumerGroupDescribeRequest};
 use crate::wire::messages::describe_groups::{DescribeGroupsRequest, DescribedGroupMember};
@@ -97,7 +97,7 @@ impl Admin {
         groups.retain(|group| ["", PROTOCOL_TYPE].contains(&group.protocol_type.as_str()));
         let mut seen = BTreeSet::new();
         groups.retain(|group| seen.insert(group.group_id.clone()));
-        hash_order(&mut groups, |group| java_hash(&group.group_id));
+        hash_order(&mut groups, |group| string_hash(&group.group_id));
         Ok(Ok(groups))
     }
 
