@@ -12,10 +12,18 @@ fn consume(name: &'static str, flags: &'static str) -> Case {
 }
 
 pub(super) fn cases() -> Vec<Case> {
-    [sending(), printing(), deserializing(), standing(), wrong_producers(), wrong_consumers()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        sending(),
+        printing(),
+        choosing(),
+        deserializing(),
+        standing(),
+        wrong_producers(),
+        wrong_consumers(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 fn sending() -> Vec<Case> {
@@ -120,6 +128,11 @@ fn printing() -> Vec<Case> {
             "--topic console-1 --partition 0 --offset 0 --max-messages 2 --formatter \
              org.apache.kafka.tools.consumer.LoggingMessageFormatter",
         ),
+    ]
+}
+
+fn choosing() -> Vec<Case> {
+    vec![
         consume("no messages", "--topic console-1 --max-messages 0"),
         consume(
             "only committed ones",

@@ -8,7 +8,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use crate::case::{Case, Same, case};
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 const TOPIC: &str = "groups-t";
 
 fn groups(name: &'static str, flags: &'static str) -> Case {
@@ -31,7 +31,7 @@ fn member(port: u16, group: &str, settings: &[(&str, &str)]) -> BaseConsumer {
     let member = configured(port, group, settings);
     member.subscribe(&[TOPIC]).expect("a subscription");
     let deadline = Instant::now() + PATIENCE;
-    while !member.poll(Duration::from_millis(50)).is_some_and(|record| record.is_ok()) {
+    while member.poll(Duration::from_millis(50)).is_none_or(|record| record.is_err()) {
         assert!(Instant::now() < deadline, "{group} reads nothing");
     }
     let mut offsets = TopicPartitionList::new();
@@ -57,7 +57,10 @@ fn members(port: u16) -> Vec<BaseConsumer> {
 }
 
 pub(super) fn cases() -> Vec<Case> {
-    [listing(), describing(), resetting(), deleting(), wrong()].into_iter().flatten().collect()
+    [listing(), describing(), resetting(), refused_resets(), deleting(), wrong()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 fn listing() -> Vec<Case> {
@@ -189,6 +192,17 @@ fn resetting() -> Vec<Case> {
             "a new-style group",
             "--reset-offsets --group groups-new-left --topic groups-t --to-earliest --execute",
         ),
+    ] {
+        cases.push(groups(name, flags));
+    }
+    let from_file = "--reset-offsets --group groups-left --from-file {files}/plan --dry-run";
+    cases.push(groups("a file", from_file).file("plan", "groups-t,0,1\ngroups-t,1,2\n"));
+    cases
+}
+
+fn refused_resets() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for (name, flags) in [
         (
             "no such topic",
             "--reset-offsets --group groups-left --topic groups-none --to-latest --execute",
@@ -233,12 +247,8 @@ fn resetting() -> Vec<Case> {
     ] {
         cases.push(groups(name, flags));
     }
-    let from_file = "--reset-offsets --group groups-left --from-file {files}/plan --dry-run";
-    cases.extend([
-        groups("no scenario", "--reset-offsets --group groups-left --topic groups-t --dry-run")
-            .same(Same::ButWords),
-        groups("a file", from_file).file("plan", "groups-t,0,1\ngroups-t,1,2\n"),
-    ]);
+    let no_scenario = "--reset-offsets --group groups-left --topic groups-t --dry-run";
+    cases.push(groups("no scenario", no_scenario).same(Same::ButWords));
     cases
 }
 
