@@ -158,15 +158,6 @@ impl Group {
             true => format!("start {GUEST} {}", self.guest_protocol),
             false => format!("leave {GUEST}"),
         });
-        self.forget_who_leaves();
-    }
-
-    /// A guest that was told to go may be seen for some time yet, in the second rebalance of a cooperative group
-    /// for one, and is gone when its group is asked the next time.
-    fn forget_who_leaves(&mut self) {
-        if !self.guest_is_in {
-            self.known.members.retain(|id, _| self.residents.contains(id));
-        }
     }
 
     fn is_settled(&self, seen: &Seen) -> bool {
@@ -232,7 +223,11 @@ impl Group {
                 if moment.is_now(&seen, self.guest_is_in, short) {
                     self.known.offsets = offsets;
                     self.known.take(&seen);
-                    self.forget_who_leaves();
+                    if !self.guest_is_in {
+                        // A guest that was told to go may be seen for some time yet, in the second rebalance of a cooperative
+                        // group for one, and is gone when its group is asked the next time.
+                        self.known.members.retain(|id, _| self.residents.contains(id));
+                    }
                     return Some(true);
                 }
                 if self.is_settled(&seen) {
