@@ -98,6 +98,8 @@ struct Group {
     guest_protocol: &'static str,
     members: usize,
     guest_is_in: bool,
+    /// Ids of those who stay, as of the last time that the group was settled without its guest.
+    residents: BTreeSet<String>,
     /// As it was when it was last asked, or in its last stable state.
     known: Known,
 }
@@ -144,6 +146,7 @@ impl Group {
             guest_protocol: if name == "classic" { "classic" } else { "consumer" },
             members: 3,
             guest_is_in: false,
+            residents: BTreeSet::new(),
             known: Known::nothing(),
         }
     }
@@ -175,6 +178,9 @@ impl Group {
         assert_eq!(lost, None, "{}: a member has another id: {seen:?}", self.name);
         self.known.take(&seen);
         self.known.members.clone_from(&seen.members);
+        if !self.guest_is_in {
+            self.residents = seen.members.keys().cloned().collect();
+        }
         if let Kind::Classic = seen.kind {
             let member_id = seen.members.keys().next().unwrap();
             self.known.epoch = asking.generation(self.name, member_id, self.known.epoch);
@@ -217,6 +223,11 @@ impl Group {
                 if moment.is_now(&seen, self.guest_is_in, short) {
                     self.known.offsets = offsets;
                     self.known.take(&seen);
+                    if !self.guest_is_in {
+                        // A guest that was told to go may be seen for some time yet, in the second rebalance of a cooperative
+                        // group for one, and is gone when its group is asked the next time.
+                        self.known.members.retain(|id, _| self.residents.contains(id));
+                    }
                     return Some(true);
                 }
                 if self.is_settled(&seen) {
