@@ -21,7 +21,6 @@ pub(super) struct AddOffsetsToTxn;
 
 impl Api for AddOffsetsToTxn {
     type Request = AddOffsetsToTxnRequest;
-    type Response = AddOffsetsToTxnResponse;
 
     async fn handle(
         context: Context<'_>,

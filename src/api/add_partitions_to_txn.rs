@@ -30,7 +30,6 @@ pub(super) struct AddPartitionsToTxn;
 
 impl Api for AddPartitionsToTxn {
     type Request = AddPartitionsToTxnRequest;
-    type Response = AddPartitionsToTxnResponse;
 
     async fn handle(
         context: Context<'_>,

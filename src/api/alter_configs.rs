@@ -19,7 +19,6 @@ pub(super) struct AlterConfigs;
 
 impl Api for AlterConfigs {
     type Request = AlterConfigsRequest;
-    type Response = AlterConfigsResponse;
 
     async fn handle(
         context: Context<'_>,

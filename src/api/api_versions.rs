@@ -23,7 +23,6 @@ pub(super) struct ApiVersions;
 
 impl Api for ApiVersions {
     type Request = ApiVersionsRequest;
-    type Response = ApiVersionsResponse;
 
     async fn handle(
         context: Context<'_>,

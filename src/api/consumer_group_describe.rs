@@ -18,7 +18,6 @@ pub(super) struct ConsumerGroupDescribe;
 
 impl Api for ConsumerGroupDescribe {
     type Request = ConsumerGroupDescribeRequest;
-    type Response = ConsumerGroupDescribeResponse;
 
     async fn handle(
         context: Context<'_>,

@@ -26,7 +26,6 @@ pub(super) struct ConsumerGroupHeartbeat;
 
 impl Api for ConsumerGroupHeartbeat {
     type Request = ConsumerGroupHeartbeatRequest;
-    type Response = ConsumerGroupHeartbeatResponse;
 
     async fn handle(
         context: Context<'_>,

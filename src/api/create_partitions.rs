@@ -23,7 +23,6 @@ pub(super) struct CreatePartitions;
 
 impl Api for CreatePartitions {
     type Request = CreatePartitionsRequest;
-    type Response = CreatePartitionsResponse;
 
     async fn handle(
         context: Context<'_>,

@@ -24,7 +24,6 @@ pub(super) struct CreateTopics;
 
 impl Api for CreateTopics {
     type Request = CreateTopicsRequest;
-    type Response = CreateTopicsResponse;
 
     async fn handle(
         context: Context<'_>,

@@ -15,7 +15,6 @@ pub(super) struct DeleteGroups;
 
 impl Api for DeleteGroups {
     type Request = DeleteGroupsRequest;
-    type Response = DeleteGroupsResponse;
 
     async fn handle(
         context: Context<'_>,

@@ -25,7 +25,6 @@ pub(super) struct DeleteRecords;
 
 impl Api for DeleteRecords {
     type Request = DeleteRecordsRequest;
-    type Response = DeleteRecordsResponse;
 
     async fn handle(
         context: Context<'_>,

@@ -24,7 +24,6 @@ pub(super) struct DeleteTopics;
 
 impl Api for DeleteTopics {
     type Request = DeleteTopicsRequest;
-    type Response = DeleteTopicsResponse;
 
     async fn handle(
         context: Context<'_>,

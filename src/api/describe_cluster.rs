@@ -19,7 +19,6 @@ pub(super) struct DescribeCluster;
 
 impl Api for DescribeCluster {
     type Request = DescribeClusterRequest;
-    type Response = DescribeClusterResponse;
 
     async fn handle(
         context: Context<'_>,

@@ -25,7 +25,6 @@ pub(super) struct DescribeConfigs;
 
 impl Api for DescribeConfigs {
     type Request = DescribeConfigsRequest;
-    type Response = DescribeConfigsResponse;
 
     async fn handle(
         context: Context<'_>,

@@ -22,7 +22,6 @@ pub(super) struct DescribeGroups;
 
 impl Api for DescribeGroups {
     type Request = DescribeGroupsRequest;
-    type Response = DescribeGroupsResponse;
 
     async fn handle(
         context: Context<'_>,

@@ -27,7 +27,6 @@ pub(super) struct DescribeLogDirs;
 
 impl Api for DescribeLogDirs {
     type Request = DescribeLogDirsRequest;
-    type Response = DescribeLogDirsResponse;
 
     async fn handle(
         context: Context<'_>,

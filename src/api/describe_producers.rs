@@ -21,7 +21,6 @@ pub(super) struct DescribeProducers;
 
 impl Api for DescribeProducers {
     type Request = DescribeProducersRequest;
-    type Response = DescribeProducersResponse;
 
     async fn handle(
         context: Context<'_>,

@@ -26,7 +26,6 @@ pub(super) struct DescribeTopicPartitions;
 
 impl Api for DescribeTopicPartitions {
     type Request = DescribeTopicPartitionsRequest;
-    type Response = DescribeTopicPartitionsResponse;
 
     async fn handle(
         context: Context<'_>,

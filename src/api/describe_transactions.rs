@@ -9,7 +9,6 @@ pub(super) struct DescribeTransactions;
 
 impl Api for DescribeTransactions {
     type Request = DescribeTransactionsRequest;
-    type Response = DescribeTransactionsResponse;
 
     async fn handle(
         context: Context<'_>,

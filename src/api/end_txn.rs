@@ -19,7 +19,6 @@ pub(super) struct EndTxn;
 
 impl Api for EndTxn {
     type Request = EndTxnRequest;
-    type Response = EndTxnResponse;
 
     async fn handle(
         context: Context<'_>,

@@ -38,7 +38,6 @@ pub(super) struct Fetch;
 
 impl Api for Fetch {
     type Request = FetchRequest;
-    type Response = FetchResponse;
 
     async fn handle(
         context: Context<'_>,

@@ -29,7 +29,6 @@ pub(super) struct FindCoordinator;
 
 impl Api for FindCoordinator {
     type Request = FindCoordinatorRequest;
-    type Response = FindCoordinatorResponse;
 
     async fn handle(
         context: Context<'_>,

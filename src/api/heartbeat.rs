@@ -13,7 +13,6 @@ pub(super) struct Heartbeat;
 
 impl Api for Heartbeat {
     type Request = HeartbeatRequest;
-    type Response = HeartbeatResponse;
 
     async fn handle(
         context: Context<'_>,

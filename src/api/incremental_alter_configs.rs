@@ -21,7 +21,6 @@ pub(super) struct IncrementalAlterConfigs;
 
 impl Api for IncrementalAlterConfigs {
     type Request = IncrementalAlterConfigsRequest;
-    type Response = IncrementalAlterConfigsResponse;
 
     async fn handle(
         context: Context<'_>,

@@ -21,7 +21,6 @@ pub(super) struct InitProducerId;
 
 impl Api for InitProducerId {
     type Request = InitProducerIdRequest;
-    type Response = InitProducerIdResponse;
 
     async fn handle(
         context: Context<'_>,

@@ -20,7 +20,6 @@ pub(super) struct JoinGroup;
 
 impl Api for JoinGroup {
     type Request = JoinGroupRequest;
-    type Response = JoinGroupResponse;
 
     async fn handle(
         context: Context<'_>,

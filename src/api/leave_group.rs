@@ -15,7 +15,6 @@ pub(super) struct LeaveGroup;
 
 impl Api for LeaveGroup {
     type Request = LeaveGroupRequest;
-    type Response = LeaveGroupResponse;
 
     async fn handle(
         context: Context<'_>,

@@ -19,7 +19,6 @@ pub(super) struct ListConfigResources;
 
 impl Api for ListConfigResources {
     type Request = ListConfigResourcesRequest;
-    type Response = ListConfigResourcesResponse;
 
     async fn handle(
         context: Context<'_>,

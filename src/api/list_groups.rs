@@ -12,7 +12,6 @@ pub(super) struct ListGroups;
 
 impl Api for ListGroups {
     type Request = ListGroupsRequest;
-    type Response = ListGroupsResponse;
 
     async fn handle(
         context: Context<'_>,

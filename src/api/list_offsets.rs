@@ -27,7 +27,6 @@ pub(super) struct ListOffsets;
 
 impl Api for ListOffsets {
     type Request = ListOffsetsRequest;
-    type Response = ListOffsetsResponse;
 
     async fn handle(
         context: Context<'_>,

@@ -9,7 +9,6 @@ pub(super) struct ListTransactions;
 
 impl Api for ListTransactions {
     type Request = ListTransactionsRequest;
-    type Response = ListTransactionsResponse;
 
     async fn handle(
         context: Context<'_>,

@@ -36,7 +36,6 @@ pub(super) struct Metadata;
 
 impl Api for Metadata {
     type Request = MetadataRequest;
-    type Response = MetadataResponse;
 
     async fn handle(
         context: Context<'_>,

@@ -62,15 +62,13 @@ pub use dispatch::{DispatchError, EncodedReply, dispatch};
 pub(crate) use fetch_session::FetchSessions;
 
 use crate::coordinator::group;
-use crate::wire::{ErrorCode, Keyed, Message};
+use crate::wire::{ErrorCode, Message, Request};
 use dispatch::{Row, row};
 
 /// One API of the protocol.
 pub(crate) trait Api: 'static {
-    /// What the client sends.
-    type Request: Message + Keyed + Send;
-    /// What it gets back.
-    type Response: Message + Send + 'static;
+    /// What the client sends; it knows what it gets back.
+    type Request: Request<Response: Send> + Send;
     /// The versions that ApiVersions names. A version that is named but that the request cannot be
     /// read in closes the connection (Produce 0 to 2).
     const ADVERTISED: RangeInclusive<i16> = Self::Request::VERSIONS;
@@ -81,7 +79,7 @@ pub(crate) trait Api: 'static {
         context: Context<'_>,
         request: Self::Request,
         version: i16,
-    ) -> impl Future<Output = Reply<Self::Response>> + Send;
+    ) -> impl Future<Output = Reply<<Self::Request as Request>::Response>> + Send;
 }
 
 /// What Kafka says of INVALID_REQUEST where it says nothing more.

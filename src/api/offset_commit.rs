@@ -22,7 +22,6 @@ pub(super) struct OffsetCommit;
 
 impl Api for OffsetCommit {
     type Request = OffsetCommitRequest;
-    type Response = OffsetCommitResponse;
 
     async fn handle(
         context: Context<'_>,

@@ -15,7 +15,6 @@ pub(super) struct OffsetDelete;
 
 impl Api for OffsetDelete {
     type Request = OffsetDeleteRequest;
-    type Response = OffsetDeleteResponse;
 
     async fn handle(
         context: Context<'_>,

@@ -26,7 +26,6 @@ pub(super) struct OffsetFetch;
 
 impl Api for OffsetFetch {
     type Request = OffsetFetchRequest;
-    type Response = OffsetFetchResponse;
 
     async fn handle(
         context: Context<'_>,

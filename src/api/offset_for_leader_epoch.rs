@@ -15,7 +15,6 @@ pub(super) struct OffsetForLeaderEpoch;
 
 impl Api for OffsetForLeaderEpoch {
     type Request = OffsetForLeaderEpochRequest;
-    type Response = OffsetForLeaderEpochResponse;
 
     async fn handle(
         context: Context<'_>,

@@ -46,7 +46,6 @@ pub(super) struct Produce;
 
 impl Api for Produce {
     type Request = ProduceRequest;
-    type Response = ProduceResponse;
     const ADVERTISED: RangeInclusive<i16> = 0..=13;
 
     async fn handle(

@@ -17,7 +17,6 @@ pub(super) struct SyncGroup;
 
 impl Api for SyncGroup {
     type Request = SyncGroupRequest;
-    type Response = SyncGroupResponse;
 
     async fn handle(
         context: Context<'_>,

@@ -36,7 +36,6 @@ pub(super) struct TxnOffsetCommit;
 
 impl Api for TxnOffsetCommit {
     type Request = TxnOffsetCommitRequest;
-    type Response = TxnOffsetCommitResponse;
 
     async fn handle(
         context: Context<'_>,

@@ -25,7 +25,6 @@ pub(super) struct WriteTxnMarkers;
 
 impl Api for WriteTxnMarkers {
     type Request = WriteTxnMarkersRequest;
-    type Response = WriteTxnMarkersResponse;
 
     async fn handle(
         context: Context<'_>,

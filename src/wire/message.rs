@@ -6,7 +6,7 @@
 //! ```text
 //! message! {
 //!     /// Asks for a table.
-//!     pub struct TableRequest: key 99, versions 0..=3, flexible 2 {
+//!     pub struct TableRequest: key 99, versions 0..=3, flexible 2, answer TableResponse {
 //!         guests: i32,                             // in every version
 //!         rooms: Vec<Room> [1..],                  // from version 1 on
 //!         note: Option<String> [.., null 3..],     // in every version, may be null from version 3 on
@@ -25,7 +25,8 @@
 //! tagged fields are written. Messages that are printed ([`Message::to_json`]) have their fields in
 //! the order of Kafka's schema. A field that a version lacks is not written and reads as its default: the one after `=`, else the type's.
 //! Kafka's default of a nullable field is null only where its schema says so, so most have
-//! `= Some(..)`. `key` is Kafka's number for the API or metadata record and may be missing.
+//! `= Some(..)`. `key` is Kafka's number for the API or metadata record and may be missing; `answer`
+//! names the response of a request.
 
 use std::io;
 use std::ops::RangeInclusive;
@@ -85,6 +86,12 @@ pub trait Keyed {
     const KEY: i16;
 }
 
+/// A request that knows its response.
+pub trait Request: Message + Keyed {
+    /// What answers it.
+    type Response: Message + std::fmt::Debug + 'static;
+}
+
 /// Declares messages; see the [module](self) for the syntax.
 macro_rules! message {
     (@default) => { Default::default() };
@@ -103,6 +110,7 @@ macro_rules! message {
         $(#[$attribute:meta])*
         $visibility:vis struct $name:ident $(
             : $(key $key:literal,)? versions $versions:expr, flexible $flexible:literal
+                $(, answer $answer:ident)?
         )? {$(
             $(#[$field_attribute:meta])*
             $field:ident: $type:ty
@@ -234,6 +242,12 @@ macro_rules! message {
             $(
                 impl $crate::wire::Keyed for $name {
                     const KEY: i16 = $key;
+                }
+            )?
+
+            $(
+                impl $crate::wire::Request for $name {
+                    type Response = $answer;
                 }
             )?
         )?

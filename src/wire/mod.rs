@@ -9,7 +9,6 @@ pub mod json;
 pub mod message;
 pub mod messages;
 pub mod records;
-mod request;
 
 pub use codec::{
     Chunk, DecodeError, DecodeErrorKind, Decoder, Encoder, Field, Format, Segments, Structure,
@@ -18,5 +17,4 @@ pub use codec::{
 pub use error_code::ErrorCode;
 pub use header::RequestHeader;
 pub(crate) use message::message;
-pub use message::{Keyed, Message};
-pub use request::Request;
+pub use message::{Keyed, Message, Request};

@@ -4,7 +4,7 @@ use crate::wire::message;
 
 message! {
     /// Says that offsets of a group will be committed in the transaction.
-    pub struct AddOffsetsToTxnRequest: key 25, versions 0..=4, flexible 3 {
+    pub struct AddOffsetsToTxnRequest: key 25, versions 0..=4, flexible 3, answer AddOffsetsToTxnResponse {
         transactional_id: String,
         producer_id: i64,
         producer_epoch: i16,

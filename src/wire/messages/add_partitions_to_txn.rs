@@ -4,7 +4,7 @@ use crate::wire::message;
 
 message! {
     /// Adds partitions: a client to its transaction, or since version 4 a broker to several.
-    pub struct AddPartitionsToTxnRequest: key 24, versions 0..=5, flexible 3 {
+    pub struct AddPartitionsToTxnRequest: key 24, versions 0..=5, flexible 3, answer AddPartitionsToTxnResponse {
         transactions: Vec<AddPartitionsToTxnTransaction> [4..],
         v3_and_below_transactional_id: String [..=3],
         v3_and_below_producer_id: i64 [..=3],

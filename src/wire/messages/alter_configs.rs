@@ -4,7 +4,7 @@ use crate::wire::message;
 
 message! {
     /// Sets configurations; what is not named is reset.
-    pub struct AlterConfigsRequest: key 33, versions 0..=2, flexible 2 {
+    pub struct AlterConfigsRequest: key 33, versions 0..=2, flexible 2, answer AlterConfigsResponse {
         resources: Vec<AlterConfigsResource>,
         validate_only: bool,
     }

@@ -4,7 +4,7 @@ use crate::wire::message;
 
 message! {
     /// Asks what the broker speaks.
-    pub struct ApiVersionsRequest: key 18, versions 0..=4, flexible 3 {
+    pub struct ApiVersionsRequest: key 18, versions 0..=4, flexible 3, answer ApiVersionsResponse {
         client_software_name: String [3..],
         client_software_version: String [3..],
     }

@@ -6,7 +6,7 @@ use crate::wire::message;
 
 message! {
     /// Asks for groups.
-    pub struct ConsumerGroupDescribeRequest: key 69, versions 0..=1, flexible 0 {
+    pub struct ConsumerGroupDescribeRequest: key 69, versions 0..=1, flexible 0, answer ConsumerGroupDescribeResponse {
         group_ids: Vec<String>,
         include_authorized_operations: bool,
     }

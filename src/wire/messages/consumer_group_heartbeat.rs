@@ -6,7 +6,7 @@ use crate::wire::message;
 
 message! {
     /// A member of a consumer group says that it is there, and what has changed of it.
-    pub struct ConsumerGroupHeartbeatRequest: key 68, versions 0..=1, flexible 0 {
+    pub struct ConsumerGroupHeartbeatRequest: key 68, versions 0..=1, flexible 0, answer ConsumerGroupHeartbeatResponse {
         group_id: String,
         member_id: String,
         /// 0 joins, -1 leaves, -2 leaves for a while (static members).

@@ -4,7 +4,7 @@ use crate::wire::message;
 
 message! {
     /// Adds partitions.
-    pub struct CreatePartitionsRequest: key 37, versions 0..=3, flexible 2 {
+    pub struct CreatePartitionsRequest: key 37, versions 0..=3, flexible 2, answer CreatePartitionsResponse {
         topics: Vec<CreatePartitionsTopic>,
         timeout_ms: i32,
         validate_only: bool,

@@ -6,7 +6,7 @@ use crate::wire::message;
 
 message! {
     /// Creates topics.
-    pub struct CreateTopicsRequest: key 19, versions 2..=7, flexible 5 {
+    pub struct CreateTopicsRequest: key 19, versions 2..=7, flexible 5, answer CreateTopicsResponse {
         topics: Vec<CreatableTopic>,
         timeout_ms: i32 = 60_000,
         validate_only: bool,

@@ -4,7 +4,7 @@ use crate::wire::message;
 
 message! {
     /// Deletes groups.
-    pub struct DeleteGroupsRequest: key 42, versions 0..=2, flexible 2 {
+    pub struct DeleteGroupsRequest: key 42, versions 0..=2, flexible 2, answer DeleteGroupsResponse {
         groups_names: Vec<String>,
     }
 

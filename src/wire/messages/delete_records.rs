@@ -4,7 +4,7 @@ use crate::wire::message;
 
 message! {
     /// Deletes what lies before the offsets.
-    pub struct DeleteRecordsRequest: key 21, versions 0..=2, flexible 2 {
+    pub struct DeleteRecordsRequest: key 21, versions 0..=2, flexible 2, answer DeleteRecordsResponse {
         topics: Vec<DeleteRecordsTopic>,
         timeout_ms: i32,
     }

@@ -6,7 +6,7 @@ use crate::wire::message;
 
 message! {
     /// Deletes topics, by name or id from version 6 on.
-    pub struct DeleteTopicsRequest: key 20, versions 1..=6, flexible 4 {
+    pub struct DeleteTopicsRequest: key 20, versions 1..=6, flexible 4, answer DeleteTopicsResponse {
         /// By name or by id, the other one empty.
         topics: Vec<DeleteTopicState> [6..],
         topic_names: Vec<String> [..=5],

@@ -4,7 +4,7 @@ use crate::wire::message;
 
 message! {
     /// Asks for the brokers.
-    pub struct DescribeClusterRequest: key 60, versions 0..=2, flexible 0 {
+    pub struct DescribeClusterRequest: key 60, versions 0..=2, flexible 0, answer DescribeClusterResponse {
         include_cluster_authorized_operations: bool,
         /// 1 for brokers, 2 for controllers.
         endpoint_type: i8 [1..] = 1,

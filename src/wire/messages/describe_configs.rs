@@ -4,7 +4,7 @@ use crate::wire::message;
 
 message! {
     /// Asks for configurations.
-    pub struct DescribeConfigsRequest: key 32, versions 1..=4, flexible 4 {
+    pub struct DescribeConfigsRequest: key 32, versions 1..=4, flexible 4, answer DescribeConfigsResponse {
         resources: Vec<DescribeConfigsResource>,
         include_synonyms: bool,
         include_documentation: bool [3..],

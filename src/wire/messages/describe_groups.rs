@@ -6,7 +6,7 @@ use crate::wire::message;
 
 message! {
     /// Asks for groups.
-    pub struct DescribeGroupsRequest: key 15, versions 0..=6, flexible 5 {
+    pub struct DescribeGroupsRequest: key 15, versions 0..=6, flexible 5, answer DescribeGroupsResponse {
         groups: Vec<String>,
         include_authorized_operations: bool [3..],
     }

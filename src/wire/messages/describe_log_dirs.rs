@@ -4,7 +4,7 @@ use crate::wire::message;
 
 message! {
     /// Asks for partitions' sizes.
-    pub struct DescribeLogDirsRequest: key 35, versions 1..=5, flexible 2 {
+    pub struct DescribeLogDirsRequest: key 35, versions 1..=5, flexible 2, answer DescribeLogDirsResponse {
         topics: Option<Vec<DescribableLogDirTopic>> = Some(Vec::new()),
     }
 

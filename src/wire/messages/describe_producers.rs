@@ -4,7 +4,7 @@ use crate::wire::message;
 
 message! {
     /// Asks for producers.
-    pub struct DescribeProducersRequest: key 61, versions 0..=0, flexible 0 {
+    pub struct DescribeProducersRequest: key 61, versions 0..=0, flexible 0, answer DescribeProducersResponse {
         topics: Vec<TopicRequest>,
     }
 

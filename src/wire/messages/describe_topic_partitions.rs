@@ -6,7 +6,7 @@ use crate::wire::message;
 
 message! {
     /// Asks for a page of partitions.
-    pub struct DescribeTopicPartitionsRequest: key 75, versions 0..=0, flexible 0 {
+    pub struct DescribeTopicPartitionsRequest: key 75, versions 0..=0, flexible 0, answer DescribeTopicPartitionsResponse {
         topics: Vec<TopicRequest>,
         response_partition_limit: i32 = 2000,
         cursor: Option<Cursor>,

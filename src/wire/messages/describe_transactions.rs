@@ -4,7 +4,7 @@ use crate::wire::message;
 
 message! {
     /// Asks for transactions by their ids.
-    pub struct DescribeTransactionsRequest: key 65, versions 0..=0, flexible 0 {
+    pub struct DescribeTransactionsRequest: key 65, versions 0..=0, flexible 0, answer DescribeTransactionsResponse {
         transactional_ids: Vec<String>,
     }
 

@@ -4,7 +4,7 @@ use crate::wire::message;
 
 message! {
     /// Ends the transaction of a producer.
-    pub struct EndTxnRequest: key 26, versions 0..=5, flexible 3 {
+    pub struct EndTxnRequest: key 26, versions 0..=5, flexible 3, answer EndTxnResponse {
         transactional_id: String,
         producer_id: i64,
         producer_epoch: i16,

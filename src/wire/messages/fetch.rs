@@ -7,7 +7,7 @@ use crate::wire::message;
 
 message! {
     /// Reads record batches.
-    pub struct FetchRequest: key 1, versions 4..=18, flexible 12 {
+    pub struct FetchRequest: key 1, versions 4..=18, flexible 12, answer FetchResponse {
         /// -1 for a consumer; in `replica_state` from version 15 on.
         replica_id: i32 [..=14] = -1,
         max_wait_ms: i32,

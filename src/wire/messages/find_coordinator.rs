@@ -4,7 +4,7 @@ use crate::wire::message;
 
 message! {
     /// Asks who coordinates.
-    pub struct FindCoordinatorRequest: key 10, versions 0..=6, flexible 3 {
+    pub struct FindCoordinatorRequest: key 10, versions 0..=6, flexible 3, answer FindCoordinatorResponse {
         key: String [..=3],
         key_type: i8 [1..],
         coordinator_keys: Vec<String> [4..],

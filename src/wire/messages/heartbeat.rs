@@ -4,7 +4,7 @@ use crate::wire::message;
 
 message! {
     /// A member is alive.
-    pub struct HeartbeatRequest: key 12, versions 0..=4, flexible 4 {
+    pub struct HeartbeatRequest: key 12, versions 0..=4, flexible 4, answer HeartbeatResponse {
         group_id: String,
         generation_id: i32,
         member_id: String,

@@ -4,7 +4,7 @@ use crate::wire::message;
 
 message! {
     /// Changes keys.
-    pub struct IncrementalAlterConfigsRequest: key 44, versions 0..=1, flexible 1 {
+    pub struct IncrementalAlterConfigsRequest: key 44, versions 0..=1, flexible 1, answer IncrementalAlterConfigsResponse {
         resources: Vec<AlterConfigsResource>,
         validate_only: bool,
     }

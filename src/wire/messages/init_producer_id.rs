@@ -4,7 +4,7 @@ use crate::wire::message;
 
 message! {
     /// Asks for a producer id, or for the next epoch of one.
-    pub struct InitProducerIdRequest: key 22, versions 0..=5, flexible 2 {
+    pub struct InitProducerIdRequest: key 22, versions 0..=5, flexible 2, answer InitProducerIdResponse {
         transactional_id: Option<String> = Some(String::new()),
         transaction_timeout_ms: i32,
         producer_id: i64 [3..] = -1,

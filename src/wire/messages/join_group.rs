@@ -6,7 +6,7 @@ use crate::wire::message;
 
 message! {
     /// Joins or rejoins a group.
-    pub struct JoinGroupRequest: key 11, versions 0..=9, flexible 6 {
+    pub struct JoinGroupRequest: key 11, versions 0..=9, flexible 6, answer JoinGroupResponse {
         group_id: String,
         session_timeout_ms: i32,
         rebalance_timeout_ms: i32 [1..] = -1,

@@ -4,7 +4,7 @@ use crate::wire::message;
 
 message! {
     /// Members leave.
-    pub struct LeaveGroupRequest: key 13, versions 0..=5, flexible 4 {
+    pub struct LeaveGroupRequest: key 13, versions 0..=5, flexible 4, answer LeaveGroupResponse {
         group_id: String,
         member_id: String [..=2],
         members: Vec<MemberIdentity> [3..],

@@ -4,7 +4,7 @@ use crate::wire::message;
 
 message! {
     /// Asks for resources.
-    pub struct ListConfigResourcesRequest: key 74, versions 0..=1, flexible 0 {
+    pub struct ListConfigResourcesRequest: key 74, versions 0..=1, flexible 0, answer ListConfigResourcesResponse {
         resource_types: Vec<i8> [1..],
     }
 

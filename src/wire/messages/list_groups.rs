@@ -4,7 +4,7 @@ use crate::wire::message;
 
 message! {
     /// Asks for all groups, or some kinds of them.
-    pub struct ListGroupsRequest: key 16, versions 0..=5, flexible 3 {
+    pub struct ListGroupsRequest: key 16, versions 0..=5, flexible 3, answer ListGroupsResponse {
         states_filter: Vec<String> [4..],
         types_filter: Vec<String> [5..],
     }

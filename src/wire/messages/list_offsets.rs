@@ -4,7 +4,7 @@ use crate::wire::message;
 
 message! {
     /// Looks up offsets by timestamp.
-    pub struct ListOffsetsRequest: key 2, versions 1..=11, flexible 6 {
+    pub struct ListOffsetsRequest: key 2, versions 1..=11, flexible 6, answer ListOffsetsResponse {
         replica_id: i32,
         /// 1 is read committed.
         isolation_level: i8 [2..],

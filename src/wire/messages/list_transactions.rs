@@ -4,7 +4,7 @@ use crate::wire::message;
 
 message! {
     /// Asks for the transactions that pass every filter.
-    pub struct ListTransactionsRequest: key 66, versions 0..=2, flexible 0 {
+    pub struct ListTransactionsRequest: key 66, versions 0..=2, flexible 0, answer ListTransactionsResponse {
         state_filters: Vec<String>,
         producer_id_filters: Vec<i64>,
         duration_filter: i64 [1..] = -1,

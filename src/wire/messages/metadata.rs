@@ -6,7 +6,7 @@ use crate::wire::message;
 
 message! {
     /// Asks for brokers and topics; for all topics with null (version 0: with an empty list).
-    pub struct MetadataRequest: key 3, versions 0..=13, flexible 9 {
+    pub struct MetadataRequest: key 3, versions 0..=13, flexible 9, answer MetadataResponse {
         topics: Option<Vec<MetadataRequestTopic>> [.., null 1..] = Some(Vec::new()),
         allow_auto_topic_creation: bool [4..] = true,
         include_cluster_authorized_operations: bool [8..=10],

@@ -6,7 +6,7 @@ use crate::wire::message;
 
 message! {
     /// Commits offsets.
-    pub struct OffsetCommitRequest: key 8, versions 2..=10, flexible 8 {
+    pub struct OffsetCommitRequest: key 8, versions 2..=10, flexible 8, answer OffsetCommitResponse {
         group_id: String,
         generation_id_or_member_epoch: i32 = -1,
         member_id: String,

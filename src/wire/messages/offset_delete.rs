@@ -4,7 +4,7 @@ use crate::wire::message;
 
 message! {
     /// Deletes a group's offsets.
-    pub struct OffsetDeleteRequest: key 47, versions 0..=0, flexible 32767 {
+    pub struct OffsetDeleteRequest: key 47, versions 0..=0, flexible 32767, answer OffsetDeleteResponse {
         group_id: String,
         topics: Vec<OffsetDeleteRequestTopic>,
     }

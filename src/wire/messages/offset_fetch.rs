@@ -6,7 +6,7 @@ use crate::wire::message;
 
 message! {
     /// Asks for committed offsets.
-    pub struct OffsetFetchRequest: key 9, versions 1..=10, flexible 6 {
+    pub struct OffsetFetchRequest: key 9, versions 1..=10, flexible 6, answer OffsetFetchResponse {
         group_id: String [..=7],
         topics: Option<Vec<OffsetFetchRequestTopic>> [..=7, null 2..=7] = Some(Vec::new()),
         groups: Vec<OffsetFetchRequestGroup> [8..],

@@ -4,7 +4,7 @@ use crate::wire::message;
 
 message! {
     /// Asks where leader epochs end.
-    pub struct OffsetForLeaderEpochRequest: key 23, versions 2..=4, flexible 4 {
+    pub struct OffsetForLeaderEpochRequest: key 23, versions 2..=4, flexible 4, answer OffsetForLeaderEpochResponse {
         replica_id: i32 [3..] = -2,
         topics: Vec<OffsetForLeaderTopic>,
     }

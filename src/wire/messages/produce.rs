@@ -7,7 +7,7 @@ use crate::wire::message;
 
 message! {
     /// Appends record batches.
-    pub struct ProduceRequest: key 0, versions 3..=13, flexible 9 {
+    pub struct ProduceRequest: key 0, versions 3..=13, flexible 9, answer ProduceResponse {
         transactional_id: Option<String>,
         /// 0, 1, or -1 for all in-sync replicas; with 0 there is no answer.
         acks: i16,

@@ -6,7 +6,7 @@ use crate::wire::message;
 
 message! {
     /// The leader's assignment, or a question for one's own.
-    pub struct SyncGroupRequest: key 14, versions 0..=5, flexible 4 {
+    pub struct SyncGroupRequest: key 14, versions 0..=5, flexible 4, answer SyncGroupResponse {
         group_id: String,
         generation_id: i32,
         member_id: String,

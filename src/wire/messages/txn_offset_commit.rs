@@ -4,7 +4,7 @@ use crate::wire::message;
 
 message! {
     /// Commits offsets that count once the transaction is committed.
-    pub struct TxnOffsetCommitRequest: key 28, versions 0..=5, flexible 3 {
+    pub struct TxnOffsetCommitRequest: key 28, versions 0..=5, flexible 3, answer TxnOffsetCommitResponse {
         transactional_id: String,
         group_id: String,
         producer_id: i64,

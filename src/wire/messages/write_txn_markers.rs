@@ -4,7 +4,7 @@ use crate::wire::message;
 
 message! {
     /// Ends transactions.
-    pub struct WriteTxnMarkersRequest: key 27, versions 1..=2, flexible 1 {
+    pub struct WriteTxnMarkersRequest: key 27, versions 1..=2, flexible 1, answer WriteTxnMarkersResponse {
         markers: Vec<WritableTxnMarker>,
     }
 
