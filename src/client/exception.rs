@@ -125,6 +125,12 @@ impl From<&ClientError> for Exception {
     }
 }
 
+impl From<ClientError> for Exception {
+    fn from(error: ClientError) -> Self {
+        Self::from(&error)
+    }
+}
+
 impl fmt::Display for Exception {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.class_name(), self.message)

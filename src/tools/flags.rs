@@ -1,9 +1,12 @@
 //! Options by their names, in tables, as those of Kafka's tools are declared and checked.
 
+use std::str::FromStr;
+
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
-/// An option: its name; what its value is, with `...` for several, empty for none; what it is for.
+/// An option: its name; what its value is, with `...` for several, in brackets if it may be left out, empty for none; what it
+/// is for.
 pub(crate) type Row = (&'static str, &'static str, &'static str);
 
 /// What stands beside options and says nothing.
@@ -15,6 +18,10 @@ pub(crate) fn command(name: &'static str, about: &'static str, rows: &[Row]) -> 
         let option = Arg::new(name).long(name).help(help);
         match value.strip_suffix("...") {
             _ if value.is_empty() => option.action(ArgAction::SetTrue),
+            _ if value.starts_with('[') => {
+                let name = value.trim_matches(['[', ']']);
+                option.value_name(name).num_args(0..=1).default_missing_value("")
+            }
             Some(value) => option.value_name(value).action(ArgAction::Append),
             None => option.value_name(value),
         }
@@ -36,6 +43,12 @@ impl Flags {
     /// The value of an option; none of one that has none.
     pub(crate) fn get(&self, option: &str) -> Option<&str> {
         self.0.try_get_one::<String>(option).ok().flatten().map(String::as_str)
+    }
+
+    /// The number of an option, if it is given; what Kafka says of one that cannot be read.
+    pub(crate) fn number<N: FromStr>(&self, option: &str) -> Result<Option<N>, String> {
+        let wrong = |text| format!("Cannot parse argument '{text}' of option {option}");
+        self.get(option).map(|text| text.parse().map_err(|_| wrong(text))).transpose()
     }
 
     /// The values of an option that may have several.

@@ -109,7 +109,11 @@ pub fn run(tool: Tool, arguments: &[OsString]) -> ExitCode {
         Tool::Cluster => main("kafka-cluster", arguments, cluster::run),
         Tool::ConsoleConsumer => main("kafka-console-consumer", arguments, console_consumer::run),
         Tool::ConsoleProducer => main("kafka-console-producer", arguments, console_producer::run),
-        Tool::ConsumerGroups => main("kafka-consumer-groups", arguments, consumer_groups::run),
+        Tool::ConsumerGroups => {
+            let about = "Shows groups of consumers, moves or deletes their offsets, deletes groups";
+            let command = flags::command("kafka-consumer-groups", about, consumer_groups::OPTIONS);
+            main_of(command, arguments, read, consumer_groups::run)
+        }
     }
 }
 

@@ -7,8 +7,8 @@ use tokio::time::{Instant, sleep};
 
 use super::order::hash_order;
 use crate::client::{
-    ClientError, Cluster, Committed, Committer, Exception, PROTOCOL_TYPE, TopicPartition, commit,
-    committed, is_retriable,
+    Cluster, Committed, Committer, Exception, PROTOCOL_TYPE, TopicPartition, commit, committed,
+    is_retriable,
 };
 use crate::coordinator::group::consumer_protocol::{ConsumerProtocolAssignment, read};
 use crate::tools::java_order::string_hash;
@@ -19,9 +19,6 @@ use crate::wire::messages::list_groups::{ListGroupsRequest, ListedGroup};
 
 /// Kafka's `retry.backoff.ms`.
 const BACKOFF: Duration = Duration::from_millis(100);
-
-/// An answer, or the exception that Kafka's client makes of it.
-pub(super) type Asked<T> = Result<Result<T, Exception>, ClientError>;
 
 /// A cluster that is asked until a time.
 #[derive(Debug)]
@@ -77,7 +74,7 @@ impl Admin {
         &mut self,
         types: &[String],
         states: &[String],
-    ) -> Asked<Vec<ListedGroup>> {
+    ) -> Result<Vec<ListedGroup>, Exception> {
         let brokers = self.cluster.metadata(Some(&[])).await?.brokers;
         let request =
             ListGroupsRequest { states_filter: states.to_vec(), types_filter: types.to_vec() };
@@ -90,7 +87,7 @@ impl Admin {
                 }
             };
             if answer.error_code != 0 {
-                return Ok(Err(Exception::of(answer.error_code)));
+                return Err(Exception::of(answer.error_code));
             }
             groups.extend(answer.groups);
         }
@@ -98,18 +95,18 @@ impl Admin {
         let mut seen = BTreeSet::new();
         groups.retain(|group| seen.insert(group.group_id.clone()));
         hash_order(&mut groups, |group| string_hash(&group.group_id));
-        Ok(Ok(groups))
+        Ok(groups)
     }
 
     /// The names of all groups of consumers.
-    pub(super) async fn names(&mut self) -> Asked<Vec<String>> {
+    pub(super) async fn names(&mut self) -> Result<Vec<String>, Exception> {
         let types = ["Classic", "Consumer"].map(str::to_owned);
         let groups = self.list(&types, &[]).await?;
-        Ok(groups.map(|groups| groups.into_iter().map(|group| group.group_id).collect()))
+        Ok(groups.into_iter().map(|group| group.group_id).collect())
     }
 
     /// Describes a group: first as one of the consumer protocol, then as a classic one.
-    pub(super) async fn describe(&mut self, group: &str) -> Asked<Group> {
+    pub(super) async fn describe(&mut self, group: &str) -> Result<Group, Exception> {
         let mut told = None;
         loop {
             let node_id = self.cluster.coordinator(group).await?;
@@ -132,9 +129,9 @@ impl Admin {
                     continue;
                 }
                 if answer.error_code != 0 {
-                    return Ok(Err(Exception::told(answer.error_code, answer.error_message)));
+                    return Err(Exception::told(answer.error_code, answer.error_message));
                 }
-                return Ok(Ok(new_group(answer, coordinator)));
+                return Ok(new_group(answer, coordinator));
             }
             let request = DescribeGroupsRequest {
                 groups: vec![group.to_owned()],
@@ -149,20 +146,20 @@ impl Admin {
                 let is_unknown = answer.error_code == ErrorCode::GroupIdNotFound.code();
                 // The newer request says better what is missing.
                 let message = told.filter(|_| is_unknown).unwrap_or(answer.error_message);
-                return Ok(Err(Exception::told(answer.error_code, message)));
+                return Err(Exception::told(answer.error_code, message));
             }
             if !["", PROTOCOL_TYPE].contains(&answer.protocol_type.as_str()) {
                 let what =
                     format!("GroupId {group} is not a consumer group ({}).", answer.protocol_type);
-                return Ok(Err(Exception::new("InvalidGroupIdException", what)));
+                return Err(Exception::new("InvalidGroupIdException", what));
             }
-            return Ok(Ok(Group {
+            return Ok(Group {
                 state: answer.group_state,
                 assignor: answer.protocol_data,
                 coordinator,
                 members: answer.members.into_iter().map(Member::from).collect(),
                 ..Group::default()
-            }));
+            });
         }
     }
 
@@ -170,14 +167,14 @@ impl Admin {
     pub(super) async fn committed(
         &mut self,
         group: &str,
-    ) -> Asked<BTreeMap<TopicPartition, Committed>> {
+    ) -> Result<BTreeMap<TopicPartition, Committed>, Exception> {
         loop {
             let node_id = self.cluster.coordinator(group).await?;
             let connection = self.cluster.broker(node_id).await?;
             match committed(connection, group, None, false).await? {
-                Ok(offsets) => return Ok(Ok(offsets)),
+                Ok(offsets) => return Ok(offsets),
                 Err(code) if self.passes(code).await => {}
-                Err(code) => return Ok(Err(Exception::of(code))),
+                Err(code) => return Err(Exception::of(code)),
             }
         }
     }
@@ -187,7 +184,7 @@ impl Admin {
         &mut self,
         group: &str,
         offsets: &BTreeMap<TopicPartition, Committed>,
-    ) -> Result<Vec<(TopicPartition, i16)>, ClientError> {
+    ) -> Result<Vec<(TopicPartition, i16)>, Exception> {
         let committer = Committer { group, member_id: "", instance_id: None, generation: -1 };
         loop {
             let node_id = self.cluster.coordinator(group).await?;
@@ -205,7 +202,7 @@ impl Admin {
     pub(super) async fn topics(
         &mut self,
         names: &[String],
-    ) -> Result<BTreeMap<String, Result<Vec<(i32, i32)>, Exception>>, ClientError> {
+    ) -> Result<BTreeMap<String, Result<Vec<(i32, i32)>, Exception>>, Exception> {
         let mut topics = BTreeMap::new();
         if names.is_empty() {
             return Ok(topics);
@@ -229,15 +226,15 @@ impl Admin {
         &mut self,
         partitions: &[TopicPartition],
         timestamp: i64,
-    ) -> Asked<BTreeMap<TopicPartition, i64>> {
+    ) -> Result<BTreeMap<TopicPartition, i64>, Exception> {
         loop {
             let found = self.cluster.list_offsets(partitions, timestamp).await?;
             let offsets: Result<BTreeMap<_, _>, i16> =
                 found.into_iter().map(|(partition, offset)| Ok((partition, offset?))).collect();
             match offsets {
-                Ok(offsets) => return Ok(Ok(offsets)),
+                Ok(offsets) => return Ok(offsets),
                 Err(code) if self.passes(code).await => {}
-                Err(code) => return Ok(Err(Exception::of(code))),
+                Err(code) => return Err(Exception::of(code)),
             }
         }
     }

@@ -5,8 +5,10 @@ use std::io::Write;
 use super::ask::Admin;
 use super::order::partition_order;
 use super::reset::named_partitions;
-use super::{MISSING, Options, Refusal, group_names, print_error, width};
+use super::table::{self, Width, names};
+use super::{MISSING, Refusal, group_names, print_error};
 use crate::client::{Exception, TopicPartition, by_topic, error_name};
+use crate::tools::flags::Flags;
 use crate::wire::ErrorCode;
 use crate::wire::messages::delete_groups::DeleteGroupsRequest;
 use crate::wire::messages::offset_delete::{
@@ -15,12 +17,12 @@ use crate::wire::messages::offset_delete::{
 
 /// Deletes groups.
 pub(super) async fn groups(
-    options: &Options,
+    flags: &Flags,
     admin: &mut Admin,
     out: &mut dyn Write,
 ) -> Result<(), Refusal> {
     let (mut deleted, mut failed) = (Vec::new(), Vec::new());
-    for name in group_names(options, admin).await? {
+    for name in group_names(flags, admin).await? {
         match delete_group(&name, admin).await? {
             0 => deleted.push(format!("'{name}'")),
             code => failed.push((name, Exception::of(code))),
@@ -55,17 +57,18 @@ async fn delete_group(name: &str, admin: &mut Admin) -> Result<i16, Refusal> {
 
 /// Deletes offsets of a group.
 pub(super) async fn offsets(
-    options: &Options,
+    flags: &Flags,
     admin: &mut Admin,
     out: &mut dyn Write,
 ) -> Result<(), Refusal> {
-    let [group] = &options.group[..] else {
-        let found = options.group.join(", ");
+    let groups: Vec<&str> = flags.all("group").collect();
+    let [group] = groups[..] else {
+        let found = groups.join(", ");
         return Err(Refusal::Usage(format!(
             "Found multiple arguments for option group, but you asked for only one: [{found}]"
         )));
     };
-    let (mut partitions, whole) = named_partitions(&options.topic)?;
+    let (mut partitions, whole) = named_partitions(flags)?;
     let mut results: Vec<(TopicPartition, Option<Exception>)> = Vec::new();
     for (topic, known) in admin.topics(&whole).await? {
         match known {
@@ -83,19 +86,15 @@ pub(super) async fn offsets(
         results.push((partition, (code != 0).then(|| Exception::of(code))));
     }
     results.sort_by_key(|((topic, partition), _)| format!("{topic}{partition}"));
-    let topics = width(results.iter().map(|((topic, _), _)| topic.as_str()));
-    let mut row = |topic: &str, partition: &str, status: &str| {
-        write!(out, "\n{topic:topics$} {partition:10} {status:15}")
-    };
-    row("TOPIC", "PARTITION", "STATUS")?;
-    for ((topic, partition), exception) in results {
+    let row = |((topic, partition), exception): (TopicPartition, Option<Exception>)| {
         let partition = if partition < 0 { MISSING.into() } else { partition.to_string() };
         let status =
             exception.map_or("Successful".into(), |exception| format!("Error: {exception}"));
-        row(&topic, &partition, &status)?;
-    }
-    writeln!(out)?;
-    Ok(())
+        [topic, partition, status]
+    };
+    let columns =
+        [names("TOPIC"), ("PARTITION", Width::Fixed(10), true), ("STATUS", Width::Fixed(15), true)];
+    Ok(table::print(out, columns, results.into_iter().map(row).collect())?)
 }
 
 /// What became of it as a whole.

@@ -4,8 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 
 use super::ask::{Admin, Group, Member};
-use super::{KAFKA_EXCEPTION, MISSING, Options, Refusal, group_names, print_error, width};
+use super::table::{self, Width, names};
+use super::{KAFKA_EXCEPTION, MISSING, Refusal, group_names, print_error};
 use crate::client::{Committed, END, TopicPartition, by_topic};
+use crate::tools::flags::Flags;
 
 /// A partition of a group.
 struct Row<'a> {
@@ -18,29 +20,29 @@ struct Row<'a> {
 
 /// Prints what the options ask for of every group.
 pub(super) async fn run(
-    options: &Options,
+    flags: &Flags,
     admin: &mut Admin,
     out: &mut dyn Write,
 ) -> Result<(), Refusal> {
     let mut groups = BTreeMap::new();
-    for name in group_names(options, admin).await? {
+    for name in group_names(flags, admin).await? {
         let group = admin.describe(&name).await?;
-        let group = group.map_err(|exception| Refusal::executed(&exception))?;
         groups.insert(name, group);
     }
     let mut rows = BTreeMap::new();
-    if !options.members && options.state.is_none() {
+    if !flags.has("members") && !flags.has("state") {
         for (name, group) in &groups {
             rows.insert(name, rows_of(name, group, admin).await?);
         }
     }
     for (name, group) in &groups {
-        if options.members {
-            print_members(name, group, options.verbose, out)?;
+        let verbose = flags.has("verbose");
+        if flags.has("members") {
+            print_members(name, group, verbose, out)?;
         } else if let Some(rows) = rows.get(name) {
-            print_offsets(name, group, rows, options.verbose, out)?;
+            print_offsets(name, group, rows, verbose, out)?;
         } else {
-            print_state(name, group, options.verbose, out)?;
+            print_state(name, group, verbose, out)?;
         }
     }
     Ok(())
@@ -81,7 +83,7 @@ async fn rows_of<'a>(
     group: &'a Group,
     admin: &mut Admin,
 ) -> Result<Vec<Row<'a>>, Refusal> {
-    let committed = admin.committed(name).await?;
+    let committed = admin.committed(name).await;
     let mut committed = committed.map_err(|exception| Refusal::nested(&exception))?;
     let mut members: Vec<&Member> =
         group.members.iter().filter(|member| !member.partitions.is_empty()).collect();
@@ -125,18 +127,15 @@ async fn find_ends(rows: &mut [Row<'_>], admin: &mut Admin) -> Result<(), Refusa
             _ => led.push((topic.clone(), *index)),
         }
     }
-    let ends = admin.offsets(&led, END).await?.map_err(|exception| Refusal::nested(&exception))?;
+    let ends = admin.offsets(&led, END).await.map_err(|exception| Refusal::nested(&exception))?;
     for row in rows {
         row.end = ends.get(&row.partition).copied();
     }
     Ok(())
 }
 
-/// The columns of a row that are shown.
-fn line(row: &[impl AsRef<str>], widths: &[usize], is_shown: impl Fn(usize) -> bool) -> String {
-    let shown = row.iter().zip(widths).enumerate().filter(|(column, _)| is_shown(*column));
-    let cells = shown.map(|(_, (cell, width))| format!("{:width$}", cell.as_ref()));
-    cells.collect::<Vec<_>>().join(" ")
+fn or_missing(number: Option<impl ToString>) -> String {
+    number.map_or_else(|| MISSING.to_owned(), |number| number.to_string())
 }
 
 fn print_offsets(
@@ -149,17 +148,15 @@ fn print_offsets(
     if !tell_state(name, group, rows.len(), out)? {
         return Ok(());
     }
-    let or_missing = |number: Option<i64>| number.map_or(MISSING.into(), |it| it.to_string());
-    let cells = rows.iter().map(|row| {
-        let offset = row.committed.map(|committed| committed.offset);
-        let epoch = row.committed.map(|it| i64::from(it.epoch)).filter(|epoch| *epoch >= 0);
+    let row = |row: &Row<'_>| {
+        let (offset, epoch) = row.committed.map(|it| (it.offset, it.epoch)).unzip();
         let lag = offset.and_then(|offset| row.end.map(|end| end.wrapping_sub(offset)));
         let of_member = |field: fn(&Member) -> &str| row.member.map_or(MISSING, field).to_owned();
         [
             name.to_owned(),
             row.partition.0.clone(),
             row.partition.1.to_string(),
-            or_missing(epoch),
+            or_missing(epoch.filter(|epoch| *epoch >= 0)),
             or_missing(offset),
             or_missing(row.end),
             or_missing(lag),
@@ -167,28 +164,20 @@ fn print_offsets(
             of_member(|member| &member.host),
             of_member(|member| &member.client_id),
         ]
-    });
-    let titles = [
-        "GROUP",
-        "TOPIC",
-        "PARTITION",
-        "LEADER-EPOCH",
-        "CURRENT-OFFSET",
-        "LOG-END-OFFSET",
-        "LAG",
-        "CONSUMER-ID",
-        "HOST",
-        "CLIENT-ID",
+    };
+    let columns = [
+        names("GROUP"),
+        names("TOPIC"),
+        ("PARTITION", Width::Fixed(10), true),
+        ("LEADER-EPOCH", Width::Fixed(15), verbose),
+        ("CURRENT-OFFSET", Width::Fixed(15), true),
+        ("LOG-END-OFFSET", Width::Fixed(15), true),
+        ("LAG", Width::Fixed(15), true),
+        names("CONSUMER-ID"),
+        names("HOST"),
+        ("CLIENT-ID", Width::Fixed(0), true),
     ];
-    let table: Vec<[String; 10]> = cells.collect();
-    let wide = |column: usize| width(table.iter().map(|row| row[column].as_str()));
-    let widths = [wide(0), wide(1), 10, 15, 15, 15, 15, wide(7), wide(8), 0];
-    let epoch_at = 3;
-    for row in [titles.map(str::to_owned)].iter().chain(&table) {
-        write!(out, "\n{}", line(row, &widths, |column| verbose || column != epoch_at))?;
-    }
-    writeln!(out)?;
-    Ok(())
+    Ok(table::print(out, columns, rows.iter().map(row).collect())?)
 }
 
 fn print_members(
@@ -202,21 +191,7 @@ fn print_members(
     let is_static =
         group.members.iter().any(|it| it.instance_id.as_ref().is_some_and(|id| !id.is_empty()));
     let kinds: BTreeSet<bool> = group.members.iter().filter_map(|it| it.is_upgraded).collect();
-    let titles = [
-        "GROUP",
-        "CONSUMER-ID",
-        "GROUP-INSTANCE-ID",
-        "HOST",
-        "CLIENT-ID",
-        "#PARTITIONS",
-        "CURRENT-EPOCH",
-        "CURRENT-ASSIGNMENT",
-        "TARGET-EPOCH",
-        "TARGET-ASSIGNMENT",
-        "UPGRADED",
-    ];
-    let or_missing = |number: Option<i32>| number.map_or(MISSING.into(), |it| it.to_string());
-    let cells = group.members.iter().map(|member| {
+    let row = |member: &Member| {
         [
             name.to_owned(),
             member.id.clone(),
@@ -228,34 +203,26 @@ fn print_members(
             assignment(&member.partitions),
             or_missing(group.target_epoch),
             assignment(&member.target),
-            member.is_upgraded.map_or(MISSING.into(), |it| it.to_string()),
+            or_missing(member.is_upgraded),
         ]
-    });
-    let table: Vec<[String; 11]> = cells.collect();
-    let wide = |column: usize| width(table.iter().map(|row| row[column].as_str()));
-    let widths = [
-        wide(0),
-        wide(1),
-        wide(2).max(17),
-        wide(3),
-        wide(4),
-        15,
-        15,
-        wide(7).max(20),
-        15,
-        wide(9).max(20),
-        0,
-    ];
-    let is_shown = |column: usize| match column {
-        2 => is_static,
-        6..10 => verbose,
-        10 => verbose && kinds.len() == 2,
-        _ => true,
     };
+    let columns = [
+        names("GROUP"),
+        names("CONSUMER-ID"),
+        ("GROUP-INSTANCE-ID", Width::AtLeast(17), is_static),
+        names("HOST"),
+        names("CLIENT-ID"),
+        ("#PARTITIONS", Width::Fixed(15), true),
+        ("CURRENT-EPOCH", Width::Fixed(15), verbose),
+        ("CURRENT-ASSIGNMENT", Width::AtLeast(20), verbose),
+        ("TARGET-EPOCH", Width::Fixed(15), verbose),
+        ("TARGET-ASSIGNMENT", Width::AtLeast(20), verbose),
+        ("UPGRADED", Width::Fixed(0), verbose && kinds.len() == 2),
+    ];
     writeln!(out)?;
-    for row in [titles.map(str::to_owned)].iter().chain(&table) {
+    for line in table::lines(columns, group.members.iter().map(row).collect()) {
         // A blank follows the last column but those of --verbose.
-        writeln!(out, "{}{}", line(row, &widths, is_shown), if verbose { "" } else { " " })?;
+        writeln!(out, "{line}{}", if verbose { "" } else { " " })?;
     }
     Ok(())
 }
@@ -285,25 +252,23 @@ fn print_state(
         return Ok(());
     }
     let (address, node_id) = &group.coordinator;
-    let coordinator = format!("{address}  ({node_id})");
-    let assignor = if group.assignor.is_empty() { MISSING } else { &group.assignor };
-    let or_missing = |number: Option<i32>| number.map_or(MISSING.into(), |it| it.to_string());
-    let (epoch, target) = (or_missing(group.epoch), or_missing(group.target_epoch));
-    let members = group.members.len().to_string();
-    let titles = [
-        "GROUP",
-        "COORDINATOR (ID)",
-        "ASSIGNMENT-STRATEGY",
-        "STATE",
-        "GROUP-EPOCH",
-        "TARGET-ASSIGNMENT-EPOCH",
-        "#MEMBERS",
+    let row = [
+        name.to_owned(),
+        format!("{address}  ({node_id})"),
+        or_missing(Some(&group.assignor).filter(|assignor| !assignor.is_empty())),
+        group.state.clone(),
+        or_missing(group.epoch),
+        or_missing(group.target_epoch),
+        group.members.len().to_string(),
     ];
-    let row = [name, &coordinator, assignor, &group.state, &epoch, &target, &members];
-    let widths = [width([name]), coordinator.len().max(25), 20, 20, 15, 25, 0];
-    for row in [titles, row] {
-        write!(out, "\n{}", line(&row, &widths, |column| verbose || !(4..6).contains(&column)))?;
-    }
-    writeln!(out)?;
-    Ok(())
+    let columns = [
+        names("GROUP"),
+        ("COORDINATOR (ID)", Width::AtLeast(25), true),
+        ("ASSIGNMENT-STRATEGY", Width::Fixed(20), true),
+        ("STATE", Width::Fixed(20), true),
+        ("GROUP-EPOCH", Width::Fixed(15), verbose),
+        ("TARGET-ASSIGNMENT-EPOCH", Width::Fixed(25), verbose),
+        ("#MEMBERS", Width::Fixed(0), true),
+    ];
+    Ok(table::print(out, columns, vec![row])?)
 }

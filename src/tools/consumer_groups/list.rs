@@ -2,8 +2,11 @@
 
 use std::io::Write;
 
+use super::Refusal;
 use super::ask::Admin;
-use super::{Options, Refusal, width};
+use super::table::{Width, lines};
+use crate::tools::flags::Flags;
+use crate::wire::messages::list_groups::ListedGroup;
 
 /// What groups of consumers can be (`GroupState.groupStatesForType`).
 const STATES: [&str; 7] = [
@@ -16,41 +19,36 @@ const STATES: [&str; 7] = [
     "Reconciling",
 ];
 const TYPES: [&str; 2] = ["Classic", "Consumer"];
-/// How much wider than the longest name the column of groups is.
-const GAP: usize = 10;
+/// How much wider than the longest name, or than 15, the column of groups is.
+const GAP: &str = "          ";
 
 /// Prints the groups of consumers.
 pub(super) async fn run(
-    options: &Options,
+    flags: &Flags,
     admin: &mut Admin,
     out: &mut dyn Write,
 ) -> Result<(), Refusal> {
-    let (with_type, with_state) = (options.types.is_some(), options.state.is_some());
+    let (with_type, with_state) = (flags.has("type"), flags.has("state"));
     if !with_type && !with_state {
-        let names = admin.names().await?.map_err(|exception| Refusal::nested(&exception))?;
-        for name in names {
+        for name in admin.names().await.map_err(|exception| Refusal::nested(&exception))? {
             writeln!(out, "{name}")?;
         }
         return Ok(());
     }
-    let types = filter(options.types.as_deref(), &TYPES, "types")?;
-    let states = filter(options.state.as_deref(), &STATES, "state")?;
-    let groups = admin.list(&types, &states).await?;
-    let groups = groups.map_err(|exception| Refusal::executed(&exception))?;
-    let width = width(groups.iter().map(|group| group.group_id.as_str())) + GAP;
-    let mut row = |group: &str, kind: &str, state: &str| {
-        write!(out, "{group:width$}")?;
-        for (_, text) in
-            [(with_type, kind), (with_state, state)].iter().filter(|(is_asked, _)| *is_asked)
-        {
-            write!(out, " {text:20}")?;
-        }
-        writeln!(out)
+    let types = filter(flags.get("type"), &TYPES, "types")?;
+    let states = filter(flags.get("state"), &STATES, "state")?;
+    let groups = admin.list(&types, &states).await?.into_iter();
+    let known = |text: &str| if text.is_empty() { "Unknown".to_owned() } else { capital(text) };
+    let row = |group: ListedGroup| {
+        [group.group_id + GAP, known(&group.group_type), known(&group.group_state)]
     };
-    row("GROUP", "TYPE", "STATE")?;
-    for group in &groups {
-        let known = |text: &str| if text.is_empty() { "Unknown".to_owned() } else { capital(text) };
-        row(&group.group_id, &known(&group.group_type), &known(&group.group_state))?;
+    let columns = [
+        ("GROUP", Width::AtLeast(25), true),
+        ("TYPE", Width::Fixed(20), with_type),
+        ("STATE", Width::Fixed(20), with_state),
+    ];
+    for line in lines(columns, groups.map(row).collect()) {
+        writeln!(out, "{line}")?;
     }
     Ok(())
 }

@@ -7,15 +7,15 @@ mod list;
 mod order;
 mod plan;
 mod reset;
+mod table;
 mod time;
 
 use std::fmt::Display;
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::Path;
 use std::time::Duration;
 
-use clap::Parser;
-
+use super::flags::{Flags, Row};
 use super::reach::{Unreachable, reach};
 use super::{ClientProperties, Failure};
 use crate::client::{ClientError, Exception};
@@ -27,102 +27,56 @@ use order::name_order;
 const MISSING: &str = "-";
 const EXECUTION_EXCEPTION: &str = "java.util.concurrent.ExecutionException";
 const KAFKA_EXCEPTION: &str = "org.apache.kafka.common.KafkaException";
-/// Narrowest column of names.
-const WIDTH_MIN: usize = 15;
+/// How long answers may take, in all, in milliseconds, without `--timeout`.
+const PATIENCE_MS: u64 = 30_000;
 
-/// Shows groups of consumers, moves or deletes their offsets, deletes groups.
-#[derive(Debug, Default, Parser)]
-#[command(version, infer_long_args = true, arg_required_else_help = true)]
-#[expect(clippy::struct_excessive_bools, reason = "they are Kafka's options")]
-pub(super) struct Options {
-    /// Brokers to begin with: host:port, separated by commas.
-    #[arg(long, value_name = "servers")]
-    bootstrap_server: Option<String>,
-    /// File with settings of the client.
-    #[arg(long, value_name = "file")]
-    command_config: Option<PathBuf>,
-    /// How long answers may take, in all.
-    #[arg(long, value_name = "ms", default_value_t = 30_000)]
-    timeout: u64,
-    /// Group; repeat for more.
-    #[arg(long)]
-    group: Vec<String>,
-    /// All groups.
-    #[arg(long)]
-    all_groups: bool,
-    /// Topic, or some of its partitions as topic:0,1; repeat for more.
-    #[arg(long)]
-    topic: Vec<String>,
-    /// All topics of which the group has offsets.
-    #[arg(long)]
-    all_topics: bool,
-    /// List groups.
-    #[arg(long)]
-    list: bool,
-    /// Describe groups: by default their offsets.
-    #[arg(long)]
-    describe: bool,
-    /// Delete groups without members.
-    #[arg(long)]
-    delete: bool,
-    /// Delete offsets of topics to which no member of the group subscribes.
-    #[arg(long)]
-    delete_offsets: bool,
-    /// Move the offsets of groups without members; only shown without --execute.
-    #[arg(long)]
-    reset_offsets: bool,
-    /// Check a regular expression (RE2).
-    #[arg(long, value_name = "regex", allow_hyphen_values = true)]
-    validate_regex: Option<String>,
-    /// With --describe: where the group stands in each partition.
-    #[arg(long)]
-    offsets: bool,
-    /// With --describe: who is in the group.
-    #[arg(long)]
-    members: bool,
-    /// With --describe: how the group is. With --list: the same, of those in one of these states.
-    #[arg(long, value_name = "states", num_args = 0..=1, default_missing_value = "")]
-    state: Option<String>,
-    /// With --list: of what kind the group is; those of one of these kinds.
-    #[arg(long = "type", value_name = "types", num_args = 0..=1, default_missing_value = "")]
-    types: Option<String>,
-    /// With --describe: more of it.
-    #[arg(long)]
-    verbose: bool,
-    /// Only show what would be done.
-    #[arg(long)]
-    dry_run: bool,
-    /// Do it.
-    #[arg(long)]
-    execute: bool,
-    /// Print it as comma-separated values.
-    #[arg(long)]
-    export: bool,
-    /// To this offset.
-    #[arg(long, value_name = "offset", allow_negative_numbers = true)]
-    to_offset: Option<i64>,
-    /// By so many offsets, back if negative.
-    #[arg(long, value_name = "count", allow_negative_numbers = true)]
-    shift_by: Option<i64>,
-    /// To the first record not older than this time, as 2026-01-31T23:59:59.000.
-    #[arg(long, value_name = "time")]
-    to_datetime: Option<String>,
-    /// To the first record not older than so much before now, as P1DT2H3M4S.
-    #[arg(long, value_name = "duration", allow_hyphen_values = true)]
-    by_duration: Option<String>,
-    /// To the first record.
-    #[arg(long)]
-    to_earliest: bool,
-    /// Behind the last record.
-    #[arg(long)]
-    to_latest: bool,
-    /// To where it is, or behind the last record.
-    #[arg(long)]
-    to_current: bool,
-    /// To what a file of comma-separated values says.
-    #[arg(long, value_name = "file")]
-    from_file: Option<PathBuf>,
-}
+/// Its options.
+#[rustfmt::skip]
+pub(super) const OPTIONS: &[Row] = &[
+    ("bootstrap-server", "servers", "Brokers to begin with: host:port, separated by commas"),
+    ("command-config", "file", "File with settings of the client"),
+    ("timeout", "ms", "How long answers may take, in all; 30000 by default"),
+    ("group", "group...", "Group; repeat for more"),
+    ("all-groups", "", "All groups"),
+    ("topic", "topic...", "Topic, or some of its partitions as topic:0,1; repeat for more"),
+    ("all-topics", "", "All topics of which the group has offsets"),
+    ("list", "", "List groups"),
+    ("describe", "", "Describe groups: by default their offsets"),
+    ("delete", "", "Delete groups without members"),
+    ("delete-offsets", "", "Delete offsets of topics to which no member of the group subscribes"),
+    ("reset-offsets", "", "Move the offsets of groups without members; only shown without --execute"),
+    ("validate-regex", "regex", "Check a regular expression (RE2)"),
+    ("offsets", "", "With --describe: where the group stands in each partition"),
+    ("members", "", "With --describe: who is in the group"),
+    ("state", "[states]", "With --describe: how the group is. With --list: the same, of those in one of these states"),
+    ("type", "[types]", "With --list: of what kind the group is; those of one of these kinds"),
+    ("verbose", "", "With --describe: more of it"),
+    ("dry-run", "", "Only show what would be done"),
+    ("execute", "", "Do it"),
+    ("export", "", "Print it as comma-separated values"),
+    ("to-offset", "offset", "To this offset"),
+    ("shift-by", "count", "By so many offsets, back if negative"),
+    ("to-datetime", "time", "To the first record not older than this time, as 2026-01-31T23:59:59.000"),
+    ("by-duration", "duration", "To the first record not older than so much before now, as P1DT2H3M4S"),
+    ("to-earliest", "", "To the first record"),
+    ("to-latest", "", "Behind the last record"),
+    ("to-current", "", "To where it is, or behind the last record"),
+    ("from-file", "file", "To what a file of comma-separated values says"),
+];
+/// What the tool does.
+const ACTIONS: [&str; 6] =
+    ["list", "describe", "delete", "reset-offsets", "delete-offsets", "validate-regex"];
+/// The ways of moving offsets.
+const SCENARIOS: [&str; 8] = [
+    "to-offset",
+    "to-datetime",
+    "by-duration",
+    "to-earliest",
+    "to-latest",
+    "to-current",
+    "shift-by",
+    "from-file",
+];
 
 /// Why a command ends.
 #[derive(Debug)]
@@ -163,67 +117,56 @@ impl From<io::Error> for Refusal {
     }
 }
 
-impl From<ClientError> for Refusal {
-    fn from(error: ClientError) -> Self {
-        Self::executed(&Exception::from(&error))
+impl From<Exception> for Refusal {
+    fn from(exception: Exception) -> Self {
+        Self::executed(&exception)
     }
 }
 
-impl Options {
-    /// Looks for what does not go together, in Kafka's words.
-    fn check(&self) -> Result<(), String> {
-        let fail = |message: String| Err(message);
-        if self.bootstrap_server.is_none() && self.validate_regex.is_none() {
-            return fail("Missing required argument \"[bootstrap-server]\"".into());
-        }
-        let groups = "[group], [all-groups]";
-        let has_groups = !self.group.is_empty() || self.all_groups;
-        for (is_asked, name) in [(self.describe, "[describe]"), (self.delete, "[delete]")] {
-            if is_asked && !has_groups {
-                return fail(format!("Option {name} takes one of these options: {groups}"));
-            }
-        }
-        let kinds = [self.members, self.offsets, self.state.is_some()];
-        if self.describe && kinds.iter().filter(|is_asked| **is_asked).count() > 1 {
-            let kinds = "[members], [offsets], [state]";
-            return fail(format!("Option [describe] takes at most one of these options: {kinds}"));
-        }
-        if self.describe && self.state.as_deref().is_some_and(|state| !state.is_empty()) {
-            return fail("Option [describe] does not take a value for [state]".into());
-        }
-        if self.delete && !self.topic.is_empty() {
-            let message = "The consumer does not support topic-specific offset deletion from a consumer group.";
-            return fail(message.into());
-        }
-        if self.delete_offsets && (self.group.is_empty() || self.topic.is_empty()) {
-            return fail(
-                "Option [delete-offsets] takes the following options: [group], [topic]".into(),
-            );
-        }
-        if self.reset_offsets {
-            self.check_reset(has_groups, groups)?;
-        }
-        let cannot = |one: &str, other: &str| {
-            Err(format!("Option \"[{one}]\" can't be used with option \"[{other}]\""))
-        };
-        if !self.group.is_empty() && self.all_groups {
-            return cannot("group", "all-groups");
-        }
-        if !self.group.is_empty() && self.list {
-            return cannot("group", "list");
-        }
-        let others = [(self.list, "list"), (self.describe, "describe")];
-        match others.iter().find(|(is_asked, _)| *is_asked && !self.topic.is_empty()) {
-            Some((_, other)) => cannot("topic", other),
-            None => self.check_action(),
+impl From<ClientError> for Refusal {
+    fn from(error: ClientError) -> Self {
+        Self::from(Exception::from(&error))
+    }
+}
+
+/// Looks for what does not go together, in Kafka's words.
+fn check(flags: &Flags) -> Result<(), Failure> {
+    let fail = |message: String| Err(Failure::err(message));
+    if !flags.has("validate-regex") {
+        flags.require("bootstrap-server")?;
+    }
+    let groups = "takes one of these options: [group], [all-groups]";
+    let has_groups = flags.has("group") || flags.has("all-groups");
+    for action in ["describe", "delete"] {
+        if flags.has(action) && !has_groups {
+            return fail(format!("Option [{action}] {groups}"));
         }
     }
-
-    fn check_reset(&self, has_groups: bool, groups: &str) -> Result<(), String> {
-        if self.dry_run && self.execute {
-            return Err("Option [reset-offsets] only accepts one of [execute] and [dry-run]".into());
+    if flags.has("describe") {
+        let kinds = ["members", "offsets", "state"];
+        if kinds.iter().filter(|kind| flags.has(kind)).count() > 1 {
+            let kinds = kinds.map(|kind| format!("[{kind}]")).join(", ");
+            return fail(format!("Option [describe] takes at most one of these options: {kinds}"));
         }
-        if !self.dry_run && !self.execute {
+        if flags.get("state").is_some_and(|state| !state.is_empty()) {
+            return fail("Option [describe] does not take a value for [state]".into());
+        }
+    }
+    if flags.has("delete") && flags.has("topic") {
+        let message =
+            "The consumer does not support topic-specific offset deletion from a consumer group.";
+        return fail(message.into());
+    }
+    if flags.has("delete-offsets") && !(flags.has("group") && flags.has("topic")) {
+        let message = "Option [delete-offsets] takes the following options: [group], [topic]";
+        return fail(message.into());
+    }
+    if flags.has("reset-offsets") {
+        if flags.has("dry-run") && flags.has("execute") {
+            let message = "Option [reset-offsets] only accepts one of [execute] and [dry-run]";
+            return fail(message.into());
+        }
+        if !flags.has("dry-run") && !flags.has("execute") {
             eprintln!(
                 "WARN: No action will be performed as the --execute option is missing. In version 5.0, this command will \
                  require either --dry-run or --execute to be specified. You should add the --dry-run option explicitly if \
@@ -231,55 +174,28 @@ impl Options {
             );
         }
         if !has_groups {
-            return Err(format!("Option [reset-offsets] takes one of these options: {groups}"));
+            return fail(format!("Option [reset-offsets] {groups}"));
         }
-        let given: Vec<&str> = self.scenarios().iter().filter(|it| it.1).map(|it| it.0).collect();
-        match given[..] {
-            [one, other, ..] => {
-                Err(format!("Option \"[{one}]\" can't be used with option \"[{other}]\""))
-            }
-            _ => Ok(()),
+        for (place, scenario) in SCENARIOS.iter().enumerate() {
+            flags.exclude(scenario, &SCENARIOS[place + 1..])?;
         }
     }
-
-    /// The ways of moving offsets, and whether they were asked for.
-    fn scenarios(&self) -> [(&'static str, bool); 8] {
-        [
-            ("to-offset", self.to_offset.is_some()),
-            ("to-datetime", self.to_datetime.is_some()),
-            ("by-duration", self.by_duration.is_some()),
-            ("to-earliest", self.to_earliest),
-            ("to-latest", self.to_latest),
-            ("to-current", self.to_current),
-            ("shift-by", self.shift_by.is_some()),
-            ("from-file", self.from_file.is_some()),
-        ]
+    flags.exclude("group", &["all-groups", "list"])?;
+    flags.exclude("topic", &["list", "describe"])?;
+    if ACTIONS.iter().filter(|action| flags.has(action)).count() == 1 {
+        return Ok(());
     }
-
-    fn check_action(&self) -> Result<(), String> {
-        let actions = [
-            ("--list", self.list),
-            ("--describe", self.describe),
-            ("--delete", self.delete),
-            ("--reset-offsets", self.reset_offsets),
-            ("--delete-offsets", self.delete_offsets),
-            ("--validate-regex", self.validate_regex.is_some()),
-        ];
-        if actions.iter().filter(|(_, is_asked)| *is_asked).count() == 1 {
-            return Ok(());
-        }
-        let names = actions.map(|(name, _)| name).join(", ");
-        Err(format!("Command must include exactly one action: {names}"))
-    }
+    let actions = ACTIONS.map(|action| format!("--{action}")).join(", ");
+    fail(format!("Command must include exactly one action: {actions}"))
 }
 
 /// Runs the tool.
-pub(super) async fn run(options: Options) -> Result<(), Failure> {
-    options.check().map_err(Failure::err)?;
+pub(super) async fn run(flags: Flags) -> Result<(), Failure> {
+    check(&flags)?;
     let mut out = io::stdout().lock();
-    let outcome = match &options.validate_regex {
+    let outcome = match flags.get("validate-regex") {
         Some(pattern) => validate(pattern, &mut out).map_err(Refusal::from),
-        None => act(&options, &mut out).await,
+        None => act(&flags, &mut out).await,
     };
     match outcome {
         Ok(()) => Ok(()),
@@ -305,13 +221,14 @@ fn print_error(out: &mut dyn Write, message: impl Display) -> io::Result<()> {
     writeln!(out, "\nError: {message}")
 }
 
-async fn act(options: &Options, out: &mut dyn Write) -> Result<(), Refusal> {
+async fn act(flags: &Flags, out: &mut dyn Write) -> Result<(), Refusal> {
     let failed = |failure: Failure| Refusal::Usage(failure.err);
-    let properties =
-        ClientProperties::read(options.command_config.as_deref(), &[]).map_err(failed)?;
-    let patience = Duration::from_millis(options.timeout);
+    let file = flags.get("command-config").map(Path::new);
+    let properties = ClientProperties::read(file, &[]).map_err(failed)?;
+    let patience = flags.number("timeout").map_err(Refusal::Usage)?.unwrap_or(PATIENCE_MS);
+    let patience = Duration::from_millis(patience);
     let timeout = properties.request_timeout().map_err(failed)?.min(patience);
-    let servers = options.bootstrap_server.as_deref().unwrap_or_default();
+    let servers = flags.get("bootstrap-server").unwrap_or_default();
     let client_id = properties.get("client.id").unwrap_or("adminclient-1");
     let reached = reach(client_id, servers, timeout, Some(patience)).await;
     let cluster = reached.map_err(|error| {
@@ -319,8 +236,8 @@ async fn act(options: &Options, out: &mut dyn Write) -> Result<(), Refusal> {
             let message = "Failed to create new KafkaAdminClient";
             return Refusal::Failed(KAFKA_EXCEPTION.into(), message.into());
         }
-        let call = match (options.delete, options.delete_offsets) {
-            _ if options.list || options.all_groups => {
+        let call = match (flags.has("delete"), flags.has("delete-offsets")) {
+            _ if flags.has("list") || flags.has("all-groups") => {
                 let message = "Failed to find brokers to send ListGroups";
                 return Refusal::runtime(format!(
                     "{EXECUTION_EXCEPTION}: {KAFKA_EXCEPTION}: {message}"
@@ -334,34 +251,23 @@ async fn act(options: &Options, out: &mut dyn Write) -> Result<(), Refusal> {
         Refusal::executed(&Exception::new("TimeoutException", message))
     })?;
     let mut admin = Admin::new(cluster, patience);
-    if options.list {
-        list::run(options, &mut admin, out).await
-    } else if options.describe {
-        describe::run(options, &mut admin, out).await
-    } else if options.delete {
-        delete::groups(options, &mut admin, out).await
-    } else if options.delete_offsets {
-        delete::offsets(options, &mut admin, out).await
-    } else {
-        reset::run(options, &mut admin, out).await
+    match ACTIONS.into_iter().find(|action| flags.has(action)) {
+        Some("list") => list::run(flags, &mut admin, out).await,
+        Some("describe") => describe::run(flags, &mut admin, out).await,
+        Some("delete") => delete::groups(flags, &mut admin, out).await,
+        Some("delete-offsets") => delete::offsets(flags, &mut admin, out).await,
+        _ => reset::run(flags, &mut admin, out).await,
     }
 }
 
 /// The groups that are asked for, in the order in which Kafka's tool goes through them.
-async fn group_names(options: &Options, admin: &mut Admin) -> Result<Vec<String>, Refusal> {
-    let mut names = match options.all_groups {
-        true => admin.names().await?.map_err(|exception| Refusal::nested(&exception))?,
-        false => options.group.clone(),
+async fn group_names(flags: &Flags, admin: &mut Admin) -> Result<Vec<String>, Refusal> {
+    let mut names = match flags.has("all-groups") {
+        true => admin.names().await.map_err(|exception| Refusal::nested(&exception))?,
+        false => flags.all("group").map(str::to_owned).collect(),
     };
     name_order(&mut names);
     Ok(names)
-}
-
-/// The width of a column: that of its longest text, and no less than 15.
-fn width<'a>(texts: impl IntoIterator<Item = &'a str>) -> usize {
-    // Java counts the units of UTF-16.
-    let lengths = texts.into_iter().map(|text| text.encode_utf16().count());
-    lengths.max().unwrap_or_default().max(WIDTH_MIN)
 }
 
 #[cfg(test)]

@@ -36,43 +36,24 @@ pub(super) fn read(
     single: Option<&str>,
 ) -> Result<BTreeMap<String, Vec<(TopicPartition, i64)>>, String> {
     let mut groups: BTreeMap<String, Vec<_>> = BTreeMap::new();
-    let lines: Vec<Vec<String>> = text.lines().map(fields).collect();
-    let single = single.filter(|_| lines.first().is_some_and(|fields| fields.len() == 3));
-    for (number, fields) in lines.iter().enumerate() {
-        let entry = match (&fields[..], single) {
-            ([topic, partition, offset], Some(group)) => Some((group, topic, partition, offset)),
-            ([group, topic, partition, offset], None) => {
-                Some((group.as_str(), topic, partition, offset))
-            }
-            _ => None,
-        };
-        let entry = entry.and_then(|(group, topic, partition, offset)| {
-            let partition = partition.trim().parse().ok()?;
-            Some((group.to_owned(), (topic.clone(), partition), offset.trim().parse().ok()?))
-        });
-        let wrong = || format!("line {} is not [group,]topic,partition,offset", number + 1);
-        let (group, partition, offset) = entry.ok_or_else(wrong)?;
-        groups.entry(group).or_default().push((partition, offset));
+    let mut reader = csv::ReaderBuilder::new();
+    reader.has_headers(false).flexible(true).trim(csv::Trim::Fields);
+    let rows = reader.from_reader(text.as_bytes()).into_records();
+    let rows = rows.collect::<Result<Vec<_>, _>>().map_err(|error| error.to_string())?;
+    let single = single.filter(|_| rows.first().is_some_and(|row| row.len() == 3));
+    for row in rows {
+        let line = row.position().map_or(0, csv::Position::line);
+        let wrong = |_| format!("line {line} is not [group,]topic,partition,offset");
+        let (group, topic, partition, offset) = match single {
+            Some(group) => row
+                .deserialize(None)
+                .map(|(topic, partition, offset)| (group.to_owned(), topic, partition, offset)),
+            None => row.deserialize(None),
+        }
+        .map_err(wrong)?;
+        groups.entry(group).or_default().push(((topic, partition), offset));
     }
     Ok(groups)
-}
-
-fn fields(line: &str) -> Vec<String> {
-    let mut fields = vec![String::new()];
-    let mut is_quoted = false;
-    let mut rest = line.chars().peekable();
-    while let Some(one) = rest.next() {
-        match one {
-            '"' if is_quoted && rest.peek() == Some(&'"') => {
-                rest.next();
-                fields.last_mut().into_iter().for_each(|field| field.push('"'));
-            }
-            '"' => is_quoted = !is_quoted,
-            ',' if !is_quoted => fields.push(String::new()),
-            _ => fields.last_mut().into_iter().for_each(|field| field.push(one)),
-        }
-    }
-    fields
 }
 
 #[cfg(test)]

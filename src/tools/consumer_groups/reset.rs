@@ -2,14 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
+use std::path::Path;
 
 use super::ask::Admin;
 use super::order::partition_order;
+use super::table::{self, Width, names};
 use super::time::datetime_ms;
-use super::{Options, Refusal, group_names, plan, print_error, width};
+use super::{Refusal, SCENARIOS, group_names, plan, print_error};
 use crate::client::{BEGINNING, Committed, END, Exception, TopicPartition};
 use crate::config::duration_seconds;
 use crate::env::{Clock, OsClock};
+use crate::tools::flags::Flags;
 use crate::tools::read_file;
 use crate::wire::ErrorCode;
 
@@ -18,21 +21,21 @@ type Offsets = Vec<(TopicPartition, i64)>;
 
 /// Prints the new offsets of every group without members and, with `--execute`, commits them.
 pub(super) async fn run(
-    options: &Options,
+    flags: &Flags,
     admin: &mut Admin,
     out: &mut dyn Write,
 ) -> Result<(), Refusal> {
     let mut all = Vec::new();
-    for name in group_names(options, admin).await? {
-        let state = match admin.describe(&name).await? {
+    for name in group_names(flags, admin).await? {
+        let state = match admin.describe(&name).await {
             Ok(group) => group.state,
             Err(exception) if exception.class == "GroupIdNotFoundException" => "Dead".into(),
             Err(exception) => return Err(Refusal::nested(&exception)),
         };
         let mut offsets = Vec::new();
         if ["Empty", "Dead"].contains(&state.as_str()) {
-            offsets = new_offsets(options, &name, admin, out).await?;
-            if options.execute && !offsets.is_empty() {
+            offsets = new_offsets(flags, &name, admin, out).await?;
+            if flags.has("execute") && !offsets.is_empty() {
                 commit(&name, &offsets, admin).await?;
             }
         } else {
@@ -45,32 +48,31 @@ pub(super) async fn run(
         }
         all.push((name, offsets));
     }
-    if options.export { export(options, &all, out) } else { print(&all, out) }
+    if flags.has("export") { export(flags, &all, out) } else { print(&all, out) }
 }
 
 fn print(all: &[(String, Offsets)], out: &mut dyn Write) -> Result<(), Refusal> {
-    let groups = width(all.iter().map(|(name, _)| name.as_str()));
-    let rows = || all.iter().flat_map(|(name, offsets)| offsets.iter().map(move |it| (name, it)));
-    let topics = width(rows().map(|(_, ((topic, _), _))| topic.as_str()));
-    let mut row = |group: &str, topic: &str, partition: &str, offset: &str| {
-        write!(out, "\n{group:groups$} {topic:topics$} {partition:10} {offset}")
-    };
-    if !all.is_empty() {
-        row("GROUP", "TOPIC", "PARTITION", "NEW-OFFSET")?;
+    if all.is_empty() {
+        return Ok(writeln!(out)?);
     }
-    for (name, ((topic, partition), offset)) in rows() {
-        row(name, topic, &partition.to_string(), &offset.to_string())?;
-    }
-    writeln!(out)?;
-    Ok(())
+    let rows = all.iter().flat_map(|(name, offsets)| {
+        offsets.iter().map(move |((topic, partition), offset)| {
+            [name.clone(), topic.clone(), partition.to_string(), offset.to_string()]
+        })
+    });
+    // The groups without offsets count, too.
+    let group = all.iter().map(|(name, _)| name.encode_utf16().count()).fold(15, usize::max);
+    let columns = [
+        ("GROUP", Width::Fixed(group), true),
+        names("TOPIC"),
+        ("PARTITION", Width::Fixed(10), true),
+        ("NEW-OFFSET", Width::Fixed(0), true),
+    ];
+    Ok(table::print(out, columns, rows.collect())?)
 }
 
-fn export(
-    options: &Options,
-    all: &[(String, Offsets)],
-    out: &mut dyn Write,
-) -> Result<(), Refusal> {
-    let is_single = options.group.len() == 1;
+fn export(flags: &Flags, all: &[(String, Offsets)], out: &mut dyn Write) -> Result<(), Refusal> {
+    let is_single = flags.all("group").count() == 1;
     for (name, offsets) in all {
         for (partition, offset) in offsets {
             let group = (!is_single).then_some(name.as_str());
@@ -103,69 +105,85 @@ fn joined(partitions: &[TopicPartition], separator: &str) -> String {
 }
 
 async fn new_offsets(
-    options: &Options,
+    flags: &Flags,
     group: &str,
     admin: &mut Admin,
     out: &mut dyn Write,
 ) -> Result<Offsets, Refusal> {
-    let mut partitions = scope(options, group, admin).await?;
+    let mut partitions = scope(flags, group, admin).await?;
     check(&partitions, admin).await?;
     partition_order(&mut partitions);
-    let wanted = if let Some(offset) = options.to_offset {
-        in_range(partitions.into_iter().map(|one| (one, offset)).collect(), admin).await?
-    } else if options.to_earliest {
-        at(BEGINNING, &partitions, admin).await?
-    } else if options.to_latest {
-        at(END, &partitions, admin).await?
-    } else if let Some(shift) = options.shift_by {
-        let committed = committed(group, admin).await?;
-        let mut wanted = Vec::new();
-        for partition in partitions {
-            let Some(current) = committed.get(&partition) else {
-                let name = joined(&[partition], "");
-                return Err(Refusal::Usage(format!(
-                    "Cannot shift offset for partition {name} since there is no current committed offset"
-                )));
+    let number = |option| flags.number::<i64>(option).map_err(Refusal::Usage);
+    let value = |option| flags.get(option).unwrap_or_default();
+    match SCENARIOS.into_iter().find(|scenario| flags.has(scenario)) {
+        Some("to-offset") => {
+            let offset = number("to-offset")?.unwrap_or_default();
+            in_range(partitions.into_iter().map(|one| (one, offset)).collect(), admin).await
+        }
+        Some("to-earliest") => at(BEGINNING, &partitions, admin).await,
+        Some("to-latest") => at(END, &partitions, admin).await,
+        Some("to-current") => {
+            let committed = committed(group, admin).await?;
+            let missing: Vec<TopicPartition> =
+                partitions.iter().filter(|one| !committed.contains_key(one)).cloned().collect();
+            let mut offsets = at(END, &missing, admin).await?;
+            let current = |one: &TopicPartition| Some((one.clone(), committed.get(one)?.offset));
+            offsets.extend(partitions.iter().filter_map(current));
+            Ok(ordered(offsets))
+        }
+        Some("shift-by") => {
+            let shift = number("shift-by")?.unwrap_or_default();
+            in_range(shifted(group, partitions, shift, admin).await?, admin).await
+        }
+        Some("to-datetime") => {
+            let time = datetime_ms(value("to-datetime")).map_err(Refusal::runtime)?;
+            at_time(time, &partitions, admin, out).await
+        }
+        Some("by-duration") => {
+            let unread = || {
+                let class = "java.time.format.DateTimeParseException";
+                Refusal::Failed(class.into(), "Text cannot be parsed to a Duration".into())
             };
-            wanted.push((partition, current.offset.saturating_add(shift)));
+            let seconds = duration_seconds(value("by-duration")).ok_or_else(unread)?;
+            let ago_ms = (seconds * 1000.0) as i64;
+            at_time(OsClock.now_ms().saturating_sub(ago_ms), &partitions, admin, out).await
         }
-        in_range(wanted, admin).await?
-    } else if let Some(time) = &options.to_datetime {
-        let time = datetime_ms(time).map_err(Refusal::runtime)?;
-        at_time(time, &partitions, admin, out).await?
-    } else if let Some(duration) = &options.by_duration {
-        let seconds = duration_seconds(duration);
-        let unread = || {
-            let class = "java.time.format.DateTimeParseException";
-            Refusal::Failed(class.into(), "Text cannot be parsed to a Duration".into())
-        };
-        let ago_ms = (seconds.ok_or_else(unread)? * 1000.0) as i64;
-        at_time(OsClock.now_ms().saturating_sub(ago_ms), &partitions, admin, out).await?
-    } else if let Some(path) = &options.from_file {
-        let text = read_file(path).map_err(|error| Refusal::runtime(error.to_string()))?;
-        let single = (options.group.len() == 1).then(|| options.group[0].as_str());
-        let mut plan = plan::read(&text, single).map_err(Refusal::runtime)?;
-        if let Some(wanted) = plan.remove(group) {
-            in_range(ordered(wanted), admin).await?
-        } else {
-            print_error(out, format_args!("No reset plan for group {group} found"))?;
-            Vec::new()
+        Some("from-file") => {
+            let text = read_file(Path::new(value("from-file")));
+            let text = text.map_err(|error| Refusal::runtime(error.to_string()))?;
+            let single = (flags.all("group").count() == 1).then_some(group);
+            let mut plan = plan::read(&text, single).map_err(Refusal::runtime)?;
+            let Some(wanted) = plan.remove(group) else {
+                print_error(out, format_args!("No reset plan for group {group} found"))?;
+                return Ok(Vec::new());
+            };
+            in_range(ordered(wanted), admin).await
         }
-    } else if options.to_current {
-        let committed = committed(group, admin).await?;
-        let missing: Vec<TopicPartition> =
-            partitions.iter().filter(|one| !committed.contains_key(one)).cloned().collect();
-        let mut offsets = at(END, &missing, admin).await?;
-        let current = |one: &TopicPartition| Some((one.clone(), committed.get(one)?.offset));
-        offsets.extend(partitions.iter().filter_map(current));
-        ordered(offsets)
-    } else {
-        let names = options.scenarios().map(|(name, _)| format!("[{name}]")).join(", ");
-        return Err(Refusal::Usage(format!(
-            "Option '[reset-offsets]' requires one of the following scenarios: [{names}]"
-        )));
+        _ => {
+            let names = SCENARIOS.map(|name| format!("[{name}]")).join(", ");
+            Err(Refusal::Usage(format!(
+                "Option '[reset-offsets]' requires one of the following scenarios: [{names}]"
+            )))
+        }
+    }
+}
+
+/// The committed offsets moved by so many.
+async fn shifted(
+    group: &str,
+    partitions: Vec<TopicPartition>,
+    shift: i64,
+    admin: &mut Admin,
+) -> Result<Offsets, Refusal> {
+    let committed = committed(group, admin).await?;
+    let moved = |partition: TopicPartition| match committed.get(&partition) {
+        Some(current) => Ok((partition, current.offset.saturating_add(shift))),
+        None => Err(Refusal::Usage(format!(
+            "Cannot shift offset for partition {} since there is no current committed offset",
+            joined(&[partition], "")
+        ))),
     };
-    Ok(wanted)
+    partitions.into_iter().map(moved).collect()
 }
 
 /// The offsets as a `HashMap` has them; of one partition the last.
@@ -181,23 +199,23 @@ async fn committed(
     group: &str,
     admin: &mut Admin,
 ) -> Result<BTreeMap<TopicPartition, Committed>, Refusal> {
-    admin.committed(group).await?.map_err(|exception| Refusal::nested(&exception))
+    admin.committed(group).await.map_err(|exception| Refusal::nested(&exception))
 }
 
 /// The partitions that are to be moved.
 async fn scope(
-    options: &Options,
+    flags: &Flags,
     group: &str,
     admin: &mut Admin,
 ) -> Result<Vec<TopicPartition>, Refusal> {
-    if options.all_topics {
+    if flags.has("all-topics") {
         return Ok(committed(group, admin).await?.into_keys().collect());
     }
-    if options.topic.is_empty() && options.from_file.is_none() {
+    if !flags.has("topic") && !flags.has("from-file") {
         let message = "One of the reset scopes should be defined: --all-topics, --topic.";
         return Err(Refusal::Usage(message.into()));
     }
-    let (some, whole) = named_partitions(&options.topic)?;
+    let (some, whole) = named_partitions(flags)?;
     let mut partitions = some;
     for (topic, known) in admin.topics(&whole).await? {
         let known = known.map_err(|exception| Refusal::thrown(&exception))?;
@@ -208,13 +226,13 @@ async fn scope(
 
 /// The partitions of arguments like `topic:0,1`, and the topics of those without.
 pub(super) fn named_partitions(
-    topics: &[String],
+    flags: &Flags,
 ) -> Result<(Vec<TopicPartition>, Vec<String>), Refusal> {
     let mut partitions = Vec::new();
     let mut whole = Vec::new();
-    for argument in topics {
+    for argument in flags.all("topic") {
         let Some((topic, numbers)) = argument.split_once(':') else {
-            whole.push(argument.clone());
+            whole.push(argument.to_owned());
             continue;
         };
         if numbers.is_empty() || numbers.contains(':') {
@@ -267,7 +285,7 @@ async fn at(
     partitions: &[TopicPartition],
     admin: &mut Admin,
 ) -> Result<Offsets, Refusal> {
-    let offsets = admin.offsets(partitions, timestamp).await?;
+    let offsets = admin.offsets(partitions, timestamp).await;
     let offsets = offsets.map_err(|exception| Refusal::nested(&exception))?;
     let unknown = Exception::of(ErrorCode::UnknownTopicOrPartition.code());
     let offset = |partition: &TopicPartition| {
