@@ -57,7 +57,7 @@ pub enum ClientError {
     },
     /// No answer in time.
     #[error(
-        "no answer from {address} within {timeout:?}; see its log, or raise --request-timeout-ms"
+        "no answer from {address} within {timeout:?}; see its log, or raise the time (request.timeout.ms)"
     )]
     Silent {
         /// The broker.

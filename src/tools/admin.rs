@@ -150,7 +150,7 @@ impl Admin {
     /// The brokers, in the order of Kafka's client.
     pub(crate) async fn brokers(&mut self) -> Result<Vec<MetadataResponseBroker>, AdminError> {
         let mut brokers = self.cluster.metadata(Some(&[])).await?.brokers;
-        sort_as_hash_map(&mut brokers, 16, |broker| broker.node_id);
+        sort_as_hash_map(&mut brokers, |broker| broker.node_id);
         Ok(brokers)
     }
 

@@ -75,7 +75,7 @@ pub(crate) async fn run(flags: Flags) -> Result<(), Failure> {
     };
     let mut cluster = Cluster::connect(servers, timeout).await.map_err(nobody)?;
     let mut brokers = cluster.metadata(None).await?.brokers;
-    sort_as_hash_map(&mut brokers, 16, node_hash);
+    sort_as_hash_map(&mut brokers, node_hash);
     for broker in brokers {
         let answer = match cluster.broker(broker.node_id).await {
             Ok(connection) => connection.call_at(&ApiVersionsRequest::default(), 0).await,

@@ -128,7 +128,7 @@ async fn brokers(
     let request = DescribeClusterRequest { include_fenced_brokers, ..Default::default() };
     let mut answer = admin.ask(&request).await?;
     refusal(answer.error_code, answer.error_message)?;
-    sort_as_hash_map(&mut answer.brokers, 16, |broker| broker.broker_id);
+    sort_as_hash_map(&mut answer.brokers, |broker| broker.broker_id);
     Ok(answer.brokers)
 }
 

@@ -56,6 +56,11 @@ impl Flags {
         self.0.get_many::<String>(option).into_iter().flatten().map(String::as_str)
     }
 
+    /// The values of an option under its old name and its new one, those of the new one first.
+    pub(crate) fn either(&self, (old, new): (&str, &str)) -> Vec<String> {
+        self.all(new).chain(self.all(old)).map(str::to_owned).collect()
+    }
+
     /// What Kafka says of an option that is needed.
     pub(crate) fn require(&self, option: &str) -> Result<(), super::Failure> {
         let missing = || super::Failure::err(format!("Missing required argument \"[{option}]\""));

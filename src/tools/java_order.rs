@@ -1,14 +1,45 @@
 //! The order in which Java's hash tables give what is in them: Kafka's tools print in it.
 
+use std::collections::HashSet;
+
+use crate::client::TopicPartition;
+
 /// `String.hashCode`.
 pub(crate) fn string_hash(text: &str) -> i32 {
     let unit = |hash: i32, unit: u16| hash.wrapping_mul(31).wrapping_add(i32::from(unit));
     text.encode_utf16().fold(0, unit)
 }
 
-/// Sorts as `HashMap` or `HashSet` does with what is put into it in the present order. `capacity` is what it begins with: 16
-/// unless the program said another one. (A bucket of more than 8 in a large table, which becomes a tree, is not thought of.)
-pub(crate) fn sort_as_hash_map<T>(items: &mut [T], capacity: usize, hash: impl Fn(&T) -> i32) {
+/// What a `HashMap` begins with unless the program says so.
+const CAPACITY: usize = 16;
+
+/// `TopicPartition.hashCode`.
+fn partition_hash((topic, partition): &TopicPartition) -> i32 {
+    31_i32.wrapping_add(*partition).wrapping_mul(31).wrapping_add(string_hash(topic))
+}
+
+/// Sorts as `HashMap` or `HashSet` does with what is put into it in the present order.
+pub(crate) fn sort_as_hash_map<T>(items: &mut [T], hash: impl Fn(&T) -> i32) {
+    sort_as_hash_map_of(CAPACITY, items, hash);
+}
+
+/// Names as the keys of a `HashMap`.
+pub(crate) fn sort_names(names: &mut Vec<String>) {
+    let mut seen = HashSet::new();
+    names.retain(|name| seen.insert(name.clone()));
+    sort_as_hash_map(names, |name| string_hash(name));
+}
+
+/// Partitions as the keys of a `HashMap`.
+pub(crate) fn sort_partitions(partitions: &mut Vec<TopicPartition>) {
+    let mut seen = HashSet::new();
+    partitions.retain(|partition| seen.insert(partition.clone()));
+    sort_as_hash_map(partitions, partition_hash);
+}
+
+/// As [`sort_as_hash_map`] of one that begins with this capacity. (A bucket of more than 8 in a large table, which becomes a
+/// tree, is not thought of.)
+pub(crate) fn sort_as_hash_map_of<T>(capacity: usize, items: &mut [T], hash: impl Fn(&T) -> i32) {
     let mut buckets = capacity.next_power_of_two();
     while items.len() > buckets * 3 / 4 {
         buckets *= 2;
@@ -34,7 +65,7 @@ mod tests {
     fn names_come_in_the_order_of_their_buckets() {
         let sorted = |names: &[&str], capacity| {
             let mut names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
-            sort_as_hash_map(&mut names, capacity, |name| string_hash(name));
+            sort_as_hash_map_of(capacity, &mut names, |name| string_hash(name));
             names.join(" ")
         };
         // Hashes of one letter are its code: b is 98, in bucket 2 of 16.
@@ -42,5 +73,9 @@ mod tests {
         assert_eq!(sorted(&["q", "a", "b", "p"], 4), "p q a b");
         assert_eq!(sorted(&["a", "d"], 2), "d a");
         assert_eq!(sorted(&[], 0), "");
+        // What a `HashMap` of Java 17 prints.
+        let mut partitions: Vec<_> = (0..4).map(|partition| ("t".to_owned(), partition)).collect();
+        sort_partitions(&mut partitions);
+        assert!(partitions.into_iter().map(|(_, partition)| partition).eq([3, 2, 1, 0]));
     }
 }

@@ -30,7 +30,7 @@ use clap::{ArgMatches, Command, Parser};
 
 use crate::client::ClientError;
 use crate::env::Env;
-use flags::Flags;
+use flags::{Flags, Row};
 pub use health::{HealthOptions, health};
 pub(crate) use properties::{ClientProperties, key_values, read_file};
 
@@ -83,36 +83,44 @@ impl Tool {
 
 /// Runs a tool but [`Tool::ServerStart`]; `arguments` are those behind its name.
 pub fn run(tool: Tool, arguments: &[OsString]) -> ExitCode {
-    let read = |matches| Ok(Flags(matches));
     match tool {
         Tool::ServerStart => ExitCode::FAILURE,
         Tool::Storage => main("kafka-storage", arguments, async |options| {
             storage::run(&options, &Env::of_this_machine(), &mut io::stdout().lock())
         }),
+        Tool::Cluster => main("kafka-cluster", arguments, cluster::run),
         Tool::Topics => {
             let about = "Creates, lists, describes, changes and deletes topics";
-            let command = flags::command("kafka-topics", about, topics::OPTIONS);
-            main_of(command, arguments, read, topics::run)
+            with_flags("kafka-topics", about, topics::OPTIONS, arguments, topics::run)
         }
         Tool::Configs => {
             let words: Vec<_> = arguments.iter().map(|word| word.to_string_lossy()).collect();
             let words = words.join(" ");
             let about = "Describes and changes configurations of topics, brokers, groups and client metrics";
-            let command = flags::command("kafka-configs", about, configs::OPTIONS);
-            main_of(command, arguments, read, async |flags| configs::run(flags, &words).await)
+            let run = async |flags| configs::run(flags, &words).await;
+            with_flags("kafka-configs", about, configs::OPTIONS, arguments, run)
         }
         Tool::BrokerApiVersions => {
-            let about = "Prints the APIs of every broker, with their versions";
-            let command = flags::command("kafka-broker-api-versions", about, api_versions::OPTIONS);
-            main_of(command, arguments, read, api_versions::run)
+            let (name, about) = (
+                "kafka-broker-api-versions",
+                "Prints the APIs of every broker, with their versions",
+            );
+            with_flags(name, about, api_versions::OPTIONS, arguments, api_versions::run)
         }
-        Tool::Cluster => main("kafka-cluster", arguments, cluster::run),
-        Tool::ConsoleConsumer => main("kafka-console-consumer", arguments, console_consumer::run),
-        Tool::ConsoleProducer => main("kafka-console-producer", arguments, console_producer::run),
+        Tool::ConsoleConsumer => {
+            let (name, options) = ("kafka-console-consumer", console_consumer::OPTIONS);
+            let about = "Prints the records of topics";
+            with_flags(name, about, options, arguments, console_consumer::run)
+        }
+        Tool::ConsoleProducer => {
+            let (name, options) = ("kafka-console-producer", console_producer::OPTIONS);
+            let about = "Sends the lines of standard input to a topic";
+            with_flags(name, about, options, arguments, console_producer::run)
+        }
         Tool::ConsumerGroups => {
+            let (name, options) = ("kafka-consumer-groups", consumer_groups::OPTIONS);
             let about = "Shows groups of consumers, moves or deletes their offsets, deletes groups";
-            let command = flags::command("kafka-consumer-groups", about, consumer_groups::OPTIONS);
-            main_of(command, arguments, read, consumer_groups::run)
+            with_flags(name, about, options, arguments, consumer_groups::run)
         }
     }
 }
@@ -164,6 +172,18 @@ fn main<O: Parser>(
     tool: impl AsyncFnOnce(O) -> Result<(), Failure>,
 ) -> ExitCode {
     main_of(O::command().name(name), arguments, |matches| O::from_arg_matches(&matches), tool)
+}
+
+/// As [`main`], with options in a table.
+fn with_flags(
+    name: &'static str,
+    about: &'static str,
+    options: &[Row],
+    arguments: &[OsString],
+    tool: impl AsyncFnOnce(Flags) -> Result<(), Failure>,
+) -> ExitCode {
+    let command = flags::command(name, about, options);
+    main_of(command, arguments, |matches| Ok(Flags(matches)), tool)
 }
 
 /// As [`main`], with a command whose matches `read` turns into options.

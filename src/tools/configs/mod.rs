@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::admin::{Admin, AdminError, refusal};
 use super::flags::Flags;
-use super::java_order::{sort_as_hash_map, string_hash};
+use super::java_order::sort_names;
 use super::properties::read_file;
 use super::{Failure, print};
 use crate::config::{parse_properties, resource};
@@ -191,7 +191,7 @@ impl Configs {
             resource::TOPIC => {
                 let topics = admin.topics(None).await?.into_iter();
                 let mut names: Vec<String> = topics.filter_map(|topic| topic.name).collect();
-                sort_as_hash_map(&mut names, 16, |name| string_hash(name));
+                sort_names(&mut names);
                 Ok(names)
             }
             resource::BROKER => {
@@ -223,7 +223,7 @@ async fn list_groups(admin: &mut Admin) -> Result<Vec<String>, AdminError> {
         refusal(answer.error_code, None)?;
         names.extend(answer.groups.into_iter().map(|group| group.group_id));
     }
-    sort_as_hash_map(&mut names, 16, |name| string_hash(name));
+    sort_names(&mut names);
     Ok(names)
 }
 

@@ -7,11 +7,12 @@ use std::io::{self, Write};
 
 use tokio::time::{Instant, timeout_at};
 
+use super::flags::Flags;
 use super::reach::{Unreachable, check_servers, reach};
 use super::stop::Stop;
 use super::{Failure, print_line};
 use crate::client::{Consumer, Exception};
-pub(super) use options::Options;
+pub(super) use options::OPTIONS;
 use options::Plan;
 
 /// Printed records go out when there are so many bytes, or no more records.
@@ -37,16 +38,16 @@ impl Printer {
 }
 
 /// Runs the tool.
-pub(super) async fn run(options: Options) -> Result<(), Failure> {
-    let plan = options.plan()?;
-    let servers = options.bootstrap_server.as_deref().unwrap_or_default();
+pub(super) async fn run(flags: Flags) -> Result<(), Failure> {
+    let plan = options::plan(&flags)?;
+    let servers = flags.get("bootstrap-server").unwrap_or_default();
     check_servers(servers).await.map_err(|message| {
         let class = "org.apache.kafka.common.config.ConfigException";
         Failure::err(format!("ERROR Unknown error when running consumer: {class}: {message}"))
     })?;
     let mut stop = Stop::catch()?;
     let (out, failure) = (Vec::new(), None);
-    let skips_errors = options.skip_message_on_error;
+    let skips_errors = flags.has("skip-message-on-error");
     let mut printer = Printer { plan, skips_errors, count: 0, out, failure };
     let mut consumer = None;
     let outcome = tokio::select! {
@@ -61,7 +62,7 @@ pub(super) async fn run(options: Options) -> Result<(), Failure> {
     }
     eprintln!("Processed a total of {} messages", printer.count);
     let is_stopped = outcome.as_ref().is_err_and(|failure| failure.code.is_some());
-    if options.enable_systest_events && is_stopped {
+    if flags.has("enable-systest-events") && is_stopped {
         print_line("shutdown_complete");
     }
     outcome

@@ -5,13 +5,12 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::order::hash_order;
 use crate::client::{
     Cluster, Committed, Committer, Exception, PROTOCOL_TYPE, TopicPartition, commit, committed,
     is_retriable,
 };
 use crate::coordinator::group::consumer_protocol::{ConsumerProtocolAssignment, read};
-use crate::tools::java_order::string_hash;
+use crate::tools::java_order::{sort_as_hash_map, string_hash};
 use crate::wire::ErrorCode;
 use crate::wire::messages::consumer_group_describe::{self, ConsumerGroupDescribeRequest};
 use crate::wire::messages::describe_groups::{DescribeGroupsRequest, DescribedGroupMember};
@@ -94,7 +93,7 @@ impl Admin {
         groups.retain(|group| ["", PROTOCOL_TYPE].contains(&group.protocol_type.as_str()));
         let mut seen = BTreeSet::new();
         groups.retain(|group| seen.insert(group.group_id.clone()));
-        hash_order(&mut groups, |group| string_hash(&group.group_id));
+        sort_as_hash_map(&mut groups, |group| string_hash(&group.group_id));
         Ok(groups)
     }
 

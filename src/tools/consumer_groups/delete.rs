@@ -3,12 +3,12 @@
 use std::io::Write;
 
 use super::ask::Admin;
-use super::order::partition_order;
 use super::reset::named_partitions;
 use super::table::{self, Width, names};
 use super::{MISSING, Refusal, group_names, print_error};
 use crate::client::{Exception, TopicPartition, by_topic, error_name};
 use crate::tools::flags::Flags;
+use crate::tools::java_order::sort_partitions;
 use crate::wire::ErrorCode;
 use crate::wire::messages::delete_groups::DeleteGroupsRequest;
 use crate::wire::messages::offset_delete::{
@@ -76,7 +76,7 @@ pub(super) async fn offsets(
             Err(exception) => results.push(((topic, -1), Some(exception))),
         }
     }
-    partition_order(&mut partitions);
+    sort_partitions(&mut partitions);
     let (top, codes) = match delete_offsets(group, &partitions, admin).await? {
         Ok(codes) => (codes.iter().copied().find(|code| *code != 0).unwrap_or(0), codes),
         Err(code) => (code, vec![code; partitions.len()]),

@@ -4,7 +4,6 @@ mod ask;
 mod delete;
 mod describe;
 mod list;
-mod order;
 mod plan;
 mod reset;
 mod table;
@@ -16,12 +15,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::flags::{Flags, Row};
+use super::java_order::sort_names;
 use super::reach::{Unreachable, reach};
 use super::{ClientProperties, Failure};
 use crate::client::{ClientError, Exception};
 use crate::coordinator::group::pattern_error;
 use ask::Admin;
-use order::name_order;
 
 /// What stands where there is nothing.
 const MISSING: &str = "-";
@@ -266,7 +265,7 @@ async fn group_names(flags: &Flags, admin: &mut Admin) -> Result<Vec<String>, Re
         true => admin.names().await.map_err(|exception| Refusal::nested(&exception))?,
         false => flags.all("group").map(str::to_owned).collect(),
     };
-    name_order(&mut names);
+    sort_names(&mut names);
     Ok(names)
 }
 

@@ -5,7 +5,6 @@ use std::io::Write;
 use std::path::Path;
 
 use super::ask::Admin;
-use super::order::partition_order;
 use super::table::{self, Width, names};
 use super::time::datetime_ms;
 use super::{Refusal, SCENARIOS, group_names, plan, print_error};
@@ -13,6 +12,7 @@ use crate::client::{BEGINNING, Committed, END, Exception, TopicPartition};
 use crate::config::duration_seconds;
 use crate::env::{Clock, OsClock};
 use crate::tools::flags::Flags;
+use crate::tools::java_order::sort_partitions;
 use crate::tools::read_file;
 use crate::wire::ErrorCode;
 
@@ -91,7 +91,7 @@ async fn commit(group: &str, offsets: &Offsets, admin: &mut Admin) -> Result<(),
     let Some((_, code)) = refused.first() else { return Ok(()) };
     let mut partitions: Vec<TopicPartition> =
         refused.iter().map(|(partition, _)| partition.clone()).collect();
-    partition_order(&mut partitions);
+    sort_partitions(&mut partitions);
     let message = format!(
         "Failed altering group offsets for the following partitions: [{}]",
         joined(&partitions, ", ")
@@ -112,7 +112,7 @@ async fn new_offsets(
 ) -> Result<Offsets, Refusal> {
     let mut partitions = scope(flags, group, admin).await?;
     check(&partitions, admin).await?;
-    partition_order(&mut partitions);
+    sort_partitions(&mut partitions);
     let number = |option| flags.number::<i64>(option).map_err(Refusal::Usage);
     let value = |option| flags.get(option).unwrap_or_default();
     match SCENARIOS.into_iter().find(|scenario| flags.has(scenario)) {
@@ -190,7 +190,7 @@ async fn shifted(
 fn ordered(offsets: Offsets) -> Offsets {
     let mut partitions: Vec<TopicPartition> = offsets.iter().map(|it| it.0.clone()).collect();
     let offsets: BTreeMap<TopicPartition, i64> = offsets.into_iter().collect();
-    partition_order(&mut partitions);
+    sort_partitions(&mut partitions);
     let offset = |partition: TopicPartition| Some((partition.clone(), *offsets.get(&partition)?));
     partitions.into_iter().filter_map(offset).collect()
 }

@@ -1,4 +1,3 @@
-use super::order::partition_order;
 use super::*;
 
 fn flags(line: &str) -> Flags {
@@ -41,13 +40,4 @@ fn what_does_not_go_together_is_refused_in_kafkas_words() {
     {
         assert_eq!(checked(line), Ok(()), "{line}");
     }
-}
-
-#[test]
-fn rows_have_the_order_of_javas_maps() {
-    // What a `HashMap` of Java 17 prints.
-    let mut partitions: Vec<_> = (0..4).map(|partition| ("t".to_owned(), partition)).collect();
-    partition_order(&mut partitions);
-    let order: Vec<i32> = partitions.into_iter().map(|(_, partition)| partition).collect();
-    assert_eq!(order, [3, 2, 1, 0]);
 }

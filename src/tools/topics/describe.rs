@@ -10,7 +10,7 @@ use crate::config::resource;
 use crate::metadata::{base64, from_base64};
 use crate::tools::admin::{Admin, AdminError, refusal};
 use crate::tools::flags::Flags;
-use crate::tools::java_order::{sort_as_hash_map, string_hash};
+use crate::tools::java_order::{sort_as_hash_map, sort_as_hash_map_of, string_hash};
 use crate::tools::print;
 use crate::wire::messages::describe_configs::DescribeConfigsResourceResult as Config;
 use crate::wire::messages::describe_topic_partitions::{
@@ -68,7 +68,7 @@ impl Topics {
         };
         topics.iter().try_for_each(|topic| refusal(topic.error_code, None))?;
         let capacity = topics.len();
-        sort_as_hash_map(&mut topics, capacity, |topic| string_hash(name(topic)));
+        sort_as_hash_map_of(capacity, &mut topics, |topic| string_hash(name(topic)));
         let resources: Vec<(i8, &str)> =
             topics.iter().map(|topic| (resource::TOPIC, name(topic))).collect();
         let results = admin.describe_configs(None, &resources, false).await?.into_iter();
@@ -77,7 +77,7 @@ impl Topics {
         let live = admin.brokers().await?.iter().map(|broker| broker.node_id).collect();
         for topic in &mut topics {
             let mut configs = configs.remove(name(topic)).unwrap_or_default();
-            sort_as_hash_map(&mut configs, 16, |config| string_hash(&config.name));
+            sort_as_hash_map(&mut configs, |config| string_hash(&config.name));
             topic.partitions.sort_by_key(|partition| partition.partition_index);
             for line in described(flags, topic, &configs, &live) {
                 print(&line);
