@@ -292,7 +292,9 @@ fn voters(entries: Option<&[String]>, node_id: i32) -> Result<Vec<Voter>, Config
         let form = || ConfigError::invalid(key, entry, "a voter is id@host:port");
         let voter = parse().filter(|voter| !voter.host.is_empty()).ok_or_else(form)?;
         if voter.node_id != node_id || !voters.is_empty() {
-            let reason = format!("the only voter can be this node, node.id {node_id}");
+            let reason = format!(
+                "a quorum of several nodes is not supported; the only voter can be this node, node.id {node_id}"
+            );
             return Err(ConfigError::invalid(key, entry, reason));
         }
         voters.push(voter);

@@ -25,7 +25,7 @@ use std::path::Path;
 use complaints::Complaints;
 pub use options::Options;
 
-use crate::env::{Disk, OpenMode, read_all};
+use crate::env::{self, Disk};
 
 /// Why a dump ended before its time.
 #[derive(Debug, thiserror::Error)]
@@ -154,15 +154,12 @@ impl NamedFile {
     }
 }
 
+/// Java reads no larger file at once.
+const FILE_BYTES_MAX: u64 = i32::MAX as u64;
+
 /// All bytes of a file that is small by nature.
 fn read_whole(disk: &dyn Disk, path: &str) -> Result<Vec<u8>, DumpError> {
-    let read = || {
-        let file = disk.open(Path::new(path), OpenMode::Read)?;
-        let length = i32::try_from(file.len()?).map_err(|_| io::ErrorKind::FileTooLarge)?;
-        let mut bytes = vec![0; length as usize];
-        let read = read_all(file.as_ref(), &mut bytes, 0)?;
-        bytes.truncate(read);
-        Ok(bytes)
-    };
-    read().map_err(|cause| DumpError::File { path: path.to_owned(), cause })
+    let read = env::read_whole(disk, Path::new(path), FILE_BYTES_MAX);
+    let read = read.and_then(|bytes| bytes.ok_or_else(|| io::ErrorKind::NotFound.into()));
+    read.map_err(|cause| DumpError::File { path: path.to_owned(), cause })
 }

@@ -4,7 +4,7 @@ use clap::Parser;
 
 use super::complaints::Complaint;
 use super::*;
-use crate::env::{OsDisk, SimDisk, write_all_at};
+use crate::env::{OpenMode, OsDisk, SimDisk, write_all_at};
 
 #[derive(Parser)]
 struct CommandLine {

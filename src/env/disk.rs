@@ -129,6 +129,23 @@ pub fn write_all_at(file: &dyn DiskFile, mut bytes: &[u8], mut position: u64) ->
     Ok(())
 }
 
+/// All bytes of a file, None where there is none. One of more than `bytes_max` is an error, before there is memory for it.
+pub fn read_whole(disk: &dyn Disk, path: &Path, bytes_max: u64) -> io::Result<Option<Vec<u8>>> {
+    let file = match disk.open(path, OpenMode::Read) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let length = file.len()?;
+    if length > bytes_max {
+        return Err(io::ErrorKind::FileTooLarge.into());
+    }
+    let mut bytes = vec![0; length as usize];
+    let read = read_all(file.as_ref(), &mut bytes, 0)?;
+    bytes.truncate(read);
+    Ok(Some(bytes))
+}
+
 /// Fills `buffer` from `position` as far as the file goes; the number of bytes read.
 pub fn read_all(file: &dyn DiskFile, buffer: &mut [u8], position: u64) -> io::Result<usize> {
     let mut filled = 0;

@@ -16,7 +16,9 @@ mod sim_disk;
 use std::sync::Arc;
 
 pub use clock::{Clock, OsClock, SimClock};
-pub use disk::{DirLock, Disk, DiskFile, FileKind, OpenMode, Space, read_all, write_all_at};
+pub use disk::{
+    DirLock, Disk, DiskFile, FileKind, OpenMode, Space, read_all, read_whole, write_all_at,
+};
 pub use gateway::default_gateway;
 pub use java_hash::{java_hash, java_hash_bucket};
 pub use offload::Offload;

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use uuid::Uuid;
 
-use crate::env::{Env, FileKind, OpenMode, read_all, write_all_at};
+use crate::env::{Env, FileKind, OpenMode, read_whole, write_all_at};
 use crate::wire::records::MetadataRecord;
 
 use super::Settings;
@@ -349,20 +349,7 @@ impl Directory {
 
     /// A file's bytes, None where there is none.
     fn read(&self, path: &Path) -> Result<Option<Vec<u8>>, DirectoryError> {
-        let read = || {
-            let Some(FileKind::File(length)) = self.env.disk.kind(path)? else {
-                return Ok(None);
-            };
-            if length > FILE_BYTES_MAX {
-                return Err(io::Error::other("the file is far too large"));
-            }
-            let file = self.env.disk.open(path, OpenMode::Read)?;
-            let mut bytes = vec![0; length as usize];
-            let filled = read_all(&*file, &mut bytes, 0)?;
-            bytes.truncate(filled);
-            Ok(Some(bytes))
-        };
-        read().map_err(|source| failed(path, source))
+        read_whole(&*self.env.disk, path, FILE_BYTES_MAX).map_err(|source| failed(path, source))
     }
 
     /// Writes a file so that a crash leaves the old one or the new one.

@@ -1,12 +1,13 @@
 //! Files of records: JSON, whole or by lines, and CSV.
 
 use std::fmt::Display;
+use std::io::ErrorKind;
 use std::path::Path;
 
 use serde_json::Value;
 
 use super::{SeedError, SeedRecord};
-use crate::env::{Disk, FileKind, OpenMode, read_all};
+use crate::env::{Disk, read_whole};
 
 /// A larger file of records is not a seed.
 const FILE_BYTES_MAX: u64 = 1 << 30;
@@ -17,19 +18,8 @@ pub(super) fn failed(path: &Path, what: impl Display) -> SeedError {
 
 /// The text of a file.
 pub(super) fn text(disk: &dyn Disk, path: &Path) -> Result<String, SeedError> {
-    let read = || {
-        let Some(FileKind::File(length)) = disk.kind(path)? else {
-            return Err(std::io::ErrorKind::NotFound.into());
-        };
-        if length > FILE_BYTES_MAX {
-            return Err(std::io::ErrorKind::FileTooLarge.into());
-        }
-        let mut bytes = vec![0; length as usize];
-        let filled = read_all(&*disk.open(path, OpenMode::Read)?, &mut bytes, 0)?;
-        bytes.truncate(filled);
-        Ok(bytes)
-    };
-    let bytes = read().map_err(|error: std::io::Error| failed(path, error))?;
+    let bytes = read_whole(disk, path, FILE_BYTES_MAX).map_err(|error| failed(path, error))?;
+    let bytes = bytes.ok_or_else(|| failed(path, std::io::Error::from(ErrorKind::NotFound)))?;
     String::from_utf8(bytes).map_err(|error| failed(path, error))
 }
 

@@ -11,8 +11,11 @@ use clap::{Args, Parser, Subcommand};
 
 use super::Failure;
 use crate::config::{ConfigMap, ServerConfig, parse_properties};
-use crate::env::{Env, FileKind};
+use crate::env::{Env, FileKind, read_whole};
 use crate::metadata::{self, METADATA_VERSION_NAME};
+
+/// A larger file is not one of properties.
+const FILE_BYTES_MAX: u64 = 1 << 24;
 
 /// Works on the directories of log.dirs before a broker does.
 #[derive(Debug, Parser)]
@@ -90,19 +93,14 @@ fn read(env: &Env, path: &Path) -> Result<ServerConfig, Failure> {
     let failed =
         |error: &dyn std::fmt::Display| Failure::err(format!("{}: {error}", path.display()));
     let text = text(env, path).map_err(|error| failed(&error))?;
+    let text = text.ok_or_else(|| failed(&std::io::Error::from(std::io::ErrorKind::NotFound)))?;
     let (config, _) = ServerConfig::load(&text, []).map_err(|error| failed(&error))?;
     Ok(config)
 }
 
-fn text(env: &Env, path: &Path) -> std::io::Result<String> {
-    let Some(FileKind::File(length)) = env.disk.kind(path)? else {
-        return Err(std::io::ErrorKind::NotFound.into());
-    };
-    let mut bytes = vec![0; length.min(1 << 24) as usize];
-    let file = env.disk.open(path, crate::env::OpenMode::Read)?;
-    let filled = crate::env::read_all(&*file, &mut bytes, 0)?;
-    bytes.truncate(filled);
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
+fn text(env: &Env, path: &Path) -> std::io::Result<Option<String>> {
+    let bytes = read_whole(&*env.disk, path, FILE_BYTES_MAX)?;
+    Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
 }
 
 impl Format {
@@ -178,12 +176,8 @@ fn info(env: &Env, config: &ServerConfig, out: &mut dyn Write) -> Result<(), Fai
 
 /// The `meta.properties` of a directory, if there is one.
 fn properties(env: &Env, root: &Path) -> Result<Option<ConfigMap>, String> {
-    let path = root.join("meta.properties");
-    if env.disk.kind(&path).map_err(|error| error.to_string())?.is_none() {
-        return Ok(None);
-    }
-    let text = text(env, &path).map_err(|error| error.to_string())?;
-    parse_properties(&text).map(Some).map_err(|error| error.to_string())
+    let text = text(env, &root.join("meta.properties")).map_err(|error| error.to_string())?;
+    text.map(|text| parse_properties(&text).map_err(|error| error.to_string())).transpose()
 }
 
 /// What of these properties does not go with the first.

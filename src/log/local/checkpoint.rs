@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 
-use crate::env::{Disk, OpenMode, read_all, write_all_at};
+use crate::env::{Disk, OpenMode, read_whole, write_all_at};
 
 /// How far each log is synced.
 pub(super) const RECOVERY_POINT: &str = "recovery-point-offset-checkpoint";
@@ -86,19 +86,7 @@ pub(super) fn read_text(disk: &dyn Disk, path: &Path) -> io::Result<Option<Strin
 
 /// Bytes of a small file; None where there is none.
 pub(super) fn read_bytes(disk: &dyn Disk, path: &Path) -> io::Result<Option<Vec<u8>>> {
-    let file = match disk.open(path, OpenMode::Read) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error),
-    };
-    let length = file.len()?;
-    if length > READ_BYTES_MAX {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "file too large"));
-    }
-    let mut bytes = vec![0; length as usize];
-    let read = read_all(file.as_ref(), &mut bytes, 0)?;
-    bytes.truncate(read);
-    Ok(Some(bytes))
+    read_whole(disk, path, READ_BYTES_MAX)
 }
 
 /// Replaces a file as a whole: after a crash at any time it has the old or the new content, and
