@@ -5,6 +5,7 @@
 //! transactional id, unless the error says that somebody else has that id: then it ends.
 
 use std::collections::BTreeMap;
+use std::mem;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -150,6 +151,10 @@ pub(crate) fn run(options: &WorkerOptions) -> Result<(), Failure> {
         journal.note(&format!("given up: {error}: {fatal:?}"));
         if fatal.is_some_and(|(code, _)| code == RDKafkaErrorCode::Fenced) {
             journal.line(Line::Fenced { at_ns: now_ns() });
+            // A fenced producer of librdkafka's was seen to hang when it was closed; it has nothing more to do.
+            let Worker { consumer, producer, .. } = worker;
+            mem::forget(producer);
+            drop(consumer);
             break;
         }
         thread::sleep(NEW_CLIENTS_AFTER);
