@@ -37,7 +37,13 @@ const WORKERS_MIN: usize = 4;
 ///
 /// Without arguments it serves on localhost:9092 and keeps its data in ./ottla-data.
 #[derive(Debug, Parser)]
-#[command(version, args_conflicts_with_subcommands = true)]
+#[command(
+    version,
+    args_conflicts_with_subcommands = true,
+    after_help = "Kafka's tools: kafka-topics, kafka-configs, kafka-consumer-groups, kafka-console-producer, \
+                  kafka-console-consumer, kafka-broker-api-versions, kafka-cluster, kafka-storage and kafka-server-start \
+                  are commands, too, and what a link by such a name does."
+)]
 struct CommandLine {
     #[command(subcommand)]
     command: Option<Command>,
