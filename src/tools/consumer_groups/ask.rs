@@ -6,15 +6,19 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use crate::client::{
-    Cluster, Committed, Committer, Exception, PROTOCOL_TYPE, TopicPartition, commit, committed,
-    is_retriable,
+    Cluster, Committed, Committer, Connection, Exception, PROTOCOL_TYPE, TopicPartition, commit,
+    committed, is_retriable,
 };
 use crate::coordinator::group::consumer_protocol::{ConsumerProtocolAssignment, read};
 use crate::tools::java_order::{sort_as_hash_map, string_hash};
-use crate::wire::ErrorCode;
-use crate::wire::messages::consumer_group_describe::{self, ConsumerGroupDescribeRequest};
-use crate::wire::messages::describe_groups::{DescribeGroupsRequest, DescribedGroupMember};
+use crate::wire::messages::consumer_group_describe::{
+    self, ConsumerGroupDescribeRequest, ConsumerGroupDescribeResponse,
+};
+use crate::wire::messages::describe_groups::{
+    DescribeGroupsRequest, DescribeGroupsResponse, DescribedGroupMember,
+};
 use crate::wire::messages::list_groups::{ListGroupsRequest, ListedGroup};
+use crate::wire::{ErrorCode, Request};
 
 /// Kafka's `retry.backoff.ms`.
 const BACKOFF: Duration = Duration::from_millis(100);
@@ -22,7 +26,7 @@ const BACKOFF: Duration = Duration::from_millis(100);
 /// A cluster that is asked until a time.
 #[derive(Debug)]
 pub(super) struct Admin {
-    pub(super) cluster: Cluster,
+    cluster: Cluster,
     end: Instant,
 }
 
@@ -59,7 +63,7 @@ impl Admin {
     }
 
     /// Whether an error may pass and there is time for it; then it has waited.
-    pub(super) async fn passes(&self, code: i16) -> bool {
+    async fn passes(&self, code: i16) -> bool {
         if !is_retriable(code) || Instant::now() >= self.end {
             return false;
         }
@@ -104,62 +108,98 @@ impl Admin {
         Ok(groups.into_iter().map(|group| group.group_id).collect())
     }
 
+    /// The connection to the broker that coordinates a group.
+    async fn coordinator(&mut self, group: &str) -> Result<&mut Connection, Exception> {
+        let node_id = self.cluster.coordinator(group).await?;
+        Ok(self.cluster.broker(node_id).await?)
+    }
+
+    /// Asks the coordinator of a group, again for as long as the `code` of its answer passes.
+    pub(super) async fn ask<R: Request>(
+        &mut self,
+        group: &str,
+        request: &R,
+        code: impl Fn(&R::Response) -> i16,
+    ) -> Result<R::Response, Exception> {
+        loop {
+            let answer = self.coordinator(group).await?.call(request).await?;
+            if !self.passes(code(&answer)).await {
+                return Ok(answer);
+            }
+        }
+    }
+
     /// Describes a group: first as one of the consumer protocol, then as a classic one.
     pub(super) async fn describe(&mut self, group: &str) -> Result<Group, Exception> {
-        let mut told = None;
-        loop {
-            let node_id = self.cluster.coordinator(group).await?;
-            let coordinator = (self.cluster.address(node_id)?.to_owned(), node_id);
-            let connection = self.cluster.broker(node_id).await?;
-            if told.is_none() && connection.peer().version::<ConsumerGroupDescribeRequest>().is_ok()
-            {
-                let request = ConsumerGroupDescribeRequest {
-                    group_ids: vec![group.to_owned()],
-                    include_authorized_operations: false,
-                };
-                let answer = connection.call(&request).await?.groups.into_iter().next();
-                let answer = answer.unwrap_or_default();
-                let unknown = [ErrorCode::GroupIdNotFound, ErrorCode::UnsupportedVersion];
-                if unknown.iter().any(|error| error.code() == answer.error_code) {
-                    told = Some(answer.error_message);
-                    continue;
-                }
-                if self.passes(answer.error_code).await {
-                    continue;
-                }
-                if answer.error_code != 0 {
-                    return Err(Exception::told(answer.error_code, answer.error_message));
-                }
-                return Ok(new_group(answer, coordinator));
-            }
-            let request = DescribeGroupsRequest {
-                groups: vec![group.to_owned()],
-                include_authorized_operations: false,
-            };
-            let answer = connection.call(&request).await?.groups.into_iter().next();
-            let answer = answer.unwrap_or_default();
-            if self.passes(answer.error_code).await {
-                continue;
-            }
-            if answer.error_code != 0 {
-                let is_unknown = answer.error_code == ErrorCode::GroupIdNotFound.code();
-                // The newer request says better what is missing.
-                let message = told.filter(|_| is_unknown).unwrap_or(answer.error_message);
-                return Err(Exception::told(answer.error_code, message));
-            }
-            if !["", PROTOCOL_TYPE].contains(&answer.protocol_type.as_str()) {
-                let what =
-                    format!("GroupId {group} is not a consumer group ({}).", answer.protocol_type);
-                return Err(Exception::new("InvalidGroupIdException", what));
-            }
-            return Ok(Group {
-                state: answer.group_state,
-                assignor: answer.protocol_data,
-                coordinator,
-                members: answer.members.into_iter().map(Member::from).collect(),
-                ..Group::default()
-            });
+        let node_id = self.cluster.coordinator(group).await?;
+        let coordinator = (self.cluster.address(node_id)?.to_owned(), node_id);
+        let described = match self.describe_new(group).await? {
+            Ok(described) => described,
+            Err(told) => self.describe_classic(group, told).await?,
+        };
+        Ok(Group { coordinator, ..described })
+    }
+
+    /// A group of the consumer protocol; of none of it what the broker says, if it knows that at all.
+    async fn describe_new(
+        &mut self,
+        group: &str,
+    ) -> Result<Result<Group, Option<String>>, Exception> {
+        let connection = self.coordinator(group).await?;
+        if connection.peer().version::<ConsumerGroupDescribeRequest>().is_err() {
+            return Ok(Err(None));
         }
+        let request = ConsumerGroupDescribeRequest {
+            group_ids: vec![group.to_owned()],
+            include_authorized_operations: false,
+        };
+        let code = |answer: &ConsumerGroupDescribeResponse| {
+            answer.groups.first().map_or(0, |group| group.error_code)
+        };
+        let answer = self.ask(group, &request, code).await?.groups.into_iter().next();
+        let answer = answer.unwrap_or_default();
+        let unknown = [ErrorCode::GroupIdNotFound, ErrorCode::UnsupportedVersion];
+        if unknown.iter().any(|error| error.code() == answer.error_code) {
+            return Ok(Err(answer.error_message));
+        }
+        if answer.error_code != 0 {
+            return Err(Exception::told(answer.error_code, answer.error_message));
+        }
+        Ok(Ok(new_group(answer)))
+    }
+
+    /// A classic group; that there is none is said in the words that were `told`.
+    async fn describe_classic(
+        &mut self,
+        group: &str,
+        told: Option<String>,
+    ) -> Result<Group, Exception> {
+        let request = DescribeGroupsRequest {
+            groups: vec![group.to_owned()],
+            include_authorized_operations: false,
+        };
+        let code = |answer: &DescribeGroupsResponse| {
+            answer.groups.first().map_or(0, |group| group.error_code)
+        };
+        let answer = self.ask(group, &request, code).await?.groups.into_iter().next();
+        let answer = answer.unwrap_or_default();
+        if answer.error_code == ErrorCode::GroupIdNotFound.code() {
+            return Err(Exception::told(answer.error_code, told.or(answer.error_message)));
+        }
+        if answer.error_code != 0 {
+            return Err(Exception::told(answer.error_code, answer.error_message));
+        }
+        if !["", PROTOCOL_TYPE].contains(&answer.protocol_type.as_str()) {
+            let what =
+                format!("GroupId {group} is not a consumer group ({}).", answer.protocol_type);
+            return Err(Exception::new("InvalidGroupIdException", what));
+        }
+        Ok(Group {
+            state: answer.group_state,
+            assignor: answer.protocol_data,
+            members: answer.members.into_iter().map(Member::from).collect(),
+            ..Group::default()
+        })
     }
 
     /// The offsets that a group has committed.
@@ -168,8 +208,7 @@ impl Admin {
         group: &str,
     ) -> Result<BTreeMap<TopicPartition, Committed>, Exception> {
         loop {
-            let node_id = self.cluster.coordinator(group).await?;
-            let connection = self.cluster.broker(node_id).await?;
+            let connection = self.coordinator(group).await?;
             match committed(connection, group, None, false).await? {
                 Ok(offsets) => return Ok(offsets),
                 Err(code) if self.passes(code).await => {}
@@ -186,8 +225,7 @@ impl Admin {
     ) -> Result<Vec<(TopicPartition, i16)>, Exception> {
         let committer = Committer { group, member_id: "", instance_id: None, generation: -1 };
         loop {
-            let node_id = self.cluster.coordinator(group).await?;
-            let connection = self.cluster.broker(node_id).await?;
+            let connection = self.coordinator(group).await?;
             let refused = commit(connection, committer, offsets).await?;
             let group_wide = refused.first().map_or(0, |(_, code)| *code);
             let is_passing = crate::client::is_passing(group_wide);
@@ -239,7 +277,7 @@ impl Admin {
     }
 }
 
-fn new_group(group: consumer_group_describe::DescribedGroup, coordinator: (String, i32)) -> Group {
+fn new_group(group: consumer_group_describe::DescribedGroup) -> Group {
     let partitions = |assignment: consumer_group_describe::Assignment| {
         let named = |topic: consumer_group_describe::TopicPartitions| {
             let name = topic.topic_name;
@@ -260,10 +298,10 @@ fn new_group(group: consumer_group_describe::DescribedGroup, coordinator: (Strin
     Group {
         state: group.group_state,
         assignor: group.assignor_name,
-        coordinator,
         members: group.members.into_iter().map(member).collect(),
         epoch: Some(group.group_epoch),
         target_epoch: Some(group.assignment_epoch),
+        ..Group::default()
     }
 }
 

@@ -10,9 +10,10 @@ use crate::client::{Exception, TopicPartition, by_topic, error_name};
 use crate::tools::flags::Flags;
 use crate::tools::java_order::sort_partitions;
 use crate::wire::ErrorCode;
-use crate::wire::messages::delete_groups::DeleteGroupsRequest;
+use crate::wire::messages::delete_groups::{DeleteGroupsRequest, DeleteGroupsResponse};
 use crate::wire::messages::offset_delete::{
     OffsetDeleteRequest, OffsetDeleteRequestPartition, OffsetDeleteRequestTopic,
+    OffsetDeleteResponse,
 };
 
 /// Deletes groups.
@@ -44,15 +45,11 @@ pub(super) async fn groups(
 }
 
 async fn delete_group(name: &str, admin: &mut Admin) -> Result<i16, Refusal> {
-    loop {
-        let node_id = admin.cluster.coordinator(name).await?;
-        let request = DeleteGroupsRequest { groups_names: vec![name.to_owned()] };
-        let answer = admin.cluster.broker(node_id).await?.call(&request).await?;
-        let code = answer.results.first().map_or(0, |result| result.error_code);
-        if !admin.passes(code).await {
-            return Ok(code);
-        }
-    }
+    let request = DeleteGroupsRequest { groups_names: vec![name.to_owned()] };
+    let code = |answer: &DeleteGroupsResponse| {
+        answer.results.first().map_or(0, |result| result.error_code)
+    };
+    Ok(code(&admin.ask(name, &request, code).await?))
 }
 
 /// Deletes offsets of a group.
@@ -138,13 +135,8 @@ async fn delete_offsets(
     };
     let topics = by_topic(partitions).into_iter().map(topic).collect();
     let request = OffsetDeleteRequest { group_id: group.to_owned(), topics };
-    let answer = loop {
-        let node_id = admin.cluster.coordinator(group).await?;
-        let answer = admin.cluster.broker(node_id).await?.call(&request).await?;
-        if !admin.passes(answer.error_code).await {
-            break answer;
-        }
-    };
+    let code = |answer: &OffsetDeleteResponse| answer.error_code;
+    let answer = admin.ask(group, &request, code).await?;
     if answer.error_code != 0 {
         return Ok(Err(answer.error_code));
     }
