@@ -18,7 +18,7 @@ async fn produce_and_consume() -> Result<(), Box<dyn Error>> {
     serves(Kafka::default().with_name(IMAGE.0).with_tag(IMAGE.1)).await
 }
 
-/// With the name that the module has by itself, which `compat/image/run` gives the image.
+/// With the name that the module has by itself, which `compat/image/engine` gives the image.
 #[tokio::test]
 async fn the_name_of_the_native_image() -> Result<(), Box<dyn Error>> {
     serves(Kafka::default().into()).await

@@ -50,7 +50,7 @@ class KafkaTest {
         }
     }
 
-    /** Where the image has the name that the module asks for, which `compat/image/run` gives it. */
+    /** Where the image has the name that the module asks for, which `compat/image/engine` gives it. */
     @Test
     void names() throws Exception {
         for (String image : List.of("apache/kafka:4.3.0", "apache/kafka-native:4.3.0")) {
