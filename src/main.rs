@@ -40,9 +40,7 @@ const WORKERS_MIN: usize = 4;
 #[command(
     version,
     args_conflicts_with_subcommands = true,
-    after_help = "Kafka's tools: kafka-topics, kafka-configs, kafka-consumer-groups, kafka-console-producer, \
-                  kafka-console-consumer, kafka-broker-api-versions, kafka-cluster, kafka-storage and kafka-server-start \
-                  are commands, too, and what a link by such a name does."
+    after_help = format!("Kafka's tools are commands, too, and what a link by such a name does: {}.", Tool::names())
 )]
 struct CommandLine {
     #[command(subcommand)]

@@ -27,6 +27,9 @@ pub use options::Options;
 
 use crate::env::{self, Disk};
 
+/// Java reads no larger file at once.
+const FILE_BYTES_MAX: u64 = i32::MAX as u64;
+
 /// Why a dump ended before its time.
 #[derive(Debug, thiserror::Error)]
 pub enum DumpError {
@@ -153,9 +156,6 @@ impl NamedFile {
         DumpError::Damaged { path: self.path.clone(), what: what.into() }
     }
 }
-
-/// Java reads no larger file at once.
-const FILE_BYTES_MAX: u64 = i32::MAX as u64;
 
 /// All bytes of a file that is small by nature.
 fn read_whole(disk: &dyn Disk, path: &str) -> Result<Vec<u8>, DumpError> {

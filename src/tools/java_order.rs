@@ -1,13 +1,14 @@
 //! The order in which Java's hash tables give what is in them: Kafka's tools print in it.
 
 use std::collections::HashSet;
+use std::hash::Hash;
 
 use crate::client::TopicPartition;
+use crate::env::java_hash;
 
-/// `String.hashCode`.
+/// `String.hashCode`, signed as in Java.
 pub(crate) fn string_hash(text: &str) -> i32 {
-    let unit = |hash: i32, unit: u16| hash.wrapping_mul(31).wrapping_add(i32::from(unit));
-    text.encode_utf16().fold(0, unit)
+    java_hash(text) as i32
 }
 
 /// What a `HashMap` begins with unless the program says so.
@@ -23,18 +24,21 @@ pub(crate) fn sort_as_hash_map<T>(items: &mut [T], hash: impl Fn(&T) -> i32) {
     sort_as_hash_map_of(CAPACITY, items, hash);
 }
 
+/// Keys of a `HashMap`: each once.
+fn sort_keys<T: Clone + Eq + Hash>(keys: &mut Vec<T>, hash: impl Fn(&T) -> i32) {
+    let mut seen = HashSet::new();
+    keys.retain(|key| seen.insert(key.clone()));
+    sort_as_hash_map(keys, hash);
+}
+
 /// Names as the keys of a `HashMap`.
 pub(crate) fn sort_names(names: &mut Vec<String>) {
-    let mut seen = HashSet::new();
-    names.retain(|name| seen.insert(name.clone()));
-    sort_as_hash_map(names, |name| string_hash(name));
+    sort_keys(names, |name| string_hash(name));
 }
 
 /// Partitions as the keys of a `HashMap`.
 pub(crate) fn sort_partitions(partitions: &mut Vec<TopicPartition>) {
-    let mut seen = HashSet::new();
-    partitions.retain(|partition| seen.insert(partition.clone()));
-    sort_as_hash_map(partitions, partition_hash);
+    sort_keys(partitions, partition_hash);
 }
 
 /// As [`sort_as_hash_map`] of one that begins with this capacity. (A bucket of more than 8 in a large table, which becomes a

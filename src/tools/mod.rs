@@ -73,6 +73,11 @@ const NAMES: [(&str, Tool); 9] = [
 const KAFKA_VERSION: &str = "4.3.0";
 
 impl Tool {
+    /// The names of all tools, as a list to print.
+    pub fn names() -> String {
+        NAMES.map(|(name, _)| name).join(", ")
+    }
+
     /// The tool that a program of this name or path is.
     pub fn named(program: &OsStr) -> Option<Self> {
         let name = Path::new(program).file_name()?.to_str()?;

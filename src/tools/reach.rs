@@ -52,16 +52,26 @@ pub(super) async fn reach(
     patience: Option<Duration>,
 ) -> Result<Cluster, Unreachable> {
     check_servers(servers).await.map_err(Unreachable::Config)?;
+    wait_for(client_id, servers, timeout, patience).await.ok_or(Unreachable::Nobody)
+}
+
+/// As [`reach`] of addresses that were looked at before; None if nobody answered in time, which was told of.
+pub(super) async fn wait_for(
+    client_id: &str,
+    servers: &str,
+    timeout: Duration,
+    patience: Option<Duration>,
+) -> Option<Cluster> {
     let end = patience.map(|patience| Instant::now() + patience);
     let mut backoff = BACKOFF;
     loop {
         let error = match Cluster::connect(servers, timeout).await {
-            Ok(cluster) => return Ok(cluster.named(client_id)),
+            Ok(cluster) => return Some(cluster.named(client_id)),
             Err(error) => error,
         };
         warn(&error);
         if !error.is_passing() || end.is_some_and(|end| Instant::now() + backoff >= end) {
-            return Err(Unreachable::Nobody);
+            return None;
         }
         sleep(backoff).await;
         backoff = (2 * backoff).min(BACKOFF_MAX);

@@ -8,7 +8,7 @@ use std::io::{self, Write};
 use tokio::time::{Instant, timeout_at};
 
 use super::flags::Flags;
-use super::reach::{Unreachable, check_servers, reach};
+use super::reach::{check_servers, wait_for};
 use super::stop::Stop;
 use super::{Failure, print_line};
 use crate::client::{Consumer, Exception};
@@ -75,17 +75,12 @@ async fn work(
     printer: &mut Printer,
 ) -> Result<(), Failure> {
     let Plan { client_id, request_timeout, timeout, .. } = &printer.plan;
-    match reach(client_id, servers, *request_timeout, *timeout).await {
-        Ok(cluster) => {
-            let consumer = consumer.insert(Consumer::new(cluster, printer.plan.consumer.clone()));
-            print_all(consumer, printer).await
-        }
-        Err(Unreachable::Config(cause)) => Err(Failure::err(cause)),
-        Err(Unreachable::Nobody) => {
-            eprintln!("{}", terminated(TIMEOUT));
-            Ok(())
-        }
-    }
+    let Some(cluster) = wait_for(client_id, servers, *request_timeout, *timeout).await else {
+        eprintln!("{}", terminated(TIMEOUT));
+        return Ok(());
+    };
+    let consumer = consumer.insert(Consumer::new(cluster, printer.plan.consumer.clone()));
+    print_all(consumer, printer).await
 }
 
 fn terminated(cause: &str) -> String {

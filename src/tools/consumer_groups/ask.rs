@@ -133,22 +133,23 @@ impl Admin {
     pub(super) async fn describe(&mut self, group: &str) -> Result<Group, Exception> {
         let node_id = self.cluster.coordinator(group).await?;
         let coordinator = (self.cluster.address(node_id)?.to_owned(), node_id);
-        let described = match self.describe_new(group).await? {
+        let peer = self.cluster.broker(node_id).await?.peer();
+        let described = match peer.version::<ConsumerGroupDescribeRequest>() {
+            Ok(_) => self.describe_new(group).await?,
+            Err(_) => Err(None),
+        };
+        let described = match described {
             Ok(described) => described,
             Err(told) => self.describe_classic(group, told).await?,
         };
         Ok(Group { coordinator, ..described })
     }
 
-    /// A group of the consumer protocol; of none of it what the broker says, if it knows that at all.
+    /// A group of the consumer protocol, of a broker that knows that; of none of it what the broker says.
     async fn describe_new(
         &mut self,
         group: &str,
     ) -> Result<Result<Group, Option<String>>, Exception> {
-        let connection = self.coordinator(group).await?;
-        if connection.peer().version::<ConsumerGroupDescribeRequest>().is_err() {
-            return Ok(Err(None));
-        }
         let request = ConsumerGroupDescribeRequest {
             group_ids: vec![group.to_owned()],
             include_authorized_operations: false,

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use super::Refusal;
 use super::ask::Admin;
-use super::table::{Width, lines};
+use super::table::{NAMES_WIDTH, Width, lines};
 use crate::tools::flags::Flags;
 use crate::wire::messages::list_groups::ListedGroup;
 
@@ -43,7 +43,7 @@ pub(super) async fn run(
         [group.group_id + GAP, known(&group.group_type), known(&group.group_state)]
     };
     let columns = [
-        ("GROUP", Width::AtLeast(25), true),
+        ("GROUP", Width::AtLeast(NAMES_WIDTH + GAP.len()), true),
         ("TYPE", Width::Fixed(20), with_type),
         ("STATE", Width::Fixed(20), with_state),
     ];

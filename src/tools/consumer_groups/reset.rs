@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::Path;
 
 use super::ask::Admin;
-use super::table::{self, Width, names};
+use super::table::{self, NAMES_WIDTH, Width, names};
 use super::time::datetime_ms;
 use super::{Refusal, SCENARIOS, group_names, plan, print_error};
 use crate::client::{BEGINNING, Committed, END, Exception, TopicPartition};
@@ -61,7 +61,8 @@ fn print(all: &[(String, Offsets)], out: &mut dyn Write) -> Result<(), Refusal> 
         })
     });
     // The groups without offsets count, too.
-    let group = all.iter().map(|(name, _)| name.encode_utf16().count()).fold(15, usize::max);
+    let lengths = all.iter().map(|(name, _)| name.encode_utf16().count());
+    let group = lengths.fold(NAMES_WIDTH, usize::max);
     let columns = [
         ("GROUP", Width::Fixed(group), true),
         names("TOPIC"),

@@ -15,9 +15,12 @@ pub(super) enum Width {
 /// A column: its title, its width, whether it is shown.
 pub(super) type Column = (&'static str, Width, bool);
 
+/// The least width of a column of names.
+pub(super) const NAMES_WIDTH: usize = 15;
+
 /// A column of names.
 pub(super) const fn names(title: &'static str) -> Column {
-    (title, AtLeast(15), true)
+    (title, AtLeast(NAMES_WIDTH), true)
 }
 
 /// The titles and the rows, each as a line.
